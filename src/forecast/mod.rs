@@ -1,0 +1,220 @@
+//! Projects load ahead as quantile paths.
+//!
+//! `Fit` learns from what was known before an origin and `Predict` turns what was learnt into a
+//! [`Forecast`]. Both are pure: the same inputs give the same bits, and nothing after the origin
+//! is looked at.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::fixture::Calendar;
+use crate::series::Series;
+use crate::units::{Rate, Timestamp};
+
+/// The quantiles every forecast carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantile {
+    /// Median.
+    P50,
+    /// One in ten is higher.
+    P90,
+    /// One in twenty is higher.
+    P95,
+    /// One in a hundred is higher.
+    P99,
+}
+
+impl Quantile {
+    /// All of them, ascending.
+    pub const ALL: [Self; 4] = [Self::P50, Self::P90, Self::P95, Self::P99];
+
+    /// The share of outcomes at or below it.
+    pub const fn probability(self) -> f64 {
+        match self {
+            Self::P50 => 0.50,
+            Self::P90 => 0.90,
+            Self::P95 => 0.95,
+            Self::P99 => 0.99,
+        }
+    }
+
+    /// `p50`, `p90`, `p95` or `p99`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+
+    /// Place in [`Quantile::ALL`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::P50 => 0,
+            Self::P90 => 1,
+            Self::P95 => 2,
+            Self::P99 => 3,
+        }
+    }
+}
+
+/// Quantile paths of load on a regular grid, seen from one origin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Nothing at or after this moment was known.
+    pub origin: Timestamp,
+    /// Start of the first bin.
+    pub start: Timestamp,
+    /// Width of a bin.
+    #[serde(with = "step_seconds")]
+    pub step: TimeDelta,
+    /// Units per second per bin, in the order of [`Quantile::ALL`]; ascending per bin.
+    pub paths: [Vec<f64>; 4],
+    /// Which model made it, for example `event-response` or `seasonal-naive`.
+    pub model: String,
+    /// What a reader must know: cold start, fallback and why.
+    pub notes: Vec<String>,
+}
+
+impl Forecast {
+    /// Number of bins.
+    pub fn len(&self) -> usize {
+        self.paths[0].len()
+    }
+
+    /// True when it covers nothing.
+    pub fn is_empty(&self) -> bool {
+        self.paths[0].is_empty()
+    }
+
+    /// End of the last bin (exclusive).
+    pub fn end(&self) -> Timestamp {
+        self.time(self.len())
+    }
+
+    /// Start of bin `index`.
+    pub fn time(&self, index: usize) -> Timestamp {
+        self.start + self.step * i32::try_from(index).unwrap_or(i32::MAX)
+    }
+
+    /// The bin that covers `at`.
+    pub fn index(&self, at: Timestamp) -> Option<usize> {
+        if at < self.start {
+            return None;
+        }
+        let index = usize::try_from(
+            (at - self.start).num_milliseconds() / self.step.num_milliseconds().max(1),
+        )
+        .ok()?;
+        (index < self.len()).then_some(index)
+    }
+
+    /// The path of one quantile, units per second per bin.
+    pub fn path(&self, quantile: Quantile) -> &[f64] {
+        &self.paths[quantile.index()]
+    }
+
+    /// The quantile at a time; `None` outside the forecast.
+    pub fn at(&self, quantile: Quantile, at: Timestamp) -> Option<Rate> {
+        self.path(quantile)
+            .get(self.index(at)?)
+            .copied()
+            .map(Rate::per_second)
+    }
+
+    /// The largest value of the quantile over the bins that meet `[from, to]`, with the start of
+    /// its bin (or `from`, if that bin began earlier). `None` when no bin meets it.
+    pub fn max_over(
+        &self,
+        quantile: Quantile,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Option<(Timestamp, Rate)> {
+        self.path(quantile)
+            .iter()
+            .enumerate()
+            .map(|(index, &value)| (self.time(index), Rate::per_second(value)))
+            .filter(|&(at, _)| at <= to && at + self.step > from)
+            .max_by(|(_, a), (_, b)| a.as_per_second().total_cmp(&b.as_per_second()))
+            .map(|(at, rate)| (at.max(from), rate))
+    }
+}
+
+mod step_seconds {
+    use chrono::TimeDelta;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(step: &TimeDelta, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_i64(step.num_seconds())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<TimeDelta, D::Error> {
+        let seconds = i64::deserialize(d)?;
+        TimeDelta::try_seconds(seconds)
+            .ok_or_else(|| serde::de::Error::custom("step is out of range"))
+    }
+}
+
+/// What is asked of a fitted model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizon {
+    /// First moment forecast; nothing from here on is known.
+    pub origin: Timestamp,
+    /// How far ahead.
+    pub length: TimeDelta,
+    /// Width of a bin.
+    pub step: TimeDelta,
+}
+
+/// Why no model could be fitted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FitError {
+    /// Not enough history before the origin.
+    #[error(
+        "too little history before {at}: {have_hours:.1} h with data, at least {need_hours:.0} h \
+         are needed; give a longer load history or a later time"
+    )]
+    TooLittleHistory {
+        /// The origin.
+        at: Timestamp,
+        /// Hours that hold data.
+        have_hours: f64,
+        /// Hours needed.
+        need_hours: f64,
+    },
+    /// The equations had no solution.
+    #[error("the model could not be solved at {at}: {reason}")]
+    NotSolvable {
+        /// The origin.
+        at: Timestamp,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Learns from history. Implementations look only at bins that end at or before `at` and at
+/// fixtures known at `at`.
+pub trait Fit {
+    /// What was learnt.
+    type Fitted: Predict;
+
+    /// Fits on everything known before `at`.
+    ///
+    /// # Errors
+    /// [`FitError`] when there is too little to learn from.
+    fn fit(
+        &self,
+        history: &Series,
+        calendar: &Calendar,
+        at: Timestamp,
+    ) -> Result<Self::Fitted, FitError>;
+}
+
+/// Turns what was learnt into quantile paths.
+pub trait Predict {
+    /// Forecasts from `horizon.origin`. `recent` is the load known by then; bins at or after the
+    /// origin are ignored, and so are fixtures not known by then.
+    fn predict(&self, recent: &Series, calendar: &Calendar, horizon: Horizon) -> Forecast;
+}

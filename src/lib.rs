@@ -1,0 +1,11 @@
+//! Tipoff: a predictive autoscaler controller for Kubernetes that reads the fixture list.
+//!
+//! The crate is a pure core with a thin shell around it. Modules of the core take the time as an
+//! argument and never name an I/O crate (`tests/architecture.rs` holds them to it); the shell
+//! gathers facts for them and carries out what they decide.
+
+// ---- pure core ----
+pub mod fixture;
+pub mod forecast;
+pub mod series;
+pub mod units;

@@ -1,0 +1,1 @@
+//! Reads load history from CSV, plain or gzipped.

@@ -1,0 +1,1 @@
+//! Changes the step of a series.

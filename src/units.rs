@@ -1,0 +1,271 @@
+//! Units every part speaks: points in time, rates of load, durations as people write them.
+//!
+//! No bare `f64` or integer crosses a module boundary when its unit would have to be guessed.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time, always UTC. Zones exist only where people read or write.
+pub type Timestamp = DateTime<Utc>;
+
+/// Load in the workload's own unit (usually requests) per second. Never negative in valid data.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// No load at all.
+    pub const ZERO: Self = Self(0.0);
+
+    /// `value` units per second.
+    pub const fn per_second(value: f64) -> Self {
+        Self(value)
+    }
+
+    /// The number of units per second.
+    pub const fn as_per_second(self) -> f64 {
+        self.0
+    }
+
+    /// True for a number that can be a load: finite and not negative.
+    pub fn is_valid(self) -> bool {
+        self.0.is_finite() && self.0 >= 0.0
+    }
+
+    /// The larger of two rates; a NaN never wins.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
+    /// The smaller of two rates; a NaN never wins.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+}
+
+impl Add for Rate {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Rate {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sub for Rate {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul<f64> for Rate {
+    type Output = Self;
+    fn mul(self, factor: f64) -> Self {
+        Self(self.0 * factor)
+    }
+}
+
+impl Div<f64> for Rate {
+    type Output = Self;
+    fn div(self, divisor: f64) -> Self {
+        Self(self.0 / divisor)
+    }
+}
+
+/// How many times `other` fits into `self`: a plain ratio without unit.
+impl Div for Rate {
+    type Output = f64;
+    fn div(self, other: Self) -> f64 {
+        self.0 / other.0
+    }
+}
+
+impl Sum for Rate {
+    fn sum<I: Iterator<Item = Self>>(rates: I) -> Self {
+        Self(rates.map(|rate| rate.0).sum())
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            x if x >= 100.0 => write!(f, "{:.0}/s", self.0),
+            x if x >= 10.0 => write!(f, "{:.1}/s", self.0),
+            _ => write!(f, "{:.2}/s", self.0),
+        }
+    }
+}
+
+/// A duration as people write it in a policy: `90s`, `10m`, `1h45m`, `2d`.
+///
+/// Never negative. Serialises to the shortest exact form of that notation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HumanDuration(pub TimeDelta);
+
+/// Why a text is not a duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a duration: write for example 90s, 10m, 1h45m or 2d")]
+pub struct DurationError {
+    /// What was written.
+    pub text: String,
+}
+
+impl FromStr for HumanDuration {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || DurationError {
+            text: text.to_owned(),
+        };
+        let mut milliseconds: i64 = 0;
+        let mut rest = text.trim();
+        if rest.is_empty() {
+            return Err(error());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(error)?;
+            let number: i64 = rest[..digits].parse().map_err(|_| error())?;
+            rest = &rest[digits..];
+            let letters = rest
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let unit = match &rest[..letters] {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" | "min" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                "w" => 604_800_000,
+                _ => return Err(error()),
+            };
+            rest = &rest[letters..];
+            milliseconds = number
+                .checked_mul(unit)
+                .and_then(|part| milliseconds.checked_add(part))
+                .ok_or_else(error)?;
+        }
+        TimeDelta::try_milliseconds(milliseconds)
+            .map(Self)
+            .ok_or_else(error)
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.num_milliseconds();
+        if rest <= 0 {
+            return f.write_str("0s");
+        }
+        for (unit, size) in [
+            ("d", 86_400_000),
+            ("h", 3_600_000),
+            ("m", 60_000),
+            ("s", 1_000),
+            ("ms", 1),
+        ] {
+            if rest >= size {
+                write!(f, "{}{unit}", rest / size)?;
+                rest %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for HumanDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for HumanDuration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "maxLength": 32,
+            "pattern": "^([0-9]+(ms|s|m|h|d|w))+$",
+        })
+    }
+}
+
+impl From<TimeDelta> for HumanDuration {
+    fn from(span: TimeDelta) -> Self {
+        Self(span)
+    }
+}
+
+impl From<HumanDuration> for TimeDelta {
+    fn from(duration: HumanDuration) -> Self {
+        duration.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_written() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("10m", 600),
+            ("1h45m", 6300),
+            ("2d", 172_800),
+            ("110min", 6600),
+        ] {
+            assert_eq!(
+                text.parse::<HumanDuration>().unwrap().0.num_seconds(),
+                seconds,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn durations_refuse_what_is_not_one() {
+        for text in [
+            "",
+            "90",
+            "m",
+            "-5m",
+            "5 m",
+            "1.5h",
+            "9999999999999999d",
+            "5x",
+        ] {
+            assert!(text.parse::<HumanDuration>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn durations_survive_a_round_trip() {
+        for text in ["1d2h3m4s5ms", "1h45m", "90s", "0s"] {
+            let parsed: HumanDuration = text.parse().unwrap();
+            assert_eq!(parsed.to_string().parse::<HumanDuration>().unwrap(), parsed);
+        }
+    }
+}
