@@ -5,7 +5,9 @@
 //! gathers facts for them and carries out what they decide.
 
 // ---- pure core ----
+pub mod capacity;
 pub mod fixture;
 pub mod forecast;
+pub mod plan;
 pub mod series;
 pub mod units;

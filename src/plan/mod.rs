@@ -1,0 +1,367 @@
+//! The one brain. [`plan`] is a pure function of what is observed, what is wanted, what is
+//! remembered and the time; the controller, the backtest and the demo all call it.
+//!
+//! The wish (what each source asks for, in `demand`) is kept apart from the permission (`limits`,
+//! `settle`, `safety`), and every step leaves its reason in the [`Plan`].
+
+use std::cmp::Ordering;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::forecast::Forecast;
+use crate::units::{Rate, Timestamp};
+
+pub mod demand;
+mod explain;
+pub mod limits;
+pub mod memory;
+pub mod observed;
+pub mod policy;
+mod safety;
+pub mod settle;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod stories;
+
+pub use demand::{DemandPart, Source};
+pub use limits::{Limit, LimitCut};
+pub use memory::Memory;
+pub use observed::{ManualAction, ManualOverride, Observed, Signal, Workload};
+pub use policy::{Mode, Policy, PolicyError};
+pub use settle::Hold;
+
+use demand::Sizing;
+
+/// Longest time between two decisions; the HPA's own sync period.
+const TICK: TimeDelta = TimeDelta::seconds(15);
+
+/// Which way the size goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Decision {
+    /// More replicas.
+    Raise,
+    /// The same.
+    Hold,
+    /// Fewer.
+    Lower,
+}
+
+/// Something to be done to the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Set the workload's size through `/scale`.
+    Scale {
+        /// Size the decision was made at; a write must not overtake another change.
+        from: u32,
+        /// Size to set.
+        to: u32,
+    },
+}
+
+/// The next peak the forecast sees.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peak {
+    /// When.
+    pub at: Timestamp,
+    /// Load at the policy's quantile, without cover.
+    pub load: Rate,
+    /// Replicas it takes with cover, within the policy's bounds.
+    pub replicas: u32,
+    /// When they must be ready, and therefore asked for.
+    pub ready_by: Timestamp,
+}
+
+/// The answer, with every reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Which way.
+    pub decision: Decision,
+    /// The size it started from: the workload's own, or in `Recommend` the last recommendation.
+    pub current: u32,
+    /// The size it should have.
+    pub desired: u32,
+    /// What demand asked for, before limits and holds.
+    pub wish: u32,
+    /// Each source's demand.
+    pub parts: Vec<DemandPart>,
+    /// Limits that changed the answer.
+    pub limits: Vec<LimitCut>,
+    /// What kept the size up.
+    pub holds: Vec<Hold>,
+    /// What is missing, stale or not a number.
+    pub problems: Vec<String>,
+    /// Offered load now, when known.
+    pub offered: Option<Rate>,
+    /// Load one ready replica carries, typed or learnt.
+    pub per_replica: Option<Rate>,
+    /// Ready capacity over offered load: "you can take 4.2x now".
+    pub headroom: Option<f64>,
+    /// How far ahead the floor looked.
+    #[serde(with = "milliseconds")]
+    pub lookahead: TimeDelta,
+    /// The largest need within the forecast.
+    pub peak: Option<Peak>,
+    /// Fixtures in play or about to be.
+    pub covering: Vec<String>,
+    /// What to do; empty when nothing, and always in `Recommend`.
+    pub actions: Vec<Action>,
+    /// The sentence a person reads first.
+    pub summary: String,
+    /// What the next decision must be given.
+    pub memory: Memory,
+    /// Decide again at the latest then.
+    pub wake_at: Timestamp,
+}
+
+/// Decides the size of a workload.
+///
+/// Pure: no clock, no I/O, no logging, no randomness. Guarantees, each held by a property test:
+/// the size stays within the bounds; more load or a higher forecast never asks for fewer at the
+/// same capacity per replica; the same facts at the same time give the same size again, carried out or not; missing data never
+/// lowers.
+pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestamp) -> Plan {
+    let mut memory = memory.clone();
+    let workload = observed.workload;
+    memory.scale_up = memory
+        .scale_up
+        .observe(now, workload.replicas, workload.ready);
+    if let Signal::Sample { rate, at } = observed.load
+        && observed.load.fresh(now, policy.freshness.load).is_ok()
+    {
+        memory.capacity = memory.capacity.observe(at, rate, workload.ready);
+    }
+    let per_replica = policy.per_replica.or_else(|| memory.capacity.at(now));
+    let lookahead = lookahead(policy, &memory);
+    let trusted = safety::judge(observed, policy, lookahead, now);
+
+    let current = match policy.mode {
+        Mode::Enforce => workload.replicas,
+        // a recommendation follows its own trajectory, or it could never say how far down it
+        // would have gone by now
+        Mode::Recommend => memory.desired.unwrap_or(workload.replicas),
+    };
+
+    let sizing = per_replica
+        .filter(|rate| *rate > Rate::ZERO)
+        .map(|per_replica| Sizing {
+            per_replica,
+            target: policy.target_utilization,
+        });
+    let mut parts = Vec::new();
+    if let Some(sizing) = sizing {
+        if trusted.forecast_may_raise
+            && let Some(forecast) = &observed.forecast
+        {
+            parts.extend(demand::from_forecast(
+                forecast, observed, policy, sizing, lookahead, now,
+            ));
+        }
+        if let Some(offered) = trusted.offered {
+            parts.push(demand::from_live(offered, observed, policy, sizing, now));
+        }
+    }
+    let order = demand::from_manual(observed, now);
+    let order_action = observed
+        .manual
+        .as_ref()
+        .filter(|_| order.is_some())
+        .map(|manual| manual.action);
+    parts.extend(order);
+
+    let complete = trusted.problems.is_empty() && trusted.forecast_usable && sizing.is_some();
+    memory.sighted_since = complete.then(|| memory.sighted_since.unwrap_or(now));
+
+    let wish = parts
+        .iter()
+        .map(|part| part.replicas)
+        .max()
+        .unwrap_or(current);
+    let mut limits = Vec::new();
+    let mut holds = Vec::new();
+    let fixtures = demand::near(&observed.calendar, now, now);
+
+    let desired = if workload.replicas == 0 {
+        holds.push(Hold::ScaledToZero);
+        0
+    } else {
+        match order_action {
+            Some(ManualAction::Freeze) => {
+                holds.push(Hold::Frozen);
+                current
+            }
+            Some(ManualAction::Pin(replicas)) => {
+                limits::within_bounds(replicas, policy, &mut limits)
+            }
+            Some(ManualAction::Boost(_)) | None => {
+                let bounded = limits::within_bounds(wish, policy, &mut limits);
+                if sizing.is_none() {
+                    holds.push(Hold::CapacityUnknown);
+                }
+                memory.remember_wish(now, bounded, policy.release.window);
+                match bounded.cmp(&current) {
+                    Ordering::Greater => {
+                        memory.rung = None;
+                        let memory = &mut memory;
+                        limits::within_raise_rate(
+                            current,
+                            bounded,
+                            policy,
+                            memory,
+                            now,
+                            &mut limits,
+                        )
+                    }
+                    Ordering::Equal => current,
+                    Ordering::Less => {
+                        // above the maximum nothing is owed: the bound itself brings it back
+                        let from = current.min(policy.max_replicas);
+                        let problems = &trusted.problems;
+                        let (settled, held) = settle::settle(
+                            from,
+                            bounded,
+                            policy,
+                            &fixtures,
+                            problems,
+                            &mut memory,
+                            now,
+                        );
+                        holds.extend(held);
+                        settled
+                    }
+                }
+            }
+        }
+    };
+    memory.desired = Some(desired);
+
+    let peak = observed
+        .forecast
+        .as_deref()
+        .zip(sizing)
+        .and_then(|(forecast, sizing)| {
+            next_peak(forecast, observed, policy, sizing, lookahead, now)
+        });
+    let headroom = match (per_replica, trusted.offered) {
+        (Some(per_replica), Some(offered)) if offered > Rate::ZERO => {
+            Some(per_replica * f64::from(workload.ready) / offered)
+        }
+        _ => None,
+    };
+    let decision = match desired.cmp(&current) {
+        Ordering::Greater => Decision::Raise,
+        Ordering::Equal => Decision::Hold,
+        Ordering::Less => Decision::Lower,
+    };
+    let actions = if policy.mode == Mode::Enforce && desired != workload.replicas {
+        vec![Action::Scale {
+            from: workload.replicas,
+            to: desired,
+        }]
+    } else {
+        Vec::new()
+    };
+    let covering = fixtures
+        .iter()
+        .map(|fixture| (fixture, fixture.phase_at(now)))
+        .filter(|(_, phase)| phase.is_covering())
+        .map(|(fixture, _)| fixture.title())
+        .collect();
+    let wake_at = wake_at(observed, policy, &memory, now);
+    let mut plan = Plan {
+        at: now,
+        decision,
+        current,
+        desired,
+        wish,
+        parts,
+        limits,
+        holds,
+        problems: trusted.problems,
+        offered: trusted.offered,
+        per_replica,
+        headroom,
+        lookahead,
+        peak,
+        covering,
+        actions,
+        summary: String::new(),
+        memory,
+        wake_at,
+    };
+    plan.summary = plan.sentence();
+    plan
+}
+
+/// How far ahead the floor must look: the lead, and the time a replica takes to arrive.
+fn lookahead(policy: &Policy, memory: &Memory) -> TimeDelta {
+    let scale_up = policy
+        .start_up
+        .scale_up_time
+        .unwrap_or_else(|| memory.scale_up.p95());
+    policy.lead + scale_up + policy.start_up.node_time
+}
+
+/// The largest need the forecast holds from now on.
+fn next_peak(
+    forecast: &Forecast,
+    observed: &Observed,
+    policy: &Policy,
+    sizing: Sizing,
+    lookahead: TimeDelta,
+    now: Timestamp,
+) -> Option<Peak> {
+    let part = demand::from_forecast(
+        forecast,
+        observed,
+        policy,
+        sizing,
+        forecast.end() - now,
+        now,
+    )?;
+    Some(Peak {
+        at: part.at,
+        load: forecast.at(policy.quantile, part.at)?,
+        replicas: part
+            .replicas
+            .clamp(policy.min_replicas, policy.max_replicas),
+        ready_by: (part.at - lookahead).max(now),
+    })
+}
+
+/// The next moment at which time alone could change the answer.
+fn wake_at(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestamp) -> Timestamp {
+    let rung = memory.rung.map(|rung| rung.since + policy.release.every);
+    let window = memory
+        .sighted_since
+        .map(|since| since + policy.release.window);
+    let order = observed.manual.as_ref().map(|order| order.expires);
+    [rung, window, order]
+        .into_iter()
+        .flatten()
+        .filter(|&at| at > now)
+        .fold(now + TICK, Timestamp::min)
+}
+
+mod milliseconds {
+    use chrono::TimeDelta;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(span: &TimeDelta, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_i64(span.num_milliseconds())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<TimeDelta, D::Error> {
+        let milliseconds = i64::deserialize(d)?;
+        TimeDelta::try_milliseconds(milliseconds)
+            .ok_or_else(|| serde::de::Error::custom("span is out of range"))
+    }
+}

@@ -1,0 +1,166 @@
+//! The way down: only after the window, never during a live fixture, one rung at a time.
+
+use serde::{Deserialize, Serialize};
+
+use super::memory::{Memory, Rung};
+use super::policy::{HoldThrough, Policy};
+use crate::fixture::{Fixture, Phase};
+use crate::units::Timestamp;
+
+/// Why fewer replicas were wanted than are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Hold {
+    /// A fact is missing, stale or not a number.
+    MissingData {
+        /// Which and why.
+        problems: Vec<String>,
+    },
+    /// Facts have not been complete for a whole window yet, as after a restart.
+    WindowNotFull {
+        /// When it will be, if they stay complete.
+        until: Timestamp,
+    },
+    /// A fixture that covers this workload is on.
+    Fixture {
+        /// Which.
+        title: String,
+        /// Its phase.
+        phase: Phase,
+    },
+    /// More was wanted within the window.
+    Window {
+        /// How many.
+        replicas: u32,
+    },
+    /// The ladder goes down one rung at a time.
+    Rung {
+        /// Next rung.
+        until: Timestamp,
+    },
+    /// A person froze the workload.
+    Frozen,
+    /// The workload was scaled to zero by somebody else.
+    ScaledToZero,
+    /// Nothing is known of what a replica carries.
+    CapacityUnknown,
+}
+
+impl Hold {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Self::MissingData { problems } => {
+                format!(
+                    "nothing is lowered while data is missing: {}",
+                    problems.join("; ")
+                )
+            }
+            Self::WindowNotFull { until } => format!(
+                "nothing is lowered until {}, when a full window has been seen",
+                until.format("%H:%M:%S")
+            ),
+            Self::Fixture { title, phase } => {
+                let phase = match phase {
+                    Phase::PreLock => "about to start",
+                    Phase::Settling => "settling",
+                    _ => "live",
+                };
+                format!("nothing is lowered while {title} is {phase}")
+            }
+            Self::Window { replicas } => {
+                format!("{replicas} were wanted within the release window")
+            }
+            Self::Rung { until } => format!("next rung down at {}", until.format("%H:%M:%S")),
+            Self::Frozen => "frozen by hand".to_owned(),
+            Self::ScaledToZero => {
+                "scaled to 0 by somebody else: set replicas above 0 to hand it back".to_owned()
+            }
+            Self::CapacityUnknown => {
+                "load per replica is not known yet: set capacity.perReplica or wait for three \
+                 samples with ready replicas"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The fixture that forbids letting go at `now`, if one does.
+pub(super) fn holding_fixture<'a>(
+    fixtures: &[&'a Fixture],
+    hold_through: HoldThrough,
+    now: Timestamp,
+) -> Option<(&'a Fixture, Phase)> {
+    fixtures
+        .iter()
+        .map(|fixture| (*fixture, fixture.phase_at(now)))
+        .find(|(_, phase)| match hold_through {
+            HoldThrough::Live => phase.is_live(),
+            HoldThrough::Settled => phase.is_covering(),
+            HoldThrough::Never => false,
+        })
+}
+
+/// How far down from `current` towards `wish` this tick may go, and what held it back.
+///
+/// Calling it again at the same time with the same facts gives the same size, whether the first
+/// answer was carried out or not.
+pub(super) fn settle(
+    current: u32,
+    wish: u32,
+    policy: &Policy,
+    fixtures: &[&Fixture],
+    problems: &[String],
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (u32, Vec<Hold>) {
+    let mut holds = Vec::new();
+    if !problems.is_empty() {
+        holds.push(Hold::MissingData {
+            problems: problems.to_vec(),
+        });
+    }
+    let full_at = memory
+        .sighted_since
+        .map(|since| since + policy.release.window);
+    if let Some(until) = full_at
+        && now < until
+    {
+        holds.push(Hold::WindowNotFull { until });
+    }
+    if let Some((fixture, phase)) = holding_fixture(fixtures, policy.release.hold_through, now) {
+        holds.push(Hold::Fixture {
+            title: fixture.title(),
+            phase,
+        });
+    }
+    if !holds.is_empty() || full_at.is_none() {
+        memory.rung = None;
+        return (current, holds);
+    }
+
+    let largest = memory.largest_wish().unwrap_or(wish).max(wish);
+    if largest > wish {
+        holds.push(Hold::Window { replicas: largest });
+    }
+    if largest >= current {
+        return (current, holds);
+    }
+    let rung = memory
+        .rung
+        .filter(|rung| now < rung.since + policy.release.every && current <= rung.from)
+        .unwrap_or(Rung {
+            since: now,
+            from: current,
+        });
+    let step = ((f64::from(rung.from) * policy.release.rung) as u32).max(1);
+    let lowest = rung.from.saturating_sub(step);
+    let next = largest.max(lowest).min(current);
+    memory.rung = Some(rung);
+    if next > largest {
+        holds.push(Hold::Rung {
+            until: rung.since + policy.release.every,
+        });
+    }
+    (next, holds)
+}
