@@ -11,3 +11,7 @@ pub mod forecast;
 pub mod plan;
 pub mod series;
 pub mod units;
+
+// ---- shell ----
+pub mod cli;
+pub mod settings;
