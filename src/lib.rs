@@ -9,3 +9,7 @@ pub mod fixture;
 pub mod forecast;
 pub mod series;
 pub mod units;
+
+// ---- shell ----
+pub mod clock;
+pub mod embedded;
