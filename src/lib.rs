@@ -15,3 +15,5 @@ pub mod units;
 // ---- shell ----
 pub mod cli;
 pub mod settings;
+pub mod clock;
+pub mod embedded;
