@@ -9,3 +9,6 @@ pub mod fixture;
 pub mod forecast;
 pub mod series;
 pub mod units;
+
+// ---- shell ----
+pub mod cli;

@@ -1,0 +1,3 @@
+//! The command line: one file per subcommand. Reads files, writes streams, decides nothing.
+
+pub mod forecast;
