@@ -89,6 +89,32 @@ fn a_first_fixture_ever_is_expected_above_the_quiet_level() {
 }
 
 #[test]
+fn a_fixture_known_by_its_day_widens_the_band_all_day_and_moves_the_median_little() {
+    let season = Season::new(42);
+    let mut calendar = season.calendar.clone();
+    let certain = calendar
+        .starting_between(days(42), days(43))
+        .first()
+        .map(|fixture| (*fixture).clone())
+        .unwrap();
+    let mut someday = certain.clone();
+    someday.start.at = days(42); // the placeholder is midnight
+    someday.start.precision = tipoff::fixture::Precision::Date;
+    calendar.insert(someday);
+    let exact = forecast(&season.series, &season.calendar, days(42));
+    let vague = forecast(&season.series, &calendar, days(42));
+    let value = |f: &Forecast, q, hour| f.at(q, days(42) + TimeDelta::hours(hour)).unwrap();
+    for hour in [13, 16, 19, 22] {
+        let median = value(&vague, Quantile::P50, hour) / value(&exact, Quantile::P50, 13);
+        assert!(median < 2.5, "{hour}: {median}");
+        let ready = value(&vague, Quantile::P95, hour) / value(&vague, Quantile::P50, hour);
+        assert!(ready > 1.5, "{hour}: {ready}");
+    }
+    let midnight = value(&vague, Quantile::P50, 1) / value(&exact, Quantile::P50, 1);
+    assert!((0.9..1.1).contains(&midnight), "{midnight}");
+}
+
+#[test]
 fn minutes_ahead_are_surer_than_a_day_ahead() {
     let season = Season::new(42);
     let forecast = forecast(&season.series, &season.calendar, days(42));

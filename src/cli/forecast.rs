@@ -43,7 +43,7 @@ pub struct ForecastArgs {
     /// Values are counts per this interval; without it they are units per second.
     #[arg(long, value_name = "DURATION")]
     pub per: Option<HumanDuration>,
-    /// Zone by whose clock the audience lives, for example America/New_York.
+    /// Zone by whose clock the audience lives, for example `America/New_York`.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub zone: Tz,
     /// What to print.

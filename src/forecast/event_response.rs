@@ -272,12 +272,19 @@ impl<'a> View<'a> {
     fn quantiles(&self, near: &[Slot], moments: impl Iterator<Item = i64>) -> [Vec<f64>; 4] {
         let moments: Vec<i64> = moments.collect();
         let rows = self.model.design.rows(near, moments.iter().copied());
+        let tallest = near
+            .iter()
+            .any(|slot| slot.share < 1.0)
+            .then(|| self.model.design.tallest(near, moments.iter().copied()));
         let mut paths: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(moments.len()));
         for (index, &at) in moments.iter().enumerate() {
             let lead = self.lead(at);
             let log = self.log(rows.row(index), lead);
             let margins = self.model.margins.at(rows.in_event[index], lead);
             paths[0].push(self.model.rate(log));
+            let log = tallest
+                .as_ref()
+                .map_or(log, |rows| self.log(rows.row(index), lead).max(log));
             for (path, margin) in paths[1..].iter_mut().zip(margins) {
                 path.push(self.model.rate(log + margin));
             }

@@ -163,9 +163,27 @@ impl Design {
         self.penalty.len()
     }
 
-    /// Rows for ascending moments, seconds since the epoch.
+    /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known
+    /// counts by the probability of each start.
     pub(crate) fn rows(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
-        let known: Vec<KnownSlot<'_>> = slots.iter().map(|slot| self.known(slot)).collect();
+        let known = slots.iter().map(|slot| self.known(slot, slot.share));
+        self.build(slots, known.collect(), moments, false)
+    }
+
+    /// As [`Self::rows`], but at every moment a fixture whose start is not known counts as if it
+    /// began when it would weigh most then: what an upper quantile must be ready for.
+    pub(crate) fn tallest(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
+        let known = slots.iter().map(|slot| self.known(slot, 1.0));
+        self.build(slots, known.collect(), moments, true)
+    }
+
+    fn build(
+        &self,
+        slots: &[Slot],
+        known: Vec<KnownSlot<'_>>,
+        moments: impl Iterator<Item = i64>,
+        tallest: bool,
+    ) -> Rows {
         let mut ends: Vec<usize> = (0..known.len()).collect();
         ends.sort_by_key(|&slot| known[slot].span.0);
         let mut waiting = ends.into_iter().peekable();
@@ -187,7 +205,12 @@ impl Design {
             let (day, second) = clock.read(at);
             self.calm_part(&mut scratch, day, second, matchdays.contains(&day));
             let weekend = self.weekly && is_weekend(day);
-            let in_event = self.event_part(&mut scratch, &known, &active, at, weekend);
+            let in_event = if tallest {
+                let chosen = one_of_each(&known, &active, at);
+                self.event_part(&mut scratch, &known, &chosen, at, weekend)
+            } else {
+                self.event_part(&mut scratch, &known, &active, at, weekend)
+            };
             let used = if active.is_empty() {
                 self.events
             } else {
@@ -266,7 +289,7 @@ impl Design {
         in_event
     }
 
-    fn known<'a>(&self, slot: &'a Slot) -> KnownSlot<'a> {
+    fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {
         let shares = |names: &[String], columns: &BTreeMap<String, usize>| -> Vec<(usize, f64)> {
             let share = 1.0 / names.len().max(1) as f64;
             names
@@ -285,7 +308,7 @@ impl Design {
         );
         KnownSlot {
             slot,
-            weight: slot.share * slot.count.powf(CROWDING),
+            weight: share * slot.count.powf(CROWDING),
             span: slot.anchors.span(),
             amplitudes,
         }
@@ -308,6 +331,21 @@ struct KnownSlot<'a> {
     weight: f64,
     span: (i64, i64),
     amplitudes: Vec<(usize, f64)>,
+}
+
+/// Of every group of active slots the one whose shape is highest at the moment.
+fn one_of_each(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> Vec<usize> {
+    let height = |index: usize| response::shape(known[index].slot.anchors.minute(at));
+    let mut chosen: Vec<usize> = Vec::with_capacity(active.len());
+    for &index in active {
+        let group = known[index].slot.group;
+        match chosen.iter_mut().find(|c| known[**c].slot.group == group) {
+            Some(best) if height(index) > height(*best) => *best = index,
+            Some(_) => {}
+            None => chosen.push(index),
+        }
+    }
+    chosen
 }
 
 /// `f(t)` of the module's formula. Slots that exclude each other are one term of the sums.
@@ -439,6 +477,14 @@ mod tests {
             .fold(0.0, f64::max);
         // in its tallest hour about a third of the possible starts are in play
         assert!(most > 0.25 && most < 0.5, "{most}");
+
+        // but whoever must be ready is told of one that is
+        let calendar: Calendar = [someday].into_iter().collect();
+        let slots = slots(&calendar, start(), Tz::UTC);
+        let design = Design::new(Tz::UTC, true, &slots, 0, 0);
+        let evening = start().timestamp() + 3_600;
+        let rows = design.tallest(&slots, std::iter::once(evening));
+        assert!((rows.fit(0, &design.prior) / 2.0_f64.ln() - 1.0).abs() < 1e-9);
     }
 
     #[test]
