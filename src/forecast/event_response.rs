@@ -115,7 +115,7 @@ impl Fit for EventResponse {
         let near = reaching(&slots, begin, grid.end);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let history = History { log, rows };
-        let keep = replay::DAYS.min(history.days());
+        let keep = replay::PERIODS.min(history.periods());
         let mut known =
             learn::coefficients(&history, &design, keep).ok_or_else(|| FitError::NotSolvable {
                 at,

@@ -5,6 +5,7 @@
 //! that were really issued and have matured: no tuning set is needed and growth is followed
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
 
+use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::level::{self, FORMS, Level};
 
@@ -27,9 +28,9 @@ pub(crate) struct Losses([[f64; EXPERTS]; BUCKETS]);
 impl Losses {
     pub(crate) const NONE: Self = Self([[0.0; EXPERTS]; BUCKETS]);
 
-    /// A day passes.
-    pub(crate) fn age(&mut self) {
-        let keep = 0.5_f64.powf(1.0 / MEMORY);
+    /// So many model bins pass.
+    pub(crate) fn age(&mut self, bins: usize) {
+        let keep = 0.5_f64.powf(bins as f64 / DAY as f64 / MEMORY);
         for loss in self.0.iter_mut().flatten() {
             *loss *= keep;
         }
