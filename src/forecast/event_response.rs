@@ -8,8 +8,8 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::experts::{HALF_LIVES, Mixture, Weights};
-use super::features::{Design, WINDOW};
+use super::experts::{MODELS, Mixture, Weights};
+use super::features::{Design, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
 use super::lead;
 use super::learn::{self, Coefficients, History};
@@ -18,6 +18,7 @@ use super::peaks::PeakMargins;
 use super::quantile::MarginTable;
 use super::replay::{self, Window, fit};
 use super::slots::{Slot, slots};
+use super::weekly::Weekly;
 use super::{Fit, FitError, Forecast, Horizon, PeakForecast, Predict};
 use crate::fixture::Calendar;
 use crate::series::Series;
@@ -71,6 +72,7 @@ pub struct FittedEventResponse {
     design: Design,
     coefficients: Coefficients,
     weights: Weights,
+    weekly: Weekly,
     margins: MarginTable,
     peaks: PeakMargins,
     notes: Vec<String>,
@@ -109,8 +111,9 @@ impl Fit for EventResponse {
             known().fold(f64::NEG_INFINITY, f64::max) + LEASH,
         );
         let weekly = hours >= WEEKLY_AFTER * 24.0;
-        let slots = slots(calendar, at, self.zone);
         let begin = grid.middle(0);
+        let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
+        let slots = slots(calendar, at, self.zone, (first, at));
         let design = Design::new(self.zone, weekly, &slots, begin, grid.end);
         let near = reaching(&slots, begin, grid.end);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
@@ -141,6 +144,7 @@ impl Fit for EventResponse {
             design,
             coefficients: known.pop().unwrap_or_default(),
             weights: lessons.weights,
+            weekly: lessons.weekly,
             margins: lessons.margins,
             peaks: lessons.peaks,
             notes,
@@ -151,7 +155,8 @@ impl Fit for EventResponse {
 impl Predict for FittedEventResponse {
     fn predict(&self, recent: &Series, calendar: &Calendar, horizon: Horizon) -> Forecast {
         let origin = horizon.origin;
-        let slots = slots(calendar, origin, self.zone);
+        let span = (origin - TimeDelta::days(1), origin + horizon.length);
+        let slots = slots(calendar, origin, self.zone, span);
         let view = View::new(self, recent, &slots, origin);
         let mut notes = self.notes.clone();
         let age = origin - self.at;
@@ -238,15 +243,15 @@ impl<'a> View<'a> {
             .design
             .rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let fits: Vec<_> = (0..rows.len())
-            .map(|bin| fit(rows.row(bin), &model.coefficients))
+            .map(|bin| fit(&rows, bin, &model.coefficients, &model.weekly))
             .collect();
         let mut scratch = Vec::new();
-        let levels: [Level; HALF_LIVES.len()] = std::array::from_fn(|half_life| {
+        let levels: [Level; MODELS] = std::array::from_fn(|place| {
             let residuals: Vec<f64> = grid
                 .values
                 .iter()
                 .zip(&fits)
-                .map(|(value, fits)| (value + model.offset).ln() - fits[half_life])
+                .map(|(value, fits)| (value + model.offset).ln() - fits[place])
                 .collect();
             Level::new(&residuals, &mut scratch)
         });
@@ -279,12 +284,12 @@ impl<'a> View<'a> {
         let mut paths: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(moments.len()));
         for (index, &at) in moments.iter().enumerate() {
             let lead = self.lead(at);
-            let log = self.log(rows.row(index), lead);
+            let log = self.log(&rows, index, lead);
             let margins = self.model.margins.at(rows.in_event[index], lead);
             paths[0].push(self.model.rate(log));
             let log = tallest
                 .as_ref()
-                .map_or(log, |rows| self.log(rows.row(index), lead).max(log));
+                .map_or(log, |rows| self.log(rows, index, lead).max(log));
             for (path, margin) in paths[1..].iter_mut().zip(margins) {
                 path.push(self.model.rate(log + margin));
             }
@@ -292,8 +297,10 @@ impl<'a> View<'a> {
         paths
     }
 
-    fn log(&self, row: (&[u16], &[f64]), lead: f64) -> f64 {
-        self.mixture.at(lead, &fit(row, &self.model.coefficients))
+    fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
+        let model = self.model;
+        let fits = fit(rows, index, &model.coefficients, &model.weekly);
+        self.mixture.at(lead, &fits)
     }
 
     /// The peak of what is left of a slot's window.
@@ -307,7 +314,7 @@ impl<'a> View<'a> {
         let near = reaching(slots, from, to);
         let rows = self.model.design.rows(&near, moments.iter().copied());
         let (place, log) = (0..rows.len())
-            .map(|index| self.log(rows.row(index), self.lead(moments[index])))
+            .map(|index| self.log(&rows, index, self.lead(moments[index])))
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
         let ahead = self.lead(slot.anchors.start.max(self.origin) + STEP / 2);

@@ -1,6 +1,7 @@
 //! Mixes experts by their own past errors.
 //!
-//! An expert is a half-life of the regression with a form of the level correction. Its weight in
+//! An expert is a model (the regression with one of three half-lives, or the slowest with what it
+//! leaves over by time of the week) with a form of the level correction. Its weight in
 //! a lead bucket is `exp(-6 (L/Lmin - 1))`, where `L` is its decayed absolute error in forecasts
 //! that were really issued and have matured: no tuning set is needed and growth is followed
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
@@ -12,8 +13,11 @@ use super::level::{self, FORMS, Level};
 /// Half-lives of the regression, days.
 pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
 
+/// Number of models: one per half-life, and the slowest with its weekly remainder.
+pub(crate) const MODELS: usize = HALF_LIVES.len() + 1;
+
 /// Number of experts.
-pub(crate) const EXPERTS: usize = HALF_LIVES.len() * FORMS;
+pub(crate) const EXPERTS: usize = MODELS * FORMS;
 
 /// How sharply a worse expert is punished.
 const SHARPNESS: f64 = 6.0;
@@ -80,11 +84,11 @@ impl Losses {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
 
-/// One log prediction per half-life.
-pub(crate) type Fits = [f64; HALF_LIVES.len()];
+/// One log prediction per model.
+pub(crate) type Fits = [f64; MODELS];
 
 /// What every expert says `ahead` bins after the origin.
-pub(crate) fn each(fits: &Fits, levels: &[Level; HALF_LIVES.len()], fade: f64) -> [f64; EXPERTS] {
+pub(crate) fn each(fits: &Fits, levels: &[Level; MODELS], fade: f64) -> [f64; EXPERTS] {
     std::array::from_fn(|expert| {
         let (model, form) = (expert / FORMS, expert % FORMS);
         let (lasting, fading) = levels[model].parts(form);
@@ -95,14 +99,14 @@ pub(crate) fn each(fits: &Fits, levels: &[Level; HALF_LIVES.len()], fade: f64) -
 /// The mixture seen from one origin: linear in the fits, so a bin costs a few multiplications.
 #[derive(Debug, Clone)]
 pub(crate) struct Mixture {
-    /// Per bucket: weight of each fit, lasting and fading correction.
+    /// Per bucket: weight of each model, lasting and fading correction.
     parts: [(Fits, f64, f64); BUCKETS],
 }
 
 impl Mixture {
-    pub(crate) fn new(weights: &Weights, levels: &[Level; HALF_LIVES.len()]) -> Self {
+    pub(crate) fn new(weights: &Weights, levels: &[Level; MODELS]) -> Self {
         let parts = std::array::from_fn(|bucket| {
-            let mut fits = [0.0; HALF_LIVES.len()];
+            let mut fits = [0.0; MODELS];
             let (mut lasting, mut fading) = (0.0, 0.0);
             for (expert, weight) in weights.0[bucket].iter().enumerate() {
                 let (model, form) = (expert / FORMS, expert % FORMS);
@@ -171,8 +175,8 @@ mod tests {
         let weights = losses.weights();
         let residuals: Vec<f64> = (0..288).map(|i| f64::from(i) * 0.001).collect();
         let level = Level::new(&residuals, &mut Vec::new());
-        let levels = [level; 3];
-        let fits = [1.0, 1.1, 1.3];
+        let levels = [level; MODELS];
+        let fits = [1.0, 1.1, 1.3, 1.2];
         let lead = 7.0;
         let said = each(&fits, &levels, level::fade(lead));
         let mean: f64 = said.iter().zip(&weights.0[1]).map(|(p, w)| p * w).sum();

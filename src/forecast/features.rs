@@ -21,6 +21,7 @@ use chrono_tz::Tz;
 
 use super::response::{self, HATS, PHASES};
 use super::slots::Slot;
+use super::weekly::week_bin;
 
 /// Harmonics of the day.
 const HARMONICS: usize = 6;
@@ -70,6 +71,8 @@ pub(crate) struct Rows {
     values: Vec<f64>,
     /// True for moments in a slot's event window.
     pub(crate) in_event: Vec<bool>,
+    /// Five minutes of the audience's week.
+    pub(crate) week_bin: Vec<u16>,
 }
 
 impl Rows {
@@ -225,6 +228,7 @@ impl Design {
             }
             rows.ends.push(rows.columns.len() as u32);
             rows.in_event.push(in_event);
+            rows.week_bin.push(week_bin(day, second));
         }
         rows
     }
@@ -434,10 +438,14 @@ mod tests {
         Utc.with_ymd_and_hms(2024, 5, 15, 18, 0, 0).unwrap()
     }
 
+    fn week() -> (crate::units::Timestamp, crate::units::Timestamp) {
+        (start(), start() + TimeDelta::days(7))
+    }
+
     /// Prior response at a moment, in units of the prior's top.
     fn height(fixtures: Vec<Fixture>, minute: i64) -> f64 {
         let calendar: Calendar = fixtures.into_iter().collect();
-        let slots = slots(&calendar, start(), Tz::UTC);
+        let slots = slots(&calendar, start(), Tz::UTC, week());
         let design = Design::new(Tz::UTC, true, &slots, 0, 0);
         let at = start().timestamp() + minute * 60;
         let rows = design.rows(&slots, std::iter::once(at));
@@ -480,7 +488,7 @@ mod tests {
 
         // but whoever must be ready is told of one that is
         let calendar: Calendar = [someday].into_iter().collect();
-        let slots = slots(&calendar, start(), Tz::UTC);
+        let slots = slots(&calendar, start(), Tz::UTC, week());
         let design = Design::new(Tz::UTC, true, &slots, 0, 0);
         let evening = start().timestamp() + 3_600;
         let rows = design.tallest(&slots, std::iter::once(evening));
@@ -508,7 +516,7 @@ mod tests {
         let mut next = game("b", 60 * 24 * 7);
         next.home = Some("new".into());
         let calendar: Calendar = [past, next].into_iter().collect();
-        let slots = slots(&calendar, start(), Tz::UTC);
+        let slots = slots(&calendar, start(), Tz::UTC, week());
         let origin = start().timestamp() + 86_400;
         let design = Design::new(Tz::UTC, true, &slots, 0, origin);
         assert_eq!(design.teams.keys().collect::<Vec<_>>(), ["cup/old"]);

@@ -25,6 +25,7 @@ mod response;
 mod ridge;
 mod seasonal_naive;
 mod slots;
+mod weekly;
 
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};

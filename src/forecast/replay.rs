@@ -5,13 +5,15 @@
 //! weights only from the period after its target, and for margins only when the target lies before
 //! the fit's origin: exactly what had matured.
 
-use super::experts::{self, Fits, HALF_LIVES, Losses, Mixture, Weights};
+use super::experts::{self, Fits, HALF_LIVES, Losses, MODELS, Mixture, Weights};
+use super::features::Rows;
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, PERIOD};
 use super::level::{self, Level};
 use super::peaks::PeakMargins;
 use super::quantile::{MarginTable, Scores};
+use super::weekly::Weekly;
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
 pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
@@ -46,6 +48,7 @@ pub(crate) struct Window {
 #[derive(Debug)]
 pub(crate) struct Lessons {
     pub(crate) weights: Weights,
+    pub(crate) weekly: Weekly,
     pub(crate) margins: MarginTable,
     pub(crate) peaks: PeakMargins,
 }
@@ -59,6 +62,7 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
     let mut losses = Losses::NONE;
     let mut scores = Scores::new();
     let mut peaks = PeakScores::new(windows.len());
+    let mut weekly = Weekly::new();
     let mut view = View::default();
     for period in first..periods {
         if period > 0 {
@@ -70,7 +74,8 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
             continue;
         }
         let weights = losses.weights();
-        view.set(history, &known[period - first], start);
+        view.remember(history, start, &mut weekly);
+        view.set(history, &known[period - first], &weekly, start);
         for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
@@ -102,8 +107,10 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
         losses.age(PERIOD);
         losses.absorb(last);
     }
+    view.remember(history, bins, &mut weekly);
     Lessons {
         weights: losses.weights(),
+        weekly,
         margins: scores.margins(&PSEUDO),
         peaks: peaks.margins(windows, bins),
     }
@@ -114,13 +121,19 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
 struct View {
     from: usize,
     fits: Vec<Fits>,
-    residuals: [Vec<f64>; HALF_LIVES.len()],
+    residuals: [Vec<f64>; MODELS],
     scratch: Vec<f64>,
 }
 
 impl View {
     /// From a day before `start` to the end of the longest lead of that period's last origin.
-    fn set(&mut self, history: &History, coefficients: &Coefficients, start: usize) {
+    fn set(
+        &mut self,
+        history: &History,
+        coefficients: &Coefficients,
+        weekly: &Weekly,
+        start: usize,
+    ) {
         self.from = start.saturating_sub(DAY);
         let to = (start + PERIOD + FAR.1).min(history.log.len());
         self.fits.clear();
@@ -128,11 +141,24 @@ impl View {
             residuals.clear();
         }
         for bin in self.from..to {
-            let fits = fit(history.rows.row(bin), coefficients);
+            let fits = fit(&history.rows, bin, coefficients, weekly);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
                 residuals.push(history.log[bin] - fit);
             }
             self.fits.push(fits);
+        }
+    }
+
+    /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
+    /// stays out: it sets the level, and would explain itself away.
+    fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
+        let slowest = &self.residuals[HALF_LIVES.len() - 1];
+        for bin in self.from..until.saturating_sub(DAY) {
+            if let Some(&residual) = slowest.get(bin - self.from)
+                && !history.rows.in_event[bin]
+            {
+                weekly.add(history.rows.week_bin[bin], residual);
+            }
         }
     }
 
@@ -141,7 +167,7 @@ impl View {
     }
 
     /// Levels from the day before `origin`, that bin excluded.
-    fn levels(&mut self, origin: usize) -> [Level; HALF_LIVES.len()] {
+    fn levels(&mut self, origin: usize) -> [Level; MODELS] {
         let to = origin - self.from;
         let from = to.saturating_sub(DAY);
         let scratch = &mut self.scratch;
@@ -150,15 +176,17 @@ impl View {
     }
 }
 
-/// What every half-life says about one row.
-pub(crate) fn fit((columns, values): (&[u16], &[f64]), coefficients: &Coefficients) -> Fits {
+/// What every model says about one row.
+pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
+    let (columns, values) = rows.row(index);
     let mut fits = [0.0; HALF_LIVES.len()];
     for (&column, value) in columns.iter().zip(values) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
         }
     }
-    fits
+    let [fast, medium, slow] = fits;
+    [fast, medium, slow, slow + weekly.at(rows.week_bin[index])]
 }
 
 /// Sums of peak scores by window and lead bucket.

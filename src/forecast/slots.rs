@@ -23,6 +23,9 @@ const IF_NECESSARY: f64 = 0.5;
 /// A fixture still on past its typical end is expected to end after this.
 const STILL_ON: TimeDelta = TimeDelta::minutes(10);
 
+/// How far outside a span fixtures may start and still be looked at.
+const NEAR: TimeDelta = TimeDelta::days(2);
+
 /// Play shorter than this is a marker in a feed, not a duration.
 const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
 
@@ -47,13 +50,21 @@ pub(crate) struct Slot {
     pub(crate) group: usize,
 }
 
-/// The slots of all fixtures known at `origin`, in order of start.
-pub(crate) fn slots(calendar: &Calendar, origin: Timestamp, zone: Tz) -> Vec<Slot> {
+/// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, in
+/// order of start. Two days are more than any response reaches.
+pub(crate) fn slots(
+    calendar: &Calendar,
+    origin: Timestamp,
+    zone: Tz,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Slot> {
+    let (from, to) = (from - NEAR, to + NEAR);
     let mut by_start: BTreeMap<(i64, bool), Vec<&Fixture>> = BTreeMap::new();
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
-        if !known || fixture.status.is_off() {
+        let near = fixture.start.at >= from && fixture.start.at < to;
+        if !(known && near) || fixture.status.is_off() {
             continue;
         }
         match fixture.start.precision {
@@ -185,7 +196,12 @@ mod tests {
     }
 
     fn of(fixtures: Vec<Fixture>, origin: Timestamp) -> Vec<Slot> {
-        slots(&fixtures.into_iter().collect(), origin, Tz::UTC)
+        slots(
+            &fixtures.into_iter().collect(),
+            origin,
+            Tz::UTC,
+            (at(0), at(24)),
+        )
     }
 
     #[test]
