@@ -1,3 +1,4 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand. Reads files, writes streams, decides nothing.
 
 pub mod fixtures;
+pub mod forecast;

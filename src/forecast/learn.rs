@@ -1,0 +1,172 @@
+//! Walks through the history in periods and keeps what was known at the end of each.
+//!
+//! One pass: a period's rows become one block of normal equations; for every half-life the sum of
+//! past blocks decays and the block joins, so the fit of any past origin costs one small Cholesky
+//! and uses nothing later than that origin. The last period ends at the origin.
+
+use super::experts::HALF_LIVES;
+use super::features::{Design, Rows};
+use super::grid::DAY;
+use super::ridge::Normal;
+
+/// Effective independent observations per day: residuals five minutes apart repeat each other.
+const OBSERVATIONS_PER_DAY: f64 = 24.0;
+
+/// Rows in event windows are rarer and matter more.
+const EVENT_WEIGHT: f64 = 2.0;
+
+/// Residuals beyond this many robust standard deviations lose weight outside event windows
+/// (inside them that would eat the peaks).
+const HUBER: f64 = 2.0;
+
+/// Model bins between two past fits. Half a day: as stale as a fit gets in operation, where one
+/// is made every few hours.
+pub(crate) const PERIOD: usize = DAY / 2;
+
+/// Periods whose spread tells what is usual: a week.
+const SPREAD_PERIODS: usize = 7 * DAY / PERIOD;
+
+/// Smallest robust standard deviation, log load: below it nothing is an outlier.
+const LEAST_SPREAD: f64 = 0.02;
+
+/// Periods before outliers are looked for: three days.
+const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
+
+/// Coefficients of every half-life, by column.
+pub(crate) type Coefficients = Vec<[f64; HALF_LIVES.len()]>;
+
+/// The history on the model's grid, in log load, with its rows.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Log load, NaN for gaps.
+    pub(crate) log: Vec<f64>,
+    /// One row per bin.
+    pub(crate) rows: Rows,
+}
+
+impl History {
+    /// Number of periods, the first of which may be short.
+    pub(crate) fn periods(&self) -> usize {
+        self.log.len().div_ceil(PERIOD)
+    }
+
+    /// First bin of a period; `periods()` gives the origin.
+    pub(crate) fn period_start(&self, period: usize) -> usize {
+        (self.log.len() + period * PERIOD).saturating_sub(self.periods() * PERIOD)
+    }
+
+    /// The period a bin belongs to.
+    pub(crate) fn period_of(&self, bin: usize) -> usize {
+        let short = self.periods() * PERIOD - self.log.len();
+        (bin + short) / PERIOD
+    }
+}
+
+/// Coefficients known at the start of each of the last `keep` periods and at the origin (the last
+/// element). `None` when some fit has no solution.
+pub(crate) fn coefficients(
+    history: &History,
+    design: &Design,
+    keep: usize,
+) -> Option<Vec<Coefficients>> {
+    let columns = design.columns();
+    let mut sums = HALF_LIVES.map(|_| Normal::new(columns));
+    let mut block = Normal::new(columns);
+    let mut spreads: Vec<f64> = Vec::new();
+    let mut slowest: Option<Vec<f64>> = None;
+    let mut kept = Vec::new();
+    for period in 0..history.periods() {
+        let bins = history.period_start(period)..history.period_start(period + 1);
+        let trust = slowest.as_deref().filter(|_| period >= TRUSTED_AFTER);
+        let limits = trust.and_then(|known| Limits::of(history, bins.clone(), known, &mut spreads));
+        block.clear();
+        for bin in bins {
+            let y = history.log[bin];
+            if !y.is_finite() {
+                continue;
+            }
+            let mut weight = OBSERVATIONS_PER_DAY / DAY as f64;
+            if history.rows.in_event[bin] {
+                weight *= EVENT_WEIGHT;
+            } else if let (Some(limits), Some(known)) = (&limits, trust) {
+                weight *= limits.weight(y - history.rows.fit(bin, known));
+            }
+            let (columns, values) = history.rows.row(bin);
+            block.add_row(columns, values, y, weight);
+        }
+        for (sum, half_life) in sums.iter_mut().zip(HALF_LIVES) {
+            let days = PERIOD as f64 / DAY as f64;
+            sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
+        }
+        let wanted = period + 1 + keep >= history.periods();
+        let solve = |sum: &Normal| sum.solve(&design.penalty, &design.prior);
+        let slow = solve(&sums[HALF_LIVES.len() - 1])?;
+        if wanted {
+            let mut all: Coefficients = slow.iter().map(|&b| [b; HALF_LIVES.len()]).collect();
+            for (model, sum) in sums[..HALF_LIVES.len() - 1].iter().enumerate() {
+                for (line, b) in all.iter_mut().zip(solve(sum)?) {
+                    line[model] = b;
+                }
+            }
+            kept.push(all);
+        }
+        slowest = Some(slow);
+    }
+    Some(kept)
+}
+
+/// What counts as usual in one period.
+struct Limits {
+    middle: f64,
+    reach: f64,
+}
+
+impl Limits {
+    /// From the period's residuals against what was known before it, outside event windows. Its
+    /// own median is taken off first: half a day that runs high as a whole is growth, not an
+    /// outlier.
+    fn of(
+        history: &History,
+        bins: std::ops::Range<usize>,
+        known: &[f64],
+        spreads: &mut Vec<f64>,
+    ) -> Option<Self> {
+        let mut residuals: Vec<f64> = bins
+            .filter(|&bin| !history.rows.in_event[bin])
+            .map(|bin| history.log[bin] - history.rows.fit(bin, known))
+            .filter(|residual| residual.is_finite())
+            .collect();
+        let middle = median(&mut residuals)?;
+        for residual in &mut residuals {
+            *residual = (*residual - middle).abs();
+        }
+        spreads.push(1.4826 * median(&mut residuals)?);
+        if spreads.len() > SPREAD_PERIODS {
+            spreads.remove(0);
+        }
+        let usual = median(&mut spreads.clone())?.max(LEAST_SPREAD);
+        Some(Self {
+            middle,
+            reach: HUBER * usual,
+        })
+    }
+
+    /// Huber's weight of one residual.
+    fn weight(&self, residual: f64) -> f64 {
+        let distance = (residual - self.middle).abs();
+        if distance > self.reach {
+            self.reach / distance
+        } else {
+            1.0
+        }
+    }
+}
+
+/// The middle value; reorders the slice.
+fn median(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
