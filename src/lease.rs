@@ -366,6 +366,7 @@ mod tests {
                         let actor = &mut actors[who];
                         actor.lives += 1;
                         actor.me = candidate(&format!("{who}/{}", actor.lives));
+                        actor.version = 0;
                         actor.seen = None;
                         actor.request = None;
                     }
