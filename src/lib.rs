@@ -8,12 +8,17 @@
 pub mod capacity;
 pub mod fixture;
 pub mod forecast;
+pub mod lease;
 pub mod plan;
 pub mod series;
 pub mod units;
 
 // ---- shell ----
 pub mod cli;
-pub mod settings;
 pub mod clock;
+pub mod controller;
 pub mod embedded;
+pub mod serve;
+pub mod settings;
+pub mod source;
+pub mod telemetry;

@@ -1,37 +1,38 @@
-//! The `tipoff` binary: hands the command line to the library.
+//! The `tipoff` binary: installs the TLS provider, parses, dispatches, chooses the exit code.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tipoff::cli::fixtures::FixturesArgs;
-
-/// Scales workloads before the crowd arrives.
-#[derive(Debug, Parser)]
-#[command(name = "tipoff", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Check, convert and list fixture files.
-    Fixtures(FixturesArgs),
-}
+use clap::Parser as _;
+use tipoff::cli::{self, Cli, CliError};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one clock of this entry point"
-    )]
-    let now = chrono::Utc::now();
-    let outcome = match cli.command {
-        Command::Fixtures(args) => tipoff::cli::fixtures::run(&args, now),
+    // Two HTTP clients share one TLS library; whoever asks first must find a provider.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        cli::output::progress("tipoff: a TLS provider was installed before main began");
+        return ExitCode::FAILURE;
+    }
+    let arguments = match Cli::try_parse() {
+        Ok(arguments) => arguments,
+        // clap knows which of its "errors" are help and version (0) and which are bad usage (2)
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
     };
-    outcome.unwrap_or_else(|error| {
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "tipoff: {error:#}");
-        ExitCode::FAILURE
-    })
+    if let Err(error) = tipoff::telemetry::init(&arguments.log) {
+        cli::output::progress(&format!("tipoff: {error}"));
+        return ExitCode::from(2);
+    }
+    match cli::run(&arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            if !matches!(error, CliError::ClosedPipe) {
+                cli::output::progress(&format!("tipoff: {}", error.chain()));
+            }
+            ExitCode::from(&error)
+        }
+    }
 }

@@ -44,6 +44,7 @@ fn step_forecast(origin: Timestamp, level: f64, at: Timestamp, later: f64) -> Ar
         paths: [path.clone(), path.clone(), path.clone(), path],
         model: "story".into(),
         notes: vec![],
+        peaks: vec![],
     })
 }
 

@@ -1,0 +1,3 @@
+//! The controller's shell around the brain.
+
+pub mod leader;
