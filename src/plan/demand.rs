@@ -8,8 +8,9 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::observed::{ManualAction, Observed};
-use super::policy::Policy;
-use crate::fixture::{Calendar, Fixture};
+use super::policy::{Policy, SpikeCover};
+use crate::fixture::phase::{MAX_DELAY, PRE_LOCK};
+use crate::fixture::{Calendar, Fixture, Phase};
 use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
 
@@ -73,65 +74,106 @@ impl Sizing {
     }
 }
 
-/// Fixtures that may be in play between two times.
-pub(super) fn near(calendar: &Calendar, from: Timestamp, to: Timestamp) -> Vec<&Fixture> {
-    calendar.starting_between(from - TimeDelta::days(1), to + TimeDelta::minutes(1))
+/// Fixtures start at most this long before they may still be in play: the longest match days,
+/// extra time and delays included.
+const LONGEST_PLAY: TimeDelta = TimeDelta::hours(24);
+
+/// The fixtures around a stretch of time, and the cover they call for.
+#[derive(Debug)]
+pub(super) struct Crowd<'a> {
+    policy: &'a Policy,
+    /// Each with the widest time it could be in play.
+    fixtures: Vec<(Timestamp, Timestamp, &'a Fixture)>,
 }
 
-/// Cover at a time: the live multiple while any fixture is in play.
-fn cover_at(policy: &Policy, fixtures: &[&Fixture], at: Timestamp) -> f64 {
-    let live = fixtures
-        .iter()
-        .any(|fixture| fixture.phase_at(at).is_live());
-    if live {
-        policy.spike_cover.live.max(policy.spike_cover.quiet)
-    } else {
-        policy.spike_cover.quiet
+impl<'a> Crowd<'a> {
+    /// The fixtures that could be in play at some time in `[from, to]`.
+    pub(super) fn new(
+        calendar: &'a Calendar,
+        policy: &'a Policy,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Self {
+        let fixtures = calendar
+            .starting_between(from - LONGEST_PLAY, to + MAX_DELAY)
+            .into_iter()
+            .map(|fixture| {
+                let latest = fixture.latest_end() + MAX_DELAY + fixture.settle;
+                (
+                    fixture.lock().min(fixture.start.at) - MAX_DELAY - PRE_LOCK,
+                    latest,
+                    fixture,
+                )
+            })
+            .filter(|(first, last, _)| *first <= to && *last >= from)
+            .collect();
+        Self { policy, fixtures }
     }
-}
 
-/// The largest covered load in `[from, to]` at the policy's quantile, and when.
-fn covered_peak(
-    forecast: &Forecast,
-    policy: &Policy,
-    fixtures: &[&Fixture],
-    from: Timestamp,
-    to: Timestamp,
-) -> Option<(Timestamp, Rate, f64)> {
-    (0..forecast.len())
-        .map(|index| (forecast.time(index), forecast.path(policy.quantile)[index]))
-        .filter(|&(at, _)| at <= to && at + forecast.step > from)
-        .map(|(at, load)| {
-            // a kick-off inside the bin covers the bin
-            let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
-            let at = at.max(from);
-            let cover =
-                cover_at(policy, fixtures, at).max(cover_at(policy, fixtures, last.max(at)));
-            (at, Rate::per_second(load * cover), cover)
-        })
-        .filter(|(_, load, _)| load.is_valid())
-        .max_by(|(_, a, _), (_, b, _)| a.as_per_second().total_cmp(&b.as_per_second()))
+    /// The fixtures and their phases at a time, those that are upcoming or over left out.
+    pub(super) fn covering(&self, at: Timestamp) -> impl Iterator<Item = (&'a Fixture, Phase)> {
+        self.fixtures
+            .iter()
+            .filter(move |(first, last, _)| *first <= at && at <= *last)
+            .map(move |(_, _, fixture)| (*fixture, fixture.phase_at(at)))
+            .filter(|(_, phase)| phase.is_covering())
+    }
+
+    /// The live multiple while any fixture is in play, else the quiet one.
+    fn cover_at(&self, at: Timestamp) -> f64 {
+        let SpikeCover { quiet, live } = self.policy.spike_cover;
+        if live > quiet && self.covering(at).any(|(_, phase)| phase.is_live()) {
+            live
+        } else {
+            quiet
+        }
+    }
+
+    /// The largest covered load in `[from, to]` at the policy's quantile, when, and its cover.
+    fn covered_peak(
+        &self,
+        forecast: &Forecast,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Option<(Timestamp, Rate, f64)> {
+        (0..forecast.len())
+            .map(|index| {
+                (
+                    forecast.time(index),
+                    forecast.path(self.policy.quantile)[index],
+                )
+            })
+            .filter(|&(at, _)| at <= to && at + forecast.step > from)
+            .map(|(at, load)| {
+                // a kick-off inside the bin covers the bin
+                let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
+                let at = at.max(from);
+                let cover = self.cover_at(at).max(self.cover_at(last.max(at)));
+                (at, Rate::per_second(load * cover), cover)
+            })
+            .filter(|(_, load, _)| load.is_valid())
+            // the first of equal peaks: that is when it must be ready
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
 }
 
 /// What the forecast asks for over `[now, now + lookahead]`; the time larger sizes take to be
 /// created lengthens the look-ahead once.
 pub(super) fn from_forecast(
     forecast: &Forecast,
-    observed: &Observed,
-    policy: &Policy,
+    replicas: u32,
+    crowd: &Crowd<'_>,
     sizing: Sizing,
     lookahead: TimeDelta,
     now: Timestamp,
 ) -> Option<DemandPart> {
+    let policy = crowd.policy;
     let horizon = now + lookahead;
-    let fixtures = near(&observed.calendar, now, horizon + TimeDelta::hours(1));
-    let (_, first, _) = covered_peak(forecast, policy, &fixtures, now, horizon)?;
-    let missing = sizing
-        .replicas(first)
-        .saturating_sub(observed.workload.replicas);
+    let (_, first, _) = crowd.covered_peak(forecast, now, horizon)?;
+    let missing = sizing.replicas(first).saturating_sub(replicas);
     let creation = f64::from(missing) / policy.start_up.pods_per_second;
     let creation = TimeDelta::milliseconds((creation.min(3600.0) * 1e3) as i64);
-    let (at, load, cover) = covered_peak(forecast, policy, &fixtures, now, horizon + creation)?;
+    let (at, load, cover) = crowd.covered_peak(forecast, now, horizon + creation)?;
     let replicas = sizing.replicas(load);
     Some(DemandPart {
         source: Source::Forecast,
@@ -139,7 +181,8 @@ pub(super) fn from_forecast(
         load: Some(load),
         at,
         reason: format!(
-            "{} of {} expected at {} needs {replicas} at {cover:.1}x cover ({} per replica at {:.0} %)",
+            "{} of {} expected at {} needs {replicas} at {cover:.1}x cover ({} per replica at \
+             {:.0} %)",
             policy.quantile.name(),
             load / cover,
             at.format("%H:%M"),
@@ -152,12 +195,11 @@ pub(super) fn from_forecast(
 /// What the load offered now asks for.
 pub(super) fn from_live(
     offered: Rate,
-    observed: &Observed,
-    policy: &Policy,
+    crowd: &Crowd<'_>,
     sizing: Sizing,
     now: Timestamp,
 ) -> DemandPart {
-    let cover = cover_at(policy, &near(&observed.calendar, now, now), now);
+    let cover = crowd.cover_at(now);
     let load = offered * cover;
     let replicas = sizing.replicas(load);
     DemandPart {

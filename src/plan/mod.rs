@@ -33,7 +33,7 @@ pub use observed::{ManualAction, ManualOverride, Observed, Signal, Workload};
 pub use policy::{Mode, Policy, PolicyError};
 pub use settle::Hold;
 
-use demand::Sizing;
+use demand::{Crowd, Sizing};
 
 /// Longest time between two decisions; the HPA's own sync period.
 const TICK: TimeDelta = TimeDelta::seconds(15);
@@ -163,17 +163,21 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
             per_replica,
             target,
         });
+    let forecast = observed.forecast.as_deref();
+    let horizon = forecast.map_or(now, Forecast::end).max(now);
+    let crowd = Crowd::new(&observed.calendar, policy, now, horizon);
     let mut parts = Vec::new();
     if let Some(sizing) = sizing {
         if trusted.forecast_may_raise
-            && let Some(forecast) = &observed.forecast
+            && let Some(forecast) = forecast
         {
+            let replicas = workload.replicas;
             parts.extend(demand::from_forecast(
-                forecast, observed, policy, sizing, lookahead, now,
+                forecast, replicas, &crowd, sizing, lookahead, now,
             ));
         }
         if let Some(offered) = trusted.offered {
-            parts.push(demand::from_live(offered, observed, policy, sizing, now));
+            parts.push(demand::from_live(offered, &crowd, sizing, now));
         }
     }
     let order = demand::from_manual(observed, now);
@@ -194,7 +198,6 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         .unwrap_or(current);
     let mut limits = Vec::new();
     let mut holds = Vec::new();
-    let fixtures = demand::near(&observed.calendar, now, now);
 
     let desired = if workload.replicas == 0 {
         holds.push(Hold::ScaledToZero);
@@ -236,7 +239,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                             from,
                             bounded,
                             policy,
-                            &fixtures,
+                            &crowd,
                             problems,
                             &mut memory,
                             now,
@@ -250,13 +253,17 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     };
     memory.desired = Some(desired);
 
-    let peak = observed
-        .forecast
-        .as_deref()
-        .zip(sizing)
-        .and_then(|(forecast, sizing)| {
-            next_peak(forecast, observed, policy, sizing, lookahead, now)
-        });
+    let peak = forecast.zip(sizing).and_then(|(forecast, sizing)| {
+        next_peak(
+            forecast,
+            workload.replicas,
+            &crowd,
+            policy,
+            sizing,
+            lookahead,
+            now,
+        )
+    });
     let headroom = match (per_replica, trusted.offered) {
         (Some(per_replica), Some(offered)) if offered > Rate::ZERO => {
             Some(per_replica * f64::from(workload.ready) / offered)
@@ -276,10 +283,8 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     } else {
         Vec::new()
     };
-    let covering = fixtures
-        .iter()
-        .map(|fixture| (fixture, fixture.phase_at(now)))
-        .filter(|(_, phase)| phase.is_covering())
+    let covering = crowd
+        .covering(now)
         .map(|(fixture, _)| fixture.title())
         .collect();
     let wake_at = wake_at(observed, policy, &memory, now);
@@ -320,20 +325,15 @@ fn lookahead(policy: &Policy, memory: &Memory) -> TimeDelta {
 /// The largest need the forecast holds from now on.
 fn next_peak(
     forecast: &Forecast,
-    observed: &Observed,
+    replicas: u32,
+    crowd: &Crowd<'_>,
     policy: &Policy,
     sizing: Sizing,
     lookahead: TimeDelta,
     now: Timestamp,
 ) -> Option<Peak> {
-    let part = demand::from_forecast(
-        forecast,
-        observed,
-        policy,
-        sizing,
-        forecast.end() - now,
-        now,
-    )?;
+    let rest = forecast.end() - now;
+    let part = demand::from_forecast(forecast, replicas, crowd, sizing, rest, now)?;
     Some(Peak {
         at: part.at,
         load: forecast.at(policy.quantile, part.at)?,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::demand::Crowd;
 use super::memory::{Memory, Rung};
 use super::policy::{HoldThrough, Policy};
 use crate::fixture::{Fixture, Phase};
@@ -86,19 +87,16 @@ impl Hold {
 }
 
 /// The fixture that forbids letting go at `now`, if one does.
-pub(super) fn holding_fixture<'a>(
-    fixtures: &[&'a Fixture],
+fn holding_fixture<'a>(
+    crowd: &Crowd<'a>,
     hold_through: HoldThrough,
     now: Timestamp,
 ) -> Option<(&'a Fixture, Phase)> {
-    fixtures
-        .iter()
-        .map(|fixture| (*fixture, fixture.phase_at(now)))
-        .find(|(_, phase)| match hold_through {
-            HoldThrough::Live => phase.is_live(),
-            HoldThrough::Settled => phase.is_covering(),
-            HoldThrough::Never => false,
-        })
+    crowd.covering(now).find(|(_, phase)| match hold_through {
+        HoldThrough::Live => phase.is_live(),
+        HoldThrough::Settled => phase.is_covering(),
+        HoldThrough::Never => false,
+    })
 }
 
 /// How far down from `current` towards `wish` this tick may go, and what held it back.
@@ -109,7 +107,7 @@ pub(super) fn settle(
     current: u32,
     wish: u32,
     policy: &Policy,
-    fixtures: &[&Fixture],
+    crowd: &Crowd<'_>,
     problems: &[String],
     memory: &mut Memory,
     now: Timestamp,
@@ -128,7 +126,7 @@ pub(super) fn settle(
     {
         holds.push(Hold::WindowNotFull { until });
     }
-    if let Some((fixture, phase)) = holding_fixture(fixtures, policy.release.hold_through, now) {
+    if let Some((fixture, phase)) = holding_fixture(crowd, policy.release.hold_through, now) {
         holds.push(Hold::Fixture {
             title: fixture.title(),
             phase,
