@@ -1,5 +1,10 @@
 //! `tipoff fixtures` as people run it: real files of all formats, and files that are wrong.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail like the test"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,11 @@
 //!
 //! The files are not part of the project; without them these tests say so and pass.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail like the test"
+)]
+
 use std::fs::File;
 use std::path::PathBuf;
 
