@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "a helper of a test may fail like the test"
 )]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

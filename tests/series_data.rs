@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     reason = "a helper of a test may fail like the test"
 )]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use std::fs::File;
 use std::path::PathBuf;
