@@ -17,6 +17,7 @@ pub mod units;
 pub mod cli;
 pub mod clock;
 pub mod controller;
+pub mod embedded;
 pub mod serve;
 pub mod settings;
 pub mod source;
