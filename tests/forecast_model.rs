@@ -173,6 +173,16 @@ fn gaps_are_not_learnt_as_zero() {
 }
 
 #[test]
+fn after_months_without_data_the_level_is_the_usual_one() {
+    let season = Season::new(20);
+    let origin = days(100);
+    let late = forecast(&season.series, &Calendar::default(), origin);
+    let mean = late.path(Quantile::P50)[..288].iter().sum::<f64>() / 288.0;
+    assert!((60.0..240.0).contains(&mean), "{mean}");
+    assert!(late.notes.iter().any(|note| note.contains("no load known")));
+}
+
+#[test]
 fn a_quiet_hour_outside_events_is_an_outlier_not_a_habit() {
     let season = Season::new(28);
     let mut odd = season.series.raw().to_vec();
@@ -271,6 +281,80 @@ fn any_input_and_output_step_will_do() {
         .collect();
     let coarse = Series::from_raw(start(), TimeDelta::minutes(30), coarse);
     forecast(&coarse, &season.calendar, days(21));
+}
+
+/// Twelve weeks of slates: Thursday and Monday night, and a Sunday with eight games at once, four
+/// more overlapping them, and one at night. Crowds add; the truth is not the model's own form.
+#[test]
+fn slates_that_overlap_are_learnt_and_not_multiplied() {
+    let zone = Tz::UTC;
+    let mut games: Vec<(i64, f64)> = Vec::new();
+    for week in 0..13 {
+        let sunday = (7 * week + 6) * 1_440;
+        games.push((sunday - 3 * 1_440 + 1_455, 2.0)); // Thursday night, after midnight UTC
+        games.push((sunday + 17 * 60, if week % 4 == 1 { 9.0 } else { 8.0 }));
+        games.push((sunday + 20 * 60 + 5, 2.0));
+        games.push((sunday + 20 * 60 + 25, 2.0));
+        games.push((sunday + 1_460, 2.5));
+        games.push((sunday + 1_440 + 1_455, 2.0));
+    }
+    let calendar: Calendar = games
+        .iter()
+        .enumerate()
+        .flat_map(|(slot, &(minute, count))| {
+            (0..count.round() as usize).map(move |game| {
+                let at = start() + TimeDelta::minutes(minute);
+                let mut fixture = Fixture::game(format!("{slot}-{game}"), "league", at);
+                fixture.duration.typical = TimeDelta::minutes(190);
+                fixture
+            })
+        })
+        .collect();
+    let truth = |at: Timestamp| {
+        let minute = (at - start()).num_seconds() as f64 / 60.0;
+        let crowd: f64 = games
+            .iter()
+            .map(|&(kick, count)| {
+                let since = minute - kick as f64;
+                let share = if since < 0.0 {
+                    since
+                } else {
+                    since * 110.0 / 190.0
+                };
+                0.4 * count * (multiple(share) - 1.0)
+            })
+            .sum();
+        calm(at) * (1.0 + crowd)
+    };
+    let values: Vec<f64> = (0..84 * 288)
+        .map(|bin| {
+            let at = start() + TimeDelta::minutes(5 * bin) + TimeDelta::seconds(150);
+            truth(at) * (1.0 + 0.05 * ((bin * 7_919 % 101) as f64 / 50.0 - 1.0))
+        })
+        .collect();
+    let series = Series::from_raw(start(), TimeDelta::minutes(5), values);
+    let origin = days(12 * 7 - 1); // the Sunday of the twelfth week, not in the history
+    let ours = EventResponse::new(zone)
+        .fit(&series, &calendar, origin)
+        .unwrap()
+        .predict(&series, &calendar, horizon(origin));
+    assert_sound(&ours);
+    let (mut error, mut load) = (0.0, 0.0);
+    for bin in 0..288 {
+        let actual = truth(ours.time(bin) + TimeDelta::seconds(150));
+        error += (ours.path(Quantile::P50)[bin] - actual).abs();
+        load += actual;
+    }
+    assert!(error / load < 0.12, "WAPE {}", error / load);
+    let largest = (0..288)
+        .map(|bin| truth(ours.time(bin) + TimeDelta::seconds(150)))
+        .fold(0.0, f64::max);
+    let peak = ours
+        .peaks
+        .iter()
+        .map(|peak| peak.quantiles[2])
+        .fold(0.0, f64::max);
+    assert!(peak > largest && peak < 2.0 * largest, "{peak} {largest}");
 }
 
 proptest! {

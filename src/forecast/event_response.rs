@@ -39,6 +39,9 @@ const LONGEST: usize = 120;
 /// No prediction leaves this many natural logarithms around what was seen (a factor of 1,000).
 const LEASH: f64 = 6.9;
 
+/// Longest lead whose errors are measured, hours.
+const LONGEST_LEAD: i64 = 48;
+
 /// A fit older than this is named in the forecast, hours.
 const STALE_FIT: i64 = 48;
 
@@ -114,7 +117,9 @@ impl Fit for EventResponse {
         let begin = grid.middle(0);
         let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
         let slots = slots(calendar, at, self.zone, (first, at));
-        let design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        // where all data have faded, a usual level is a better guess than one unit per second
+        design.prior[0] = median(known().collect());
         let near = reaching(&slots, begin, grid.end);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let history = History { log, rows };
@@ -162,6 +167,12 @@ impl Predict for FittedEventResponse {
         let age = origin - self.at;
         if age > TimeDelta::hours(STALE_FIT) {
             notes.push(format!("fitted {} h before the origin", age.num_hours()));
+        }
+        if horizon.length > TimeDelta::hours(LONGEST_LEAD) {
+            notes.push(format!(
+                "errors beyond {LONGEST_LEAD} h ahead are not measured: \
+                 the margins there are those of {LONGEST_LEAD} h"
+            ));
         }
         match view.data_age {
             None => notes.push(
@@ -317,7 +328,13 @@ impl<'a> View<'a> {
             .map(|index| self.log(&rows, index, self.lead(moments[index])))
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let ahead = self.lead(slot.anchors.start.max(self.origin) + STEP / 2);
+        // a window under way has its peak, not its start, ahead
+        let target = if slot.anchors.start < self.origin {
+            moments[place]
+        } else {
+            slot.anchors.start + STEP / 2
+        };
+        let ahead = self.lead(target);
         let margins = self.model.peaks.at(lead::bucket(ahead as usize));
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
@@ -349,13 +366,20 @@ fn known_part(mut grid: Grid) -> Grid {
 /// study, less for small loads (a hundredth of the median of what is not zero) and never less
 /// than half a unit per bin.
 fn log_offset(values: &[f64]) -> f64 {
-    let mut positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
+    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
     if positive.is_empty() {
         return 0.5;
     }
-    let middle = positive.len() / 2;
-    let (_, median, _) = positive.select_nth_unstable_by(middle, f64::total_cmp);
-    (0.01 * *median).clamp(0.5 / STEP as f64, 0.5)
+    (0.01 * median(positive)).clamp(0.5 / STEP as f64, 0.5)
+}
+
+/// The middle value; zero of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 /// Slots that can move load in `[from, to)`.

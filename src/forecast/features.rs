@@ -16,9 +16,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
+use super::audience::{LocalClock, is_weekend};
 use super::response::{self, HATS, PHASES};
 use super::slots::Slot;
 use super::weekly::week_bin;
@@ -169,21 +169,24 @@ impl Design {
     /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known
     /// counts by the probability of each start.
     pub(crate) fn rows(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
-        let known = slots.iter().map(|slot| self.known(slot, slot.share));
-        self.build(slots, known.collect(), moments, false)
+        let known: Vec<_> = slots
+            .iter()
+            .map(|slot| self.known(slot, slot.share))
+            .collect();
+        self.build(slots, &known, moments, false)
     }
 
     /// As [`Self::rows`], but at every moment a fixture whose start is not known counts as if it
     /// began when it would weigh most then: what an upper quantile must be ready for.
     pub(crate) fn tallest(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
-        let known = slots.iter().map(|slot| self.known(slot, 1.0));
-        self.build(slots, known.collect(), moments, true)
+        let known: Vec<_> = slots.iter().map(|slot| self.known(slot, 1.0)).collect();
+        self.build(slots, &known, moments, true)
     }
 
     fn build(
         &self,
         slots: &[Slot],
-        known: Vec<KnownSlot<'_>>,
+        known: &[KnownSlot<'_>],
         moments: impl Iterator<Item = i64>,
         tallest: bool,
     ) -> Rows {
@@ -209,10 +212,10 @@ impl Design {
             self.calm_part(&mut scratch, day, second, matchdays.contains(&day));
             let weekend = self.weekly && is_weekend(day);
             let in_event = if tallest {
-                let chosen = one_of_each(&known, &active, at);
-                self.event_part(&mut scratch, &known, &chosen, at, weekend)
+                let chosen = one_of_each(known, &active, at);
+                self.event_part(&mut scratch, known, &chosen, at, weekend)
             } else {
-                self.event_part(&mut scratch, &known, &active, at, weekend)
+                self.event_part(&mut scratch, known, &active, at, weekend)
             };
             let used = if active.is_empty() {
                 self.events
@@ -389,49 +392,12 @@ fn most_frequent<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Ve
     kept
 }
 
-/// Saturday or Sunday; days count from 1 January 1970, a Thursday.
-fn is_weekend(day: i64) -> bool {
-    matches!((day + 3).rem_euclid(7), 5 | 6)
-}
-
-/// Reads local days and seconds of the day, asking the zone once per quarter hour (offsets change
-/// on no finer grid).
-struct LocalClock {
-    zone: Tz,
-    quarter: i64,
-    offset: i64,
-}
-
-impl LocalClock {
-    fn new(zone: Tz) -> Self {
-        Self {
-            zone,
-            quarter: i64::MIN,
-            offset: 0,
-        }
-    }
-
-    /// Local day since the epoch and second of that day.
-    fn read(&mut self, at: i64) -> (i64, i64) {
-        let quarter = at.div_euclid(900);
-        if quarter != self.quarter {
-            self.quarter = quarter;
-            self.offset = DateTime::from_timestamp(at, 0).map_or(0, |utc| {
-                let offset = self.zone.offset_from_utc_datetime(&utc.naive_utc());
-                i64::from(offset.fix().local_minus_utc())
-            });
-        }
-        let local = at + self.offset;
-        (local.div_euclid(86_400), local.rem_euclid(86_400))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::{Calendar, Fixture};
     use crate::forecast::slots::slots;
-    use chrono::{TimeDelta, Utc};
+    use chrono::{TimeDelta, TimeZone as _, Utc};
 
     fn start() -> crate::units::Timestamp {
         // a Wednesday
@@ -493,20 +459,6 @@ mod tests {
         let evening = start().timestamp() + 3_600;
         let rows = design.tallest(&slots, std::iter::once(evening));
         assert!((rows.fit(0, &design.prior) / 2.0_f64.ln() - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn weekends_are_those_of_the_audience() {
-        // Saturday 03:00 UTC is still Friday evening in New York
-        let at = Utc
-            .with_ymd_and_hms(2024, 5, 18, 3, 0, 0)
-            .unwrap()
-            .timestamp();
-        let utc = LocalClock::new(Tz::UTC).read(at);
-        let new_york = LocalClock::new(Tz::America__New_York).read(at);
-        assert!(is_weekend(utc.0));
-        assert!(!is_weekend(new_york.0));
-        assert_eq!(new_york.1, 23 * 3_600);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::fixture::{Calendar, FixtureId};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
+mod audience;
 mod event_response;
 mod experts;
 mod features;
