@@ -5,7 +5,7 @@
 //! weights only from the period after its target, and for margins only when the target lies before
 //! the fit's origin: exactly what had matured.
 
-use super::experts::{self, Fits, HALF_LIVES, Losses, MODELS, Mixture, Weights};
+use super::experts::{self, Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Weights};
 use super::features::Rows;
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
@@ -152,10 +152,10 @@ impl View {
     /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
     /// stays out: it sets the level, and would explain itself away.
     fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
-        let slowest = &self.residuals[HALF_LIVES.len() - 1];
+        let steadiest = &self.residuals[STEADIEST];
         for bin in self.from..until.saturating_sub(DAY) {
-            if let Some(&residual) = slowest.get(bin - self.from)
-                && !history.rows.in_event[bin]
+            if let Some(&residual) = steadiest.get(bin - self.from)
+                && history.rows.calm[bin]
             {
                 weekly.add(history.rows.week_bin[bin], residual);
             }
@@ -179,14 +179,15 @@ impl View {
 /// What every model says about one row.
 pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
     let (columns, values) = rows.row(index);
-    let mut fits = [0.0; HALF_LIVES.len()];
+    let mut fits = [0.0; REGRESSIONS.len()];
     for (&column, value) in columns.iter().zip(values) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
         }
     }
-    let [fast, medium, slow] = fits;
-    [fast, medium, slow, slow + weekly.at(rows.week_bin[index])]
+    let mut all = [fits[STEADIEST] + weekly.at(rows.week_bin[index]); MODELS];
+    all[..REGRESSIONS.len()].copy_from_slice(&fits);
+    all
 }
 
 /// Sums of peak scores by window and lead bucket.
