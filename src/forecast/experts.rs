@@ -50,11 +50,10 @@ impl Losses {
         }
     }
 
-    /// Counts one matured forecast of every expert: `predicted` and `actual` in log load.
+    /// Counts one matured forecast of every expert: `predicted` and `actual` in shifted load.
     pub(crate) fn add(&mut self, bucket: usize, predicted: &[f64; EXPERTS], actual: f64) {
-        let actual = actual.exp();
-        for (loss, log) in self.0[bucket].iter_mut().zip(predicted) {
-            *loss += (log.exp() - actual).abs();
+        for (loss, predicted) in self.0[bucket].iter_mut().zip(predicted) {
+            *loss += (predicted - actual).abs();
         }
     }
 
@@ -97,13 +96,34 @@ pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
 /// One log prediction per model.
 pub(crate) type Fits = [f64; MODELS];
 
-/// What every expert says `ahead` bins after the origin.
-pub(crate) fn each(fits: &Fits, levels: &[Level; MODELS], fade: f64) -> [f64; EXPERTS] {
-    std::array::from_fn(|expert| {
-        let (model, form) = (expert / FORMS, expert % FORMS);
-        let (lasting, fading) = levels[model].parts(form);
-        fits[model] + lasting + fading * fade
-    })
+/// What every expert says from one origin.
+#[derive(Debug)]
+pub(crate) struct Voices<'a> {
+    levels: &'a [Level; MODELS],
+    /// Factor of each expert once short deviations are gone.
+    settled: [f64; EXPERTS],
+}
+
+impl<'a> Voices<'a> {
+    pub(crate) fn new(levels: &'a [Level; MODELS]) -> Self {
+        let settled =
+            std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS).0.exp());
+        Self { levels, settled }
+    }
+
+    /// Shifted load (units per second plus the log's offset) at a lead with so much `fade` left.
+    pub(crate) fn say(&self, fits: &Fits, fade: f64) -> [f64; EXPERTS] {
+        let rates = fits.map(f64::exp);
+        std::array::from_fn(|expert| {
+            let (model, form) = (expert / FORMS, expert % FORMS);
+            if fade > 0.0 {
+                let (lasting, fading) = self.levels[model].parts(form);
+                rates[model] * (lasting + fading * fade).exp()
+            } else {
+                rates[model] * self.settled[expert]
+            }
+        })
+    }
 }
 
 /// The mixture seen from one origin: linear in the fits, so a bin costs a few multiplications.
@@ -167,7 +187,7 @@ mod tests {
     fn perfect_and_absurd_experts_do_not_break_the_weights() {
         let mut losses = Losses::NONE;
         let mut predicted = [0.0; EXPERTS];
-        predicted[0] = 1e6; // exp overflows
+        predicted[0] = f64::INFINITY; // an exponential overflowed
         losses.add(0, &predicted, 0.0);
         let weights = losses.weights();
         assert_eq!(weights.0[0][0], 0.0);
@@ -185,8 +205,12 @@ mod tests {
         let levels = [level; MODELS];
         let fits: Fits = std::array::from_fn(|model| 1.0 + 0.1 * model as f64);
         let lead = 7.0;
-        let said = each(&fits, &levels, level::fade(lead));
-        let mean: f64 = said.iter().zip(&weights.0[1]).map(|(p, w)| p * w).sum();
+        let said = Voices::new(&levels).say(&fits, level::fade(lead));
+        let mean: f64 = said
+            .iter()
+            .zip(&weights.0[1])
+            .map(|(p, w)| p.ln() * w)
+            .sum();
         assert!((Mixture::new(&weights, &levels).at(lead, &fits) - mean).abs() < 1e-12);
     }
 }

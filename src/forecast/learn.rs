@@ -105,6 +105,10 @@ pub(crate) fn coefficients(
             sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
         }
         let wanted = period + 1 + keep >= history.periods();
+        // before the periods kept only the search for outliers needs a fit: a daily one will do
+        if !wanted && steadiest.is_some() && period % 2 == 0 {
+            continue;
+        }
         let steady = solve(STEADIEST, &sums)?;
         if wanted {
             let mut all: Coefficients = steady.iter().map(|&b| [b; REGRESSIONS.len()]).collect();

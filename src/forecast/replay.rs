@@ -5,7 +5,7 @@
 //! weights only from the period after its target, and for margins only when the target lies before
 //! the fit's origin: exactly what had matured.
 
-use super::experts::{self, Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Weights};
+use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::Rows;
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
@@ -79,6 +79,7 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
         for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
+            let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
@@ -92,8 +93,8 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
                 }
                 let fits = view.fits(bin);
                 let bucket = lead::bucket(ahead);
-                let said = experts::each(fits, &levels, level::fade(ahead as f64));
-                pending[history.period_of(bin)].add(bucket, &said, actual);
+                let said = voices.say(fits, level::fade(ahead as f64));
+                pending[history.period_of(bin)].add(bucket, &said, actual.exp());
                 let score = actual - mixture.at(ahead as f64, fits);
                 let age = (bins - bin) as f64 / DAY as f64;
                 scores.add(history.rows.in_event[bin], bucket, score, age);
