@@ -71,6 +71,8 @@ pub(crate) struct Rows {
     values: Vec<f64>,
     /// True for moments in a slot's event window.
     pub(crate) in_event: Vec<bool>,
+    /// True for moments that no slot's response reaches.
+    pub(crate) calm: Vec<bool>,
     /// Five minutes of the audience's week.
     pub(crate) week_bin: Vec<u16>,
 }
@@ -231,6 +233,7 @@ impl Design {
             }
             rows.ends.push(rows.columns.len() as u32);
             rows.in_event.push(in_event);
+            rows.calm.push(active.is_empty());
             rows.week_bin.push(week_bin(day, second));
         }
         rows

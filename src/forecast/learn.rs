@@ -4,7 +4,7 @@
 //! past blocks decays and the block joins, so the fit of any past origin costs one small Cholesky
 //! and uses nothing later than that origin. The last period ends at the origin.
 
-use super::experts::HALF_LIVES;
+use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, Rows};
 use super::grid::DAY;
 use super::ridge::Normal;
@@ -32,8 +32,8 @@ const LEAST_SPREAD: f64 = 0.02;
 /// Periods before outliers are looked for: three days.
 const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
 
-/// Coefficients of every half-life, by column.
-pub(crate) type Coefficients = Vec<[f64; HALF_LIVES.len()]>;
+/// Coefficients of every regression, by column.
+pub(crate) type Coefficients = Vec<[f64; REGRESSIONS.len()]>;
 
 /// The history on the model's grid, in log load, with its rows.
 #[derive(Debug)]
@@ -73,11 +73,17 @@ pub(crate) fn coefficients(
     let mut sums = HALF_LIVES.map(|_| Normal::new(columns));
     let mut block = Normal::new(columns);
     let mut spreads: Vec<f64> = Vec::new();
-    let mut slowest: Option<Vec<f64>> = None;
+    let mut steadiest: Option<Vec<f64>> = None;
+    let penalties = REGRESSIONS.map(|(_, stiffness)| -> Vec<f64> {
+        design.penalty.iter().map(|p| p * stiffness).collect()
+    });
+    let solve = |regression: usize, sums: &[Normal]| {
+        sums[REGRESSIONS[regression].0].solve(&penalties[regression], &design.prior)
+    };
     let mut kept = Vec::new();
     for period in 0..history.periods() {
         let bins = history.period_start(period)..history.period_start(period + 1);
-        let trust = slowest.as_deref().filter(|_| period >= TRUSTED_AFTER);
+        let trust = steadiest.as_deref().filter(|_| period >= TRUSTED_AFTER);
         let limits = trust.and_then(|known| Limits::of(history, bins.clone(), known, &mut spreads));
         block.clear();
         for bin in bins {
@@ -99,18 +105,21 @@ pub(crate) fn coefficients(
             sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
         }
         let wanted = period + 1 + keep >= history.periods();
-        let solve = |sum: &Normal| sum.solve(&design.penalty, &design.prior);
-        let slow = solve(&sums[HALF_LIVES.len() - 1])?;
+        // before the periods kept only the search for outliers needs a fit: a daily one will do
+        if !wanted && steadiest.is_some() && period % 2 == 0 {
+            continue;
+        }
+        let steady = solve(STEADIEST, &sums)?;
         if wanted {
-            let mut all: Coefficients = slow.iter().map(|&b| [b; HALF_LIVES.len()]).collect();
-            for (model, sum) in sums[..HALF_LIVES.len() - 1].iter().enumerate() {
-                for (line, b) in all.iter_mut().zip(solve(sum)?) {
-                    line[model] = b;
+            let mut all: Coefficients = steady.iter().map(|&b| [b; REGRESSIONS.len()]).collect();
+            for regression in (0..REGRESSIONS.len()).filter(|&r| r != STEADIEST) {
+                for (line, b) in all.iter_mut().zip(solve(regression, &sums)?) {
+                    line[regression] = b;
                 }
             }
             kept.push(all);
         }
-        slowest = Some(slow);
+        steadiest = Some(steady);
     }
     Some(kept)
 }

@@ -5,7 +5,7 @@
 //! weights only from the period after its target, and for margins only when the target lies before
 //! the fit's origin: exactly what had matured.
 
-use super::experts::{self, Fits, HALF_LIVES, Losses, MODELS, Mixture, Weights};
+use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::Rows;
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
@@ -79,6 +79,7 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
         for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
+            let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
@@ -92,8 +93,8 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
                 }
                 let fits = view.fits(bin);
                 let bucket = lead::bucket(ahead);
-                let said = experts::each(fits, &levels, level::fade(ahead as f64));
-                pending[history.period_of(bin)].add(bucket, &said, actual);
+                let said = voices.say(fits, level::fade(ahead as f64));
+                pending[history.period_of(bin)].add(bucket, &said, actual.exp());
                 let score = actual - mixture.at(ahead as f64, fits);
                 let age = (bins - bin) as f64 / DAY as f64;
                 scores.add(history.rows.in_event[bin], bucket, score, age);
@@ -152,10 +153,10 @@ impl View {
     /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
     /// stays out: it sets the level, and would explain itself away.
     fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
-        let slowest = &self.residuals[HALF_LIVES.len() - 1];
+        let steadiest = &self.residuals[STEADIEST];
         for bin in self.from..until.saturating_sub(DAY) {
-            if let Some(&residual) = slowest.get(bin - self.from)
-                && !history.rows.in_event[bin]
+            if let Some(&residual) = steadiest.get(bin - self.from)
+                && history.rows.calm[bin]
             {
                 weekly.add(history.rows.week_bin[bin], residual);
             }
@@ -179,14 +180,15 @@ impl View {
 /// What every model says about one row.
 pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
     let (columns, values) = rows.row(index);
-    let mut fits = [0.0; HALF_LIVES.len()];
+    let mut fits = [0.0; REGRESSIONS.len()];
     for (&column, value) in columns.iter().zip(values) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
         }
     }
-    let [fast, medium, slow] = fits;
-    [fast, medium, slow, slow + weekly.at(rows.week_bin[index])]
+    let mut all = [fits[STEADIEST] + weekly.at(rows.week_bin[index]); MODELS];
+    all[..REGRESSIONS.len()].copy_from_slice(&fits);
+    all
 }
 
 /// Sums of peak scores by window and lead bucket.

@@ -3,8 +3,8 @@
 //! The regression knows days and weekends; some audiences also tell Friday night from Saturday
 //! night. Per five minutes of the local week this keeps a decayed mean of past residuals, shrunk
 //! towards nothing, smoothed over its neighbours. It is one more expert's input, not a term of
-//! the model: where it does not help, the mixture leaves it alone. Event windows do not count,
-//! or last week's match would be expected again.
+//! the model: where it does not help, the mixture leaves it alone. Moments that a fixture
+//! reaches do not count, or last week's match would be expected again.
 
 /// Five minutes in a week.
 const BINS: usize = 7 * super::grid::DAY;
