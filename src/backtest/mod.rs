@@ -1,1 +1,6 @@
 //! b
+pub mod as_of;
+pub mod origin;
+pub mod replay;
+pub mod scenario;
+pub mod score;
