@@ -13,3 +13,7 @@ pub mod plan;
 pub mod series;
 pub mod simulate;
 pub mod units;
+
+// ---- shell ----
+pub mod cli;
+pub mod settings;

@@ -1,0 +1,3 @@
+//! What operators set, and the files it is read from.
+
+pub mod calendar_file;
