@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tipoff::cli::backtest::BacktestArgs;
 use tipoff::cli::fixtures::FixturesArgs;
 
 /// Scales workloads before the crowd arrives.
@@ -15,6 +16,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Replay a span of history: forecast scores and policies side by side.
+    Backtest(BacktestArgs),
     /// Check, convert and list fixture files.
     Fixtures(FixturesArgs),
 }
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     )]
     let now = chrono::Utc::now();
     let outcome = match cli.command {
+        Command::Backtest(args) => tipoff::cli::backtest::run(&args),
         Command::Fixtures(args) => tipoff::cli::fixtures::run(&args, now),
     };
     outcome.unwrap_or_else(|error| {

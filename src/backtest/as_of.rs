@@ -1,38 +1,24 @@
-//! The calendar as it was known at a moment.
-//!
-//! A file written after a season knows what nobody knew then: results, actual ends, fixtures that
-//! were announced late. Here they are taken back.
+//! The versions of a calendar over time: a replay must not read today's calendar.
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::fixture::{Calendar, Fixture, Status};
+use crate::fixture::{Calendar, Fixture};
 use crate::units::Timestamp;
 
-/// The fixture as it was known at `at`; `None` when it was not known at all.
-fn fixture_as_of(fixture: &Fixture, at: Timestamp) -> Option<Fixture> {
-    if fixture.known_at.is_some_and(|known| known > at) {
-        return None;
-    }
-    let mut fixture = fixture.clone();
-    if fixture.ended_at.is_some_and(|end| end > at) {
-        fixture.ended_at = None;
-    }
-    let over_by = fixture.ended_at.unwrap_or_else(|| fixture.latest_end());
-    if (fixture.status.is_over() || fixture.status.is_live()) && at < over_by {
-        // what a feed said at some later time says nothing now
-        fixture.status = Status::Scheduled;
-    }
-    Some(fixture)
-}
-
-/// The calendar as it was known at `at`.
-pub fn as_of(calendar: &Calendar, at: Timestamp) -> Calendar {
-    calendar
-        .iter()
-        .filter_map(|fixture| fixture_as_of(fixture, at))
-        .collect()
+/// Moments at which more of a fixture becomes known: its announcement, and its result.
+fn changes(fixture: &Fixture) -> impl Iterator<Item = Timestamp> + use<> {
+    let over = fixture.ended_at.unwrap_or_else(|| fixture.latest_end());
+    let played = fixture.status.is_over() || fixture.status.is_live();
+    [
+        fixture.known_at,
+        fixture.ended_at,
+        played.then_some(over),
+        played.then_some(fixture.latest_end()),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Every version of the calendar that was current at some time in `[from, to)`, with the moment
@@ -42,35 +28,46 @@ pub fn versions(
     from: Timestamp,
     to: Timestamp,
 ) -> Vec<(Timestamp, Arc<Calendar>)> {
-    let mut changes: Vec<Timestamp> = calendar
-        .iter()
-        .flat_map(|fixture| {
-            let over_by = fixture.ended_at.unwrap_or_else(|| fixture.latest_end());
-            let over = (fixture.status.is_over() || fixture.status.is_live()).then_some(over_by);
-            [fixture.known_at, fixture.ended_at, over]
-        })
-        .flatten()
+    let removed = calendar.tombstones().flat_map(|(id, stone)| {
+        calendar
+            .versions(id)
+            .iter()
+            .flat_map(changes)
+            .chain(stone.at)
+    });
+    let mut moments: Vec<Timestamp> = calendar
+        .all_versions()
+        .flat_map(changes)
+        .chain(removed)
         .filter(|&at| at > from && at < to)
         .chain([from])
         .collect();
-    changes.sort_unstable();
-    changes.dedup_by(|later, earlier| *later - *earlier < TimeDelta::milliseconds(1));
-    changes
-        .into_iter()
-        .map(|at| (at, Arc::new(as_of(calendar, at))))
-        .collect()
+    moments.sort_unstable();
+    moments.dedup();
+    let mut versions: Vec<(Timestamp, Arc<Calendar>)> = Vec::new();
+    for at in moments {
+        // results become visible at the moment or just after it, as `as_of` sees fit
+        for at in [at, at + TimeDelta::milliseconds(1)] {
+            let known = calendar.as_of(at);
+            if versions.last().is_none_or(|(_, last)| **last != known) {
+                versions.push((at, Arc::new(known)));
+            }
+        }
+    }
+    versions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Status;
 
     fn hour(i: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + TimeDelta::hours(i)
     }
 
     #[test]
-    fn results_and_late_fixtures_are_not_known_early() {
+    fn the_version_in_force_is_what_was_known_then() {
         let mut done = Fixture::game("done", "cup", hour(10));
         done.status = Status::Final;
         done.ended_at = Some(hour(13));
@@ -78,16 +75,15 @@ mod tests {
         late.known_at = Some(hour(12));
         let calendar: Calendar = [done, late].into_iter().collect();
 
-        let early = as_of(&calendar, hour(11));
-        assert_eq!(early.len(), 1);
-        let seen = early.iter().next().unwrap();
-        assert_eq!((seen.status, seen.ended_at), (Status::Scheduled, None));
-
-        let after = as_of(&calendar, hour(13));
-        assert_eq!(after, calendar);
-
         let versions = versions(&calendar, hour(0), hour(40));
-        let times: Vec<Timestamp> = versions.iter().map(|(at, _)| *at).collect();
-        assert_eq!(times, [hour(0), hour(12), hour(13)]);
+        assert!(versions.len() >= 3, "{versions:?}");
+        for quarter in 0..160 {
+            let at = hour(0) + TimeDelta::minutes(15 * quarter) + TimeDelta::seconds(1);
+            let index = versions.partition_point(|(from, _)| *from <= at);
+            assert_eq!(*versions[index - 1].1, calendar.as_of(at), "{at}");
+        }
+        let first = &versions[0].1;
+        assert_eq!(first.len(), 1);
+        assert_eq!(first.iter().next().unwrap().status, Status::Scheduled);
     }
 }

@@ -168,7 +168,12 @@ impl Contest<'_> {
             .starting_between(from - TimeDelta::days(1), to)
             .into_iter()
             .filter(|fixture| !fixture.status.is_off())
-            .map(|fixture| (fixture.start.at, fixture.start.at + fixture.duration.typical));
+            .map(|fixture| {
+                (
+                    fixture.start.at,
+                    fixture.start.at + fixture.duration.typical,
+                )
+            });
         let windows = KedaCron::windows(spans, peer.before.0, peer.after.0);
         let name = peer.name.clone();
         if let Some(replicas) = peer.replicas {
@@ -225,6 +230,23 @@ impl Contest<'_> {
             replica_hours,
         })
     }
+}
+
+/// What each level costs one policy: a peer, or Tipoff when `peer` is `None`.
+pub fn at_all_levels(
+    contest: &Contest<'_>,
+    peer: Option<&Peer>,
+    levels: &[f64],
+) -> Vec<Option<EqualService>> {
+    levels
+        .iter()
+        .map(|&unserved| {
+            contest.at_equal_service(unserved, |factor| match peer {
+                Some(peer) => contest.peer(peer, factor),
+                None => Box::new(contest.tipoff(factor)),
+            })
+        })
+        .collect()
 }
 
 /// Whether a factor means anything to a peer.

@@ -150,8 +150,7 @@ mod tests {
                     .filter(|target| (from..to).contains(target))
                     .collect();
                 targets.sort();
-                let expected: Vec<Timestamp> =
-                    (0..576).map(|bin| from + TARGET * bin).collect();
+                let expected: Vec<Timestamp> = (0..576).map(|bin| from + TARGET * bin).collect();
                 assert_eq!(targets, expected, "{protocol:?} {block:?}");
             }
         }

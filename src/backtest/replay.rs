@@ -55,7 +55,7 @@ impl<'a, F: Fit> Replay<'a, F> {
         let known = self.versions.partition_point(|(from, _)| *from <= at);
         match known.checked_sub(1) {
             Some(index) => Arc::clone(&self.versions[index].1),
-            None => Arc::new(as_of::as_of(self.calendar, at)),
+            None => Arc::new(self.calendar.as_of(at)),
         }
     }
 

@@ -474,11 +474,18 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
     }
     let start_up = raw.cluster.start_up;
     if let Some(problem) = start_up.value.problem() {
-        return Err(refuse(name, start_up.referenced, "cluster.startUp", problem));
+        return Err(refuse(
+            name,
+            start_up.referenced,
+            "cluster.startUp",
+            problem,
+        ));
     }
-    let policy = raw.policy.value.policy().map_err(|error| {
-        refuse(name, raw.policy.referenced, "policy", &error.to_string())
-    })?;
+    let policy = raw
+        .policy
+        .value
+        .policy()
+        .map_err(|error| refuse(name, raw.policy.referenced, "policy", &error.to_string()))?;
     if policy.per_replica.is_none() && !raw.equal_service.is_empty() {
         return Err(refuse(
             name,
@@ -555,7 +562,11 @@ fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::E
 }
 
 fn simulation_step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
-    within(deserializer, TimeDelta::milliseconds(100), TimeDelta::minutes(5))
+    within(
+        deserializer,
+        TimeDelta::milliseconds(100),
+        TimeDelta::minutes(5),
+    )
 }
 
 fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
@@ -578,11 +589,15 @@ fn number<'de, D: Deserializer<'de>>(
 }
 
 fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    number(deserializer, "a positive number", |x| x.is_finite() && x > 0.0)
+    number(deserializer, "a positive number", |x| {
+        x.is_finite() && x > 0.0
+    })
 }
 
 fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    number(deserializer, "above 0 and at most 1", |x| x > 0.0 && x <= 1.0)
+    number(deserializer, "above 0 and at most 1", |x| {
+        x > 0.0 && x <= 1.0
+    })
 }
 
 fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
@@ -632,8 +647,14 @@ policy:
         assert_eq!(scenario.peers.len(), 7);
         assert_eq!(scenario.simulation, Simulation::default());
         assert_eq!(scenario.policy.spike_cover, SpikeCover::default());
-        assert_eq!(scenario.cluster.model.start_up.p95(), TimeDelta::minutes(10));
-        assert_eq!(scenario.load.per, Some(HumanDuration(TimeDelta::minutes(1))));
+        assert_eq!(
+            scenario.cluster.model.start_up.p95(),
+            TimeDelta::minutes(10)
+        );
+        assert_eq!(
+            scenario.load.per,
+            Some(HumanDuration(TimeDelta::minutes(1)))
+        );
     }
 
     #[test]
@@ -668,18 +689,21 @@ seed: 7
         };
         let behavior = fast.behavior.as_ref().unwrap();
         assert_eq!(behavior.scale_up.policies[0].value, 900);
-        assert_eq!(behavior.scale_down, crate::simulate::peers::hpa::Rules::down());
+        assert_eq!(
+            behavior.scale_down,
+            crate::simulate::peers::hpa::Rules::down()
+        );
     }
 
     #[test]
     fn every_fault_names_its_place_and_a_remedy() {
         for (from, to, expected) in [
+            ("per: 1m", "per: 1 minute", "s.yaml:1:"),
             (
-                "per: 1m",
-                "per: 1 minute",
-                "s.yaml:1:",
+                "zone: Europe/Paris",
+                "zone: Paris",
+                "s.yaml:3:7: zone: \"Paris\" is not a time zone",
             ),
-            ("zone: Europe/Paris", "zone: Paris", "s.yaml:3:7: zone: \"Paris\" is not a time zone"),
             (
                 "from: 1998-06-10T00:00:00Z",
                 "from: 1998-06-10",
@@ -690,13 +714,17 @@ seed: 7
                 "to: 1998-06-06T00:00:00Z",
                 "s.yaml:4:11: evaluate: to (1998-06-06T00:00:00+00:00) is not after",
             ),
-            ("perReplica: 50\n  s", "perReplica: -1\n  s", "s.yaml:6:15: cluster.perReplica: -1"),
             (
-                "constant: 10m",
-                "constnat: 10m",
-                "constnat",
+                "perReplica: 50\n  s",
+                "perReplica: -1\n  s",
+                "s.yaml:6:15: cluster.perReplica: -1",
             ),
-            ("minReplicas: 2", "minReplicas: 0", "policy: minReplicas is 0"),
+            ("constant: 10m", "constnat: 10m", "constnat"),
+            (
+                "minReplicas: 2",
+                "minReplicas: 0",
+                "policy: minReplicas is 0",
+            ),
             ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
             (
                 "constant: 10m",

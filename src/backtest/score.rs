@@ -155,8 +155,7 @@ impl Scored<'_> {
             in_window[window.first..window.end].fill(true);
         }
         let (mut all, mut events) = (Sums::default(), Sums::default());
-        for ((&actual, quantiles), &event) in
-            self.actual.iter().zip(self.quantiles).zip(&in_window)
+        for ((&actual, quantiles), &event) in self.actual.iter().zip(self.quantiles).zip(&in_window)
         {
             if !actual.is_finite() || !quantiles[0].is_finite() {
                 continue;
