@@ -12,7 +12,7 @@ use crate::fixture::Calendar;
 use crate::forecast::{EventResponse, FitError, Forecast, SeasonalNaive};
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
-use crate::units::{HumanDuration, Timestamp};
+use crate::units::{HumanDuration, Rate, Timestamp};
 
 pub mod as_of;
 pub mod contest;
@@ -74,6 +74,8 @@ pub struct Outcome {
     pub bands: Vec<BlockScores>,
     /// Every policy's run, Tipoff first.
     pub runs: Vec<Run>,
+    /// Load one ready replica served.
+    pub per_replica: Rate,
 }
 
 /// What a backtest says and gives while it runs.
@@ -152,6 +154,7 @@ pub fn run(
         targets,
         bands: own,
         runs,
+        per_replica: scenario.cluster.per_replica,
     })
 }
 

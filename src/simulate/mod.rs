@@ -19,6 +19,7 @@ pub mod traffic;
 pub use cluster::{Cluster, ClusterModel, Nodes, StartUpTime};
 pub use policies::{Sample, ScalingPolicy, Sight};
 pub use tipoff::{Outlook, TipoffPolicy};
+pub use traffic::{GameDay, Traffic};
 
 /// The part of the world that is the same for every policy.
 #[derive(Debug, Clone)]
