@@ -5,12 +5,14 @@
 //! gathers facts for them and carries out what they decide.
 
 // ---- pure core ----
+pub mod backtest;
 pub mod capacity;
 pub mod fixture;
 pub mod forecast;
 pub mod lease;
 pub mod plan;
 pub mod series;
+pub mod simulate;
 pub mod units;
 
 // ---- shell ----

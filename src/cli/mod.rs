@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogArgs;
 
+pub mod backtest;
 pub mod completions;
 mod error;
 pub mod fixtures;
@@ -33,10 +34,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check, convert and list fixture files.
-    Fixtures(fixtures::FixturesArgs),
     /// Forecast load from history and fixtures.
     Forecast(forecast::ForecastArgs),
+    /// Replay a span of history: forecast scores and policies side by side.
+    Backtest(backtest::BacktestArgs),
+    /// Check, convert and list fixture files.
+    Fixtures(fixtures::FixturesArgs),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -48,8 +51,9 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, CliError> {
     let now = SystemClock::new().now();
     match command {
-        Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Forecast(args) => Ok(forecast::run(args)?),
+        Command::Backtest(args) => Ok(backtest::run(args)?),
+        Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,0 +1,296 @@
+//! Runs the policies of a scenario side by side, and makes them comparable at equal service.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::scenario::{CronPeer, HpaPeer, HpaSource, NaivePeer, Peer, Scenario};
+use crate::fixture::Calendar;
+use crate::plan::Policy;
+use crate::series::Series;
+use crate::simulate::peers::{
+    HpaMetric, HpaPolicy, HpaSpec, KedaCron, Oracle, SeasonalNaive, StaticPeak, keda_cron,
+};
+use crate::simulate::{Outlook, Run, ScalingPolicy, TipoffPolicy, World, run};
+use crate::units::{Rate, Timestamp};
+
+/// Name of Tipoff's own row.
+pub const TIPOFF: &str = "tipoff";
+
+/// Largest and smallest factor tried to reach a level of service.
+const KNOB: (f64, f64) = (0.3, 12.0);
+
+/// Halvings of that range: the factor is found to a third of a per cent.
+const HALVINGS: usize = 10;
+
+/// How old the kubelet's and metrics-server's figures are, as measured in kubernetes#110317.
+const CPU_LAG: TimeDelta = TimeDelta::seconds(30);
+
+/// What all policies share.
+#[derive(Debug)]
+pub struct Contest<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Offered load.
+    pub load: &'a Series,
+    /// Fixtures.
+    pub calendar: &'a Calendar,
+    /// Forecasts and calendars as they were known.
+    pub outlook: Arc<Outlook>,
+}
+
+/// A level of service and what it costs one policy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EqualService {
+    /// Share of the demand not served, at most.
+    pub unserved: f64,
+    /// Factor on every need that reaches it.
+    pub factor: f64,
+    /// Replica-hours then paid.
+    pub replica_hours: f64,
+}
+
+impl Contest<'_> {
+    /// The world of the simulation.
+    pub fn world(&self) -> World<'_> {
+        let scenario = self.scenario;
+        let from = scenario.evaluate.from - scenario.simulation.warm_up;
+        let from = from.max(self.load.start());
+        let per_replica = scenario.cluster.per_replica;
+        let first = self.load.at(from).unwrap_or(Rate::ZERO);
+        let initial = (first / per_replica / 0.7).ceil() as u32;
+        World {
+            load: self.load,
+            per_replica,
+            cluster: scenario.cluster.model.clone(),
+            from,
+            scored_from: scenario.evaluate.from,
+            to: scenario.evaluate.to,
+            step: scenario.simulation.step,
+            initial: initial.clamp(scenario.policy.min_replicas, scenario.policy.max_replicas),
+            seed: scenario.seed,
+        }
+    }
+
+    /// Tipoff's policy as an operator would set it for this metric: a sample may be as old as
+    /// its bin and its lag make it.
+    fn policy(&self) -> Policy {
+        let mut policy = self.scenario.policy.clone();
+        let oldest = self.load.step() * 2 + self.scenario.metric_lag;
+        policy.freshness.load = policy.freshness.load.max(oldest);
+        policy
+    }
+
+    /// Tipoff with every need `factor` times as large.
+    pub fn tipoff(&self, factor: f64) -> TipoffPolicy {
+        TipoffPolicy::new(
+            TIPOFF,
+            &self.policy(),
+            Arc::clone(&self.outlook),
+            self.scenario.metric_lag,
+            // the HPA's period: neither is favoured by looking more often
+            TimeDelta::seconds(15),
+        )
+        .scaled(factor)
+    }
+
+    fn hpa_spec(&self) -> HpaSpec {
+        HpaSpec::new(
+            self.scenario.policy.min_replicas,
+            self.scenario.policy.max_replicas,
+        )
+    }
+
+    fn external(&self, target: f64) -> HpaMetric {
+        HpaMetric::External {
+            average: self.scenario.cluster.per_replica * target,
+            lag: self.scenario.metric_lag,
+        }
+    }
+
+    /// A peer with every need `factor` times as large.
+    pub fn peer(&self, peer: &Peer, factor: f64) -> Box<dyn ScalingPolicy> {
+        let scenario = self.scenario;
+        let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
+        let per_replica = scenario.cluster.per_replica / factor;
+        match peer {
+            Peer::StaticPeak => Box::new(StaticPeak::new(self.load, from, to, per_replica)),
+            Peer::Oracle => Box::new(Oracle::new(
+                self.load,
+                per_replica,
+                &scenario.cluster.model,
+                scenario.simulation.step,
+                scenario.policy.min_replicas,
+            )),
+            Peer::Hpa(hpa) => Box::new(self.hpa(hpa, factor)),
+            Peer::KedaCron(cron) => Box::new(self.cron(cron, factor)),
+            Peer::SeasonalNaive(NaivePeer { name, target }) => {
+                let target = target / factor;
+                Box::new(SeasonalNaive::new(
+                    name.clone().unwrap_or_else(|| "seasonal-naive".to_owned()),
+                    self.hpa_spec(),
+                    vec![self.external(target)],
+                    self.load.clone(),
+                    scenario.cluster.per_replica * target,
+                ))
+            }
+        }
+    }
+
+    fn hpa(&self, peer: &HpaPeer, factor: f64) -> HpaPolicy {
+        let percent = peer.target * 100.0;
+        let (metric, kind) = match peer.metric {
+            HpaSource::External => (self.external(peer.target / factor), "hpa"),
+            HpaSource::Cpu => (
+                HpaMetric::Cpu {
+                    target_percent: ((percent / factor).round() as u32).max(1),
+                    lag: CPU_LAG,
+                    window: CPU_LAG,
+                },
+                "hpa-cpu",
+            ),
+        };
+        let name = peer.name.clone();
+        HpaPolicy::new(
+            name.unwrap_or_else(|| format!("{kind}-{percent:.0}")),
+            HpaSpec {
+                behavior: peer.behavior.clone(),
+                ..self.hpa_spec()
+            },
+            vec![metric],
+        )
+    }
+
+    fn cron(&self, peer: &CronPeer, factor: f64) -> KedaCron {
+        let (from, to) = (self.scenario.evaluate.from, self.scenario.evaluate.to);
+        let spans = self
+            .calendar
+            .starting_between(from - TimeDelta::days(1), to)
+            .into_iter()
+            .filter(|fixture| !fixture.status.is_off())
+            .map(|fixture| {
+                (
+                    fixture.start.at,
+                    fixture.start.at + fixture.duration.typical,
+                )
+            });
+        let windows = KedaCron::windows(spans, peer.before.0, peer.after.0);
+        let name = peer.name.clone();
+        if let Some(replicas) = peer.replicas {
+            return KedaCron::new(
+                name.unwrap_or_else(|| "keda-cron".to_owned()),
+                self.hpa_spec(),
+                vec![self.external(peer.target / factor)],
+                windows,
+                (f64::from(replicas) * factor).ceil() as u32,
+            );
+        }
+        let per_replica = self.scenario.cluster.per_replica / factor;
+        let (high, low) = keda_cron::hindsight(self.load, &windows, from, to, per_replica);
+        let spec = self.hpa_spec();
+        KedaCron::new(
+            name.unwrap_or_else(|| "keda-cron-hindsight".to_owned()),
+            HpaSpec {
+                min: low.clamp(spec.min, spec.max),
+                ..spec
+            },
+            Vec::new(),
+            windows,
+            high,
+        )
+    }
+
+    /// The smallest factor at which `build` leaves at most `unserved` of the demand unserved, and
+    /// what it then costs. `None` when no factor in range does.
+    pub fn at_equal_service(
+        &self,
+        unserved: f64,
+        build: impl Fn(f64) -> Box<dyn ScalingPolicy>,
+    ) -> Option<EqualService> {
+        let world = self.world();
+        let attempt = |factor: f64| {
+            let totals = run(&world, build(factor).as_mut()).totals();
+            (totals.unserved_ratio() <= unserved).then_some(totals.replica_hours)
+        };
+        let (mut low, mut high) = KNOB;
+        let mut replica_hours = attempt(high)?;
+        for _ in 0..HALVINGS {
+            let middle = (low * high).sqrt();
+            match attempt(middle) {
+                Some(hours) => {
+                    high = middle;
+                    replica_hours = hours;
+                }
+                None => low = middle,
+            }
+        }
+        Some(EqualService {
+            unserved,
+            factor: high,
+            replica_hours,
+        })
+    }
+}
+
+/// What each level costs one policy: a peer, or Tipoff when `peer` is `None`.
+pub fn at_all_levels(
+    contest: &Contest<'_>,
+    peer: Option<&Peer>,
+    levels: &[f64],
+) -> Vec<Option<EqualService>> {
+    levels
+        .iter()
+        .map(|&unserved| {
+            contest.at_equal_service(unserved, |factor| match peer {
+                Some(peer) => contest.peer(peer, factor),
+                None => Box::new(contest.tipoff(factor)),
+            })
+        })
+        .collect()
+}
+
+/// Whether a factor means anything to a peer.
+pub fn has_knob(peer: &Peer) -> bool {
+    !matches!(peer, Peer::Oracle)
+}
+
+/// Runs Tipoff and every peer.
+pub fn run_all(contest: &Contest<'_>, mut tell: impl FnMut(&Run)) -> Vec<Run> {
+    let world = contest.world();
+    let mut runs = vec![run(&world, &mut contest.tipoff(1.0))];
+    tell(&runs[0]);
+    for peer in &contest.scenario.peers {
+        let record = run(&world, contest.peer(peer, 1.0).as_mut());
+        tell(&record);
+        runs.push(record);
+    }
+    runs
+}
+
+/// Forecast horizon a policy needs: twice its look-ahead, and two hours.
+pub fn policy_horizon(scenario: &Scenario) -> TimeDelta {
+    let policy = &scenario.policy;
+    let scale_up = policy
+        .start_up
+        .scale_up_time
+        .unwrap_or_else(|| scenario.cluster.model.start_up.p95());
+    let node = scenario
+        .cluster
+        .model
+        .nodes
+        .map_or(TimeDelta::zero(), |nodes| nodes.boot_time.0);
+    (policy.lead + scale_up + policy.start_up.node_time + node) * 2
+        + TimeDelta::hours(2)
+        + scenario.forecast.reissue
+}
+
+/// Times at which forecasts are issued for the policy.
+pub fn issue_times(scenario: &Scenario, from: Timestamp) -> Vec<Timestamp> {
+    let mut times = Vec::new();
+    let mut at = from;
+    while at < scenario.evaluate.to {
+        times.push(at);
+        at += scenario.forecast.reissue;
+    }
+    times
+}

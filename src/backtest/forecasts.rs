@@ -1,0 +1,182 @@
+//! Scores forecasters over a span by rolling origins, the fixtures-blind baselines beside the one
+//! that decides.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::origin::{Block, Protocol, TARGET};
+use super::replay::Replay;
+use super::score::{EventWindow, PeakBound, Scored, Scores};
+use crate::fixture::Calendar;
+use crate::forecast::{Fit, FitError, Forecast, Quantile};
+use crate::series::Series;
+use crate::units::Timestamp;
+
+/// Time before the start of fixtures that counts as their window.
+const BEFORE: TimeDelta = TimeDelta::minutes(60);
+
+/// Time after their expected end that still does.
+const AFTER: TimeDelta = TimeDelta::minutes(75);
+
+/// What is scored: five-minute means over a span, and the windows of its fixtures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    /// Start of the first target.
+    pub from: Timestamp,
+    /// Units per second; NaN where nothing is known.
+    pub actual: Vec<f64>,
+    /// One per distinct start of fixtures.
+    pub windows: Vec<EventWindow>,
+}
+
+impl Targets {
+    /// The targets of `[from, to)`.
+    ///
+    /// Windows follow the announced start and typical duration, as everybody expected them.
+    pub fn new(load: &Series, calendar: &Calendar, from: Timestamp, to: Timestamp) -> Self {
+        let count = ((to - from).num_milliseconds() / TARGET.num_milliseconds()).max(0) as usize;
+        let actual = (0..count)
+            .map(|index| mean(load, at(from, index), at(from, index + 1)))
+            .collect();
+        let mut ends: BTreeMap<Timestamp, Timestamp> = BTreeMap::new();
+        for fixture in calendar.starting_between(from, to) {
+            if fixture.status.is_off() {
+                continue;
+            }
+            let end = fixture.start.at + fixture.duration.typical;
+            let latest = ends.entry(fixture.start.at).or_insert(end);
+            *latest = (*latest).max(end);
+        }
+        let index = |moment: Timestamp| {
+            // the first target that starts at or after the moment
+            let offset = (moment - from).num_milliseconds() + TARGET.num_milliseconds() - 1;
+            (offset.div_euclid(TARGET.num_milliseconds()).max(0) as usize).min(count)
+        };
+        let windows = ends
+            .into_iter()
+            .map(|(kickoff, end)| EventWindow {
+                kickoff,
+                first: index(kickoff - BEFORE),
+                end: index(end + AFTER),
+            })
+            .filter(|window| window.first < window.end)
+            .collect();
+        Self {
+            from,
+            actual,
+            windows,
+        }
+    }
+
+    fn end(&self) -> Timestamp {
+        at(self.from, self.actual.len())
+    }
+
+    fn index(&self, target: Timestamp) -> Option<usize> {
+        let offset = (target - self.from).num_milliseconds();
+        let index = usize::try_from(offset.div_euclid(TARGET.num_milliseconds())).ok()?;
+        (offset % TARGET.num_milliseconds() == 0 && index < self.actual.len()).then_some(index)
+    }
+}
+
+fn at(from: Timestamp, index: usize) -> Timestamp {
+    from + TARGET * i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+/// Mean of the known bins of `[from, to)`; of the bin around `from` when bins are wider.
+fn mean(load: &Series, from: Timestamp, to: Timestamp) -> f64 {
+    let step = load.step().num_milliseconds();
+    let bin = |moment: Timestamp| (moment - load.start()).num_milliseconds().div_euclid(step);
+    let first = bin(from);
+    let last = bin(to - TimeDelta::milliseconds(1)).max(first);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for index in first..=last {
+        let value = usize::try_from(index).ok().and_then(|i| load.get(i));
+        if let Some(rate) = value {
+            sum += rate.as_per_second();
+            count += 1.0;
+        }
+    }
+    if count > 0.0 { sum / count } else { f64::NAN }
+}
+
+/// One forecaster under one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockScores {
+    /// Forecaster.
+    pub model: String,
+    /// Block.
+    pub block: Block,
+    /// Its scores.
+    pub scores: Scores,
+    /// Quantiles per target, NaN where none was issued.
+    pub quantiles: Vec<[f64; 4]>,
+}
+
+/// Scores a model under some protocols. `tell` is given every forecast issued.
+///
+/// # Errors
+/// When the model could not be fitted at an origin.
+pub fn score<F: Fit>(
+    replay: &mut Replay<'_, F>,
+    targets: &Targets,
+    protocols: &[Protocol],
+    mut tell: impl FnMut(Protocol, &Forecast),
+) -> Result<Vec<BlockScores>, FitError> {
+    let mut scored = Vec::new();
+    for &protocol in protocols {
+        let blocks = protocol.blocks();
+        let mut paths = vec![vec![[f64::NAN; 4]; targets.actual.len()]; blocks.len()];
+        let mut bounds: Vec<BTreeMap<Timestamp, PeakBound>> = vec![BTreeMap::new(); blocks.len()];
+        let mut model = String::new();
+        for origin in protocol.origins(targets.from, targets.end()) {
+            let forecast = replay.forecast(origin, protocol.length(), TARGET)?;
+            tell(protocol, &forecast);
+            for (place, block) in blocks.iter().enumerate() {
+                for bin in 0..forecast.len() {
+                    let target = forecast.time(bin);
+                    if block.holds(target - origin)
+                        && let Some(index) = targets.index(target)
+                    {
+                        paths[place][index] = Quantile::ALL.map(|q| forecast.path(q)[bin]);
+                    }
+                }
+                for peak in &forecast.peaks {
+                    if block.holds_peak(peak.start - origin) {
+                        // a later origin replaces an earlier one
+                        bounds[place].insert(
+                            peak.start,
+                            PeakBound {
+                                kickoff: peak.start,
+                                p95: peak.quantiles[Quantile::P95.index()],
+                                p99: peak.quantiles[Quantile::P99.index()],
+                            },
+                        );
+                    }
+                }
+            }
+            model = forecast.model;
+        }
+        for ((&block, quantiles), bounds) in blocks.iter().zip(paths).zip(bounds) {
+            let bounds: Vec<PeakBound> = bounds.into_values().collect();
+            let scores = Scored {
+                actual: &targets.actual,
+                quantiles: &quantiles,
+                windows: &targets.windows,
+                bounds: &bounds,
+                step_minutes: TARGET.num_minutes() as f64,
+            }
+            .scores();
+            if let Some(scores) = scores {
+                scored.push(BlockScores {
+                    model: model.clone(),
+                    block,
+                    scores,
+                    quantiles,
+                });
+            }
+        }
+    }
+    Ok(scored)
+}

@@ -1,0 +1,308 @@
+//! Replays a span of history: how good the forecasts were, and what each autoscaler would have
+//! served and paid.
+//!
+//! Forecasts are issued at rolling origins from what was known then; the policies run on a
+//! simulated cluster. Reads no files: the caller gives load and fixtures.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::fixture::Calendar;
+use crate::forecast::{EventResponse, FitError, Forecast, SeasonalNaive};
+use crate::series::Series;
+use crate::simulate::{Outlook, Run};
+use crate::units::{HumanDuration, Rate, Timestamp};
+
+pub mod as_of;
+pub mod contest;
+pub mod forecasts;
+pub mod html;
+pub mod origin;
+pub mod plot;
+pub mod replay;
+pub mod report;
+pub mod scenario;
+pub mod score;
+
+pub use report::Report;
+pub use scenario::{Scenario, ScenarioError};
+
+use contest::{Contest, TIPOFF, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use forecasts::{BlockScores, Targets, score};
+use origin::{Protocol, TARGET};
+use replay::Replay;
+use report::{ForecastReport, PolicyReport, ProtocolReport};
+
+/// Why a backtest could not be run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BacktestError {
+    /// The load does not cover the evaluated span.
+    #[error(
+        "the load covers {first} to {last}, but evaluate asks for {from} to {to}: give a longer \
+         load file or a span within it"
+    )]
+    SpanNotCovered {
+        /// Start of the load.
+        first: Timestamp,
+        /// End of the load.
+        last: Timestamp,
+        /// Start asked for.
+        from: Timestamp,
+        /// End asked for.
+        to: Timestamp,
+    },
+    /// A forecaster could not be fitted.
+    #[error("{model} cannot forecast: {source}")]
+    Fit {
+        /// Which.
+        model: &'static str,
+        /// Why.
+        source: FitError,
+    },
+}
+
+/// A backtest and all that a plot of it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The figures.
+    pub report: Report,
+    /// Five-minute targets and the windows of fixtures.
+    pub targets: Targets,
+    /// Quantiles per target of the deciding forecaster, by block.
+    pub bands: Vec<BlockScores>,
+    /// Every policy's run, Tipoff first.
+    pub runs: Vec<Run>,
+    /// Load one ready replica served.
+    pub per_replica: Rate,
+}
+
+/// What a backtest says and gives while it runs.
+pub trait Listener {
+    /// One line of progress.
+    fn progress(&mut self, line: &str);
+
+    /// A scored forecast of the deciding model.
+    fn forecast(&mut self, _: Protocol, _: &Forecast) {}
+}
+
+/// Runs a scenario on its load and fixtures.
+///
+/// # Errors
+/// When the span is not covered by the load or the history before it is too short to learn from.
+pub fn run(
+    scenario: &Scenario,
+    load: &Series,
+    calendar: &Calendar,
+    listener: &mut dyn Listener,
+) -> Result<Outcome, BacktestError> {
+    let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
+    if load.start() > from || load.end() < to {
+        return Err(BacktestError::SpanNotCovered {
+            first: load.start(),
+            last: load.end(),
+            from,
+            to,
+        });
+    }
+    let targets = Targets::new(load, calendar, from, to);
+    let bands = score_models(scenario, load, calendar, &targets, listener)?;
+    let (own, _): (Vec<_>, Vec<_>) = bands.iter().partition(|b| b.model == bands[0].model);
+    let protocols: Vec<ProtocolReport> = sorted_rows(&bands);
+    let forecast = own.first().map(|first| ForecastReport {
+        protocol: first.block.name(),
+        model: first.model.clone(),
+        scores: first.scores,
+        protocols,
+    });
+    let own: Vec<BlockScores> = own.into_iter().cloned().collect();
+
+    let outlook = issue(scenario, load, calendar, listener)?;
+    let contest = Contest {
+        scenario,
+        load,
+        calendar,
+        outlook: Arc::new(outlook),
+    };
+    let runs = run_all(&contest, |run| {
+        let totals = run.totals();
+        listener.progress(&format!(
+            "{}: {} not served, {} replica-hours",
+            run.name,
+            report::percent(totals.unserved_ratio()),
+            report::number(totals.replica_hours)
+        ));
+    });
+    let mut policies: Vec<PolicyReport> = runs
+        .iter()
+        .map(|run| PolicyReport::new(&run.name, &run.totals()))
+        .collect();
+    equal_service(&contest, &mut policies, listener);
+
+    let report = Report {
+        title: scenario.title.clone(),
+        from,
+        to,
+        fixtures: calendar.starting_between(from, to).len(),
+        forecast,
+        policies,
+        notes: notes(scenario, load, from, to),
+    };
+    Ok(Outcome {
+        report,
+        targets,
+        bands: own,
+        runs,
+        per_replica: scenario.cluster.per_replica,
+    })
+}
+
+/// Scores the deciding forecaster, then the baselines that know no fixtures.
+fn score_models(
+    scenario: &Scenario,
+    load: &Series,
+    calendar: &Calendar,
+    targets: &Targets,
+    listener: &mut dyn Listener,
+) -> Result<Vec<BlockScores>, BacktestError> {
+    let protocols = &scenario.forecast.protocols;
+    let refit = scenario.forecast.refit;
+    let span = (
+        scenario.evaluate.from - TimeDelta::days(2),
+        scenario.evaluate.to,
+    );
+    let say = |listener: &mut dyn Listener, blocks: &[BlockScores]| {
+        for block in blocks {
+            listener.progress(&format!(
+                "{} {}: WAPE {:.3}",
+                block.model,
+                block.block.name(),
+                block.scores.wape
+            ));
+        }
+    };
+    let model = EventResponse::new(scenario.zone);
+    let mut replay = Replay::new(&model, load, calendar, refit, span);
+    let mut bands = score(&mut replay, targets, protocols, |protocol, forecast| {
+        listener.forecast(protocol, forecast);
+    })
+    .map_err(|source| BacktestError::Fit {
+        model: "event-response",
+        source,
+    })?;
+    say(listener, &bands);
+    for (name, naive) in [
+        ("seasonal-naive (day)", SeasonalNaive::DAY),
+        ("seasonal-naive (week)", SeasonalNaive::WEEK),
+    ] {
+        let mut replay = Replay::new(&naive, load, calendar, refit, span);
+        let scored = score(&mut replay, targets, protocols, |_, _| {}).map_err(|source| {
+            BacktestError::Fit {
+                model: name,
+                source,
+            }
+        })?;
+        say(listener, &scored);
+        bands.extend(scored);
+    }
+    Ok(bands)
+}
+
+/// Rows by block, within a block in the order of the models.
+fn sorted_rows(bands: &[BlockScores]) -> Vec<ProtocolReport> {
+    let mut sorted: Vec<&BlockScores> = bands.iter().collect();
+    sorted.sort_by_key(|band| band.block);
+    sorted
+        .into_iter()
+        .map(|band| ProtocolReport::new(band.block, &band.model, band.scores))
+        .collect()
+}
+
+/// Issues the forecasts the policy decides by.
+fn issue(
+    scenario: &Scenario,
+    load: &Series,
+    calendar: &Calendar,
+    listener: &mut dyn Listener,
+) -> Result<Outlook, BacktestError> {
+    let to = scenario.evaluate.to;
+    let from = (scenario.evaluate.from - scenario.simulation.warm_up).max(load.start());
+    let model = EventResponse::new(scenario.zone);
+    let mut replay = Replay::new(&model, load, calendar, scenario.forecast.refit, (from, to));
+    let horizon = policy_horizon(scenario);
+    let mut issued = Vec::new();
+    for origin in issue_times(scenario, from) {
+        let forecast = replay.forecast(origin, horizon, TARGET);
+        issued.push(Arc::new(forecast.map_err(|source| BacktestError::Fit {
+            model: "event-response",
+            source,
+        })?));
+    }
+    listener.progress(&format!(
+        "{} forecasts issued every {} from {} fits",
+        issued.len(),
+        HumanDuration(scenario.forecast.reissue),
+        replay.fits()
+    ));
+    Ok(Outlook::new(issued, as_of::versions(calendar, from, to)))
+}
+
+/// Finds what each level of service costs each policy that has a knob.
+fn equal_service(
+    contest: &Contest<'_>,
+    policies: &mut [PolicyReport],
+    listener: &mut dyn Listener,
+) {
+    let levels = &contest.scenario.equal_service;
+    if levels.is_empty() {
+        return;
+    }
+    let oracle = policies
+        .iter()
+        .find(|policy| policy.name == "oracle")
+        .map(|oracle| oracle.replica_hours);
+    for policy in policies {
+        let peer = contest
+            .scenario
+            .peers
+            .iter()
+            .find(|peer| contest.peer(peer, 1.0).name() == policy.name);
+        if policy.name != TIPOFF && peer.is_none_or(|peer| !has_knob(peer)) {
+            continue;
+        }
+        let found = at_all_levels(contest, peer, levels);
+        for (&level, found) in levels.iter().zip(found) {
+            policy.add_cost(level, found, oracle);
+        }
+        listener.progress(&format!("{}: cost at equal service found", policy.name));
+    }
+}
+
+/// What a reader of the figures must know.
+fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> Vec<String> {
+    let mut notes = vec![format!(
+        "Simulated in steps of {}; pods ready {} after the decision at p95; the load metric is a \
+         {} mean, {} late.",
+        HumanDuration(scenario.simulation.step),
+        HumanDuration(scenario.cluster.model.start_up.p95()),
+        HumanDuration(load.step()),
+        HumanDuration(scenario.metric_lag)
+    )];
+    if !scenario.equal_service.is_empty() {
+        notes.push(
+            "Cost at equal service: every need of a policy is multiplied by the smallest factor, \
+             found by hindsight, that leaves no more than this share unserved. In brackets: over \
+             the oracle's."
+                .to_owned(),
+        );
+    }
+    let gaps = load.between(from, to).gaps();
+    if gaps > 0 {
+        notes.push(format!(
+            "{gaps} bins of the load are missing in this span: nothing is offered in them and no \
+             forecast is scored."
+        ));
+    }
+    notes
+}

@@ -1,0 +1,363 @@
+//! What a backtest found: the JSON contract and the table for a terminal.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::contest::EqualService;
+use super::origin::Block;
+use super::score::{PeakScores, PerQuantile, Scores};
+use crate::simulate::Totals;
+use crate::units::Timestamp;
+
+/// The whole report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Title of the scenario.
+    pub title: String,
+    /// First moment evaluated.
+    pub from: Timestamp,
+    /// End, exclusive.
+    pub to: Timestamp,
+    /// Fixtures that start within.
+    pub fixtures: usize,
+    /// Forecast scores of the model that decides; absent when no protocol was asked for.
+    pub forecast: Option<ForecastReport>,
+    /// Policies, Tipoff first.
+    pub policies: Vec<PolicyReport>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// Forecast scores: those of the first block, then all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ForecastReport {
+    /// Block of the scores on this level.
+    pub protocol: &'static str,
+    /// Forecaster.
+    pub model: String,
+    /// Its scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// Every forecaster under every block.
+    pub protocols: Vec<ProtocolReport>,
+}
+
+/// One forecaster under one block.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProtocolReport {
+    /// Block, for example `D1 0-24h`.
+    pub protocol: &'static str,
+    /// Forecaster.
+    pub model: String,
+    /// Scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+impl ProtocolReport {
+    /// A row.
+    pub fn new(block: Block, model: &str, scores: Scores) -> Self {
+        Self {
+            protocol: block.name(),
+            model: model.to_owned(),
+            scores,
+        }
+    }
+}
+
+/// One policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PolicyReport {
+    /// Name.
+    pub name: String,
+    /// Units not served.
+    pub unserved_requests: f64,
+    /// Share of the demand not served.
+    pub unserved_ratio: f64,
+    /// Seconds in which anything was not served.
+    pub under_provisioned_seconds: f64,
+    /// Pods paid for, from their creation to their end, times hours.
+    pub replica_hours: f64,
+    /// Ready pods times hours.
+    pub ready_replica_hours: f64,
+    /// Largest size asked for.
+    pub peak_replicas: u32,
+    /// How often the size asked for changed.
+    pub scale_events: usize,
+    /// Units offered.
+    pub offered_requests: f64,
+    /// What it costs when tuned, by hindsight, to a level of service.
+    pub cost_at_unserved: Vec<CostReport>,
+}
+
+/// What one level of service costs a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CostReport {
+    /// Share of the demand not served, at most.
+    pub unserved_ratio: f64,
+    /// Factor on every need that reaches it; absent when none does.
+    pub factor: Option<f64>,
+    /// Replica-hours then paid.
+    pub replica_hours: Option<f64>,
+    /// The same over the oracle's, when there is one.
+    pub over_oracle: Option<f64>,
+}
+
+impl PolicyReport {
+    /// From a run's totals.
+    pub fn new(name: &str, totals: &Totals) -> Self {
+        Self {
+            name: name.to_owned(),
+            unserved_requests: totals.unserved,
+            unserved_ratio: totals.unserved_ratio(),
+            under_provisioned_seconds: totals.under_provisioned.num_milliseconds() as f64 / 1e3,
+            replica_hours: totals.replica_hours,
+            ready_replica_hours: totals.ready_hours,
+            peak_replicas: totals.peak_replicas,
+            scale_events: totals.scale_events,
+            offered_requests: totals.offered,
+            cost_at_unserved: Vec::new(),
+        }
+    }
+
+    /// Adds what a level of service costs it.
+    pub fn add_cost(&mut self, unserved: f64, found: Option<EqualService>, oracle: Option<f64>) {
+        self.cost_at_unserved.push(CostReport {
+            unserved_ratio: unserved,
+            factor: found.map(|found| found.factor),
+            replica_hours: found.map(|found| found.replica_hours),
+            over_oracle: found
+                .zip(oracle)
+                .map(|(found, oracle)| found.replica_hours / oracle),
+        });
+    }
+}
+
+/// A table for a terminal: left-aligned first column, the rest to the right.
+pub(super) struct Table {
+    pub(super) head: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn text(&self) -> String {
+        let columns = self.head.len();
+        let width = |column: usize| {
+            std::iter::once(&self.head)
+                .chain(&self.rows)
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for row in std::iter::once(&self.head).chain(&self.rows) {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let width = widths[column];
+                let _ = match column {
+                    0 => write!(line, "{cell:<width$}"),
+                    _ => write!(line, "  {cell:>width$}"),
+                };
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+pub(super) fn number(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if value < 0.0 && grouped != "0" {
+        grouped.insert(0, '-');
+    }
+    grouped
+}
+
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        x if x < 0.001 => "<0.001 %".to_owned(),
+        x if x < 1.0 => format!("{x:.3} %"),
+        x => format!("{x:.2} %"),
+    }
+}
+
+fn ratio(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+}
+
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+impl Report {
+    /// The forecast scores as a table; `None` when there are none.
+    pub(super) fn forecast_table(&self) -> Option<Table> {
+        let forecast = self.forecast.as_ref()?;
+        let head = [
+            "protocol",
+            "model",
+            "WAPE",
+            "in events",
+            "bias",
+            "wQL95",
+            "CRPS~",
+            "c90",
+            "c95",
+            "c95 ev",
+            "c99",
+            "peak |ln|",
+            "peak bias",
+            "peak t",
+            "peak c95",
+            "margin",
+        ];
+        let row = |entry: &ProtocolReport| {
+            let Scores {
+                wape,
+                wape_events,
+                bias,
+                pinball,
+                crps,
+                coverage,
+                coverage_events,
+                peaks,
+                ..
+            } = entry.scores;
+            let peak = |value: fn(PeakScores) -> f64| ratio(peaks.map(value));
+            vec![
+                entry.protocol.to_owned(),
+                entry.model.clone(),
+                ratio(Some(wape)),
+                ratio(wape_events),
+                format!("{bias:+.3}"),
+                ratio(Some(pinball.p95)),
+                ratio(Some(crps)),
+                ratio(Some(coverage.p90)),
+                ratio(Some(coverage.p95)),
+                ratio(coverage_events.map(|c: PerQuantile| c.p95)),
+                ratio(Some(coverage.p99)),
+                peak(|p| p.abs_ln),
+                peak(|p| p.bias),
+                peaks.map_or_else(
+                    || "-".to_owned(),
+                    |p| format!("{:.0}m", p.time_error_minutes),
+                ),
+                peak(|p| p.coverage_p95),
+                peak(|p| p.margin_p95),
+            ]
+        };
+        Some(Table {
+            head: head.map(str::to_owned).to_vec(),
+            rows: forecast.protocols.iter().map(row).collect(),
+        })
+    }
+
+    /// The policies as a table.
+    pub(super) fn policy_table(&self) -> Table {
+        let mut head: Vec<String> = [
+            "policy",
+            "unserved",
+            "share",
+            "short for",
+            "replica-h",
+            "ready-h",
+            "peak",
+            "changes",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let levels: Vec<f64> = self
+            .policies
+            .iter()
+            .map(|policy| &policy.cost_at_unserved)
+            .max_by_key(|costs| costs.len())
+            .map(|costs| costs.iter().map(|cost| cost.unserved_ratio).collect())
+            .unwrap_or_default();
+        for level in &levels {
+            head.push(format!("replica-h at {}", percent(*level)));
+        }
+        let row = |policy: &PolicyReport| {
+            let mut row = vec![
+                policy.name.clone(),
+                number(policy.unserved_requests),
+                percent(policy.unserved_ratio),
+                span(policy.under_provisioned_seconds),
+                number(policy.replica_hours),
+                number(policy.ready_replica_hours),
+                policy.peak_replicas.to_string(),
+                policy.scale_events.to_string(),
+            ];
+            for place in 0..levels.len() {
+                let cost = policy.cost_at_unserved.get(place);
+                row.push(
+                    match cost.map(|cost| (cost.replica_hours, cost.over_oracle)) {
+                        Some((Some(hours), Some(over))) => {
+                            format!("{} ({over:.2}x)", number(hours))
+                        }
+                        Some((Some(hours), None)) => number(hours),
+                        _ => "-".to_owned(),
+                    },
+                );
+            }
+            row
+        };
+        Table {
+            head,
+            rows: self.policies.iter().map(row).collect(),
+        }
+    }
+
+    /// The report for a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{}\n{} to {} UTC, {} fixtures\n",
+            self.title,
+            self.from.format("%Y-%m-%d %H:%M"),
+            self.to.format("%Y-%m-%d %H:%M"),
+            self.fixtures
+        );
+        if let Some(table) = self.forecast_table() {
+            text.push_str("\nForecasts (WAPE to CRPS~: less is better; c90 to c99: share below)\n");
+            text.push_str(&table.text());
+        }
+        text.push_str("\nPolicies (replica-hours are paid from a pod's creation)\n");
+        text.push_str(&self.policy_table().text());
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(number(1_234_567.4), "1,234,567");
+        assert_eq!(number(999.0), "999");
+        assert_eq!(number(-0.2), "0");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.000_001), "<0.001 %");
+        assert_eq!(percent(0.0123), "1.23 %");
+        assert_eq!(span(59.0), "59 s");
+        assert_eq!(span(8000.0), "2.2 h");
+    }
+}

@@ -1,0 +1,742 @@
+//! A scenario: what to replay, over which span, against whom. Written in YAML; unknown fields are
+//! refused, and every error names file, line and field.
+//!
+//! Reading files is the caller's: paths stay as they are written, relative to the scenario file.
+
+use std::path::PathBuf;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Track;
+use serde_saphyr::{Location, Spanned};
+
+use super::origin::Protocol;
+use crate::forecast::Quantile;
+use crate::plan::policy::{HoldThrough, Release, SpikeCover, StartUp};
+use crate::plan::{Mode, Policy};
+use crate::simulate::peers::hpa::Behavior;
+use crate::simulate::{ClusterModel, Nodes, StartUpTime};
+use crate::units::{HumanDuration, Rate, Timestamp};
+
+/// Why a scenario is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}:{line}:{column}: {field}: {reason}")]
+pub struct ScenarioError {
+    /// File.
+    pub name: String,
+    /// Line, from 1; 0 when the parser knows none.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong and what to write.
+    pub reason: String,
+}
+
+/// A scenario, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Title of the report.
+    pub title: String,
+    /// Load history.
+    pub load: LoadFile,
+    /// Fixture files.
+    pub fixtures: Vec<PathBuf>,
+    /// Zone by whose clock the audience lives, and in which the report's days are.
+    pub zone: Tz,
+    /// Span that is scored and simulated.
+    pub evaluate: Span,
+    /// How forecasts are made.
+    pub forecast: Forecasting,
+    /// What the pods run on.
+    pub cluster: Cluster,
+    /// Tipoff's policy, with the names of the custom resource.
+    pub policy: Policy,
+    /// Who runs beside Tipoff.
+    pub peers: Vec<Peer>,
+    /// Age of the load metric when an autoscaler reads it.
+    pub metric_lag: TimeDelta,
+    /// How the simulation runs.
+    pub simulation: Simulation,
+    /// Shares of demand not served at which policies are made comparable by cost.
+    pub equal_service: Vec<f64>,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// Load history.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoadFile {
+    /// CSV with `timestamp_utc` and one value column; gzip is accepted.
+    pub file: PathBuf,
+    /// When values are counts: the interval they count over. Left out, they are per second.
+    #[serde(default)]
+    pub per: Option<HumanDuration>,
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Span {
+    /// First moment.
+    #[serde(deserialize_with = "timestamp")]
+    pub from: Timestamp,
+    /// End, exclusive.
+    #[serde(deserialize_with = "timestamp")]
+    pub to: Timestamp,
+}
+
+/// How forecasts are made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Forecasting {
+    /// Time between fits.
+    #[serde(deserialize_with = "cadence")]
+    pub refit: TimeDelta,
+    /// Time between forecasts given to the policy.
+    #[serde(deserialize_with = "cadence")]
+    pub reissue: TimeDelta,
+    /// Protocols to score.
+    pub protocols: Vec<Protocol>,
+}
+
+impl Default for Forecasting {
+    /// A fit a day, a forecast every five minutes, all protocols.
+    fn default() -> Self {
+        Self {
+            refit: TimeDelta::hours(24),
+            reissue: TimeDelta::minutes(5),
+            protocols: vec![Protocol::Day, Protocol::H4, Protocol::N15],
+        }
+    }
+}
+
+/// What the pods run on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Load one ready replica really serves.
+    pub per_replica: Rate,
+    /// How pods arrive.
+    pub model: ClusterModel,
+}
+
+/// How the simulation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Simulation {
+    /// Step.
+    #[serde(deserialize_with = "simulation_step")]
+    pub step: TimeDelta,
+    /// Time before the evaluated span in which policies settle in, not scored.
+    #[serde(deserialize_with = "any_span")]
+    pub warm_up: TimeDelta,
+}
+
+impl Default for Simulation {
+    /// The HPA's period, and six hours.
+    fn default() -> Self {
+        Self {
+            step: TimeDelta::seconds(15),
+            warm_up: TimeDelta::hours(6),
+        }
+    }
+}
+
+/// Who runs beside Tipoff.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Peer {
+    /// Always enough for the largest load of the span (hindsight).
+    StaticPeak,
+    /// Knows the future over exactly the start-up time.
+    Oracle,
+    /// `HorizontalPodAutoscaler`.
+    Hpa(HpaPeer),
+    /// KEDA with cron triggers around fixtures.
+    KedaCron(CronPeer),
+    /// A week ago, half an hour early, over an HPA.
+    SeasonalNaive(NaivePeer),
+}
+
+/// What an HPA measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HpaSource {
+    /// Offered load, as an External metric.
+    #[default]
+    External,
+    /// CPU utilisation, which saturates.
+    Cpu,
+}
+
+/// An HPA.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HpaPeer {
+    /// Name in tables; made from the rest when left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it measures.
+    #[serde(default)]
+    pub metric: HpaSource,
+    /// Share of a replica's capacity to aim for.
+    #[serde(deserialize_with = "share")]
+    pub target: f64,
+    /// `spec.behavior`.
+    #[serde(default)]
+    pub behavior: Option<Behavior>,
+}
+
+/// KEDA with cron triggers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CronPeer {
+    /// Name in tables.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Replicas within the windows. Left out: the two sizes hindsight would type, and no load
+    /// trigger.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    /// Start of a window before the start of its fixture.
+    #[serde(default = "an_hour")]
+    pub before: HumanDuration,
+    /// End of a window after the expected end of its fixture.
+    #[serde(default = "an_hour_and_a_quarter")]
+    pub after: HumanDuration,
+    /// Share of a replica's capacity the load trigger aims for.
+    #[serde(default = "seventy", deserialize_with = "share")]
+    pub target: f64,
+}
+
+/// Seasonal-naive floor.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NaivePeer {
+    /// Name in tables.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Share of a replica's capacity to aim for.
+    #[serde(default = "seventy", deserialize_with = "share")]
+    pub target: f64,
+}
+
+fn an_hour() -> HumanDuration {
+    HumanDuration(TimeDelta::hours(1))
+}
+
+fn an_hour_and_a_quarter() -> HumanDuration {
+    HumanDuration(TimeDelta::minutes(75))
+}
+
+const fn seventy() -> f64 {
+    0.7
+}
+
+fn default_peers() -> Vec<Peer> {
+    let hpa = |metric, target| {
+        Peer::Hpa(HpaPeer {
+            name: None,
+            metric,
+            target,
+            behavior: None,
+        })
+    };
+    vec![
+        hpa(HpaSource::External, 0.7),
+        hpa(HpaSource::External, 0.5),
+        hpa(HpaSource::Cpu, 0.7),
+        Peer::KedaCron(CronPeer {
+            name: None,
+            replicas: None,
+            before: an_hour(),
+            after: an_hour_and_a_quarter(),
+            target: 0.7,
+        }),
+        Peer::SeasonalNaive(NaivePeer {
+            name: None,
+            target: 0.7,
+        }),
+        Peer::StaticPeak,
+        Peer::Oracle,
+    ]
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    title: Option<String>,
+    load: LoadFile,
+    #[serde(default)]
+    fixtures: Vec<PathBuf>,
+    #[serde(default, deserialize_with = "zone")]
+    zone: Tz,
+    evaluate: Spanned<Span>,
+    #[serde(default)]
+    forecast: Forecasting,
+    cluster: RawCluster,
+    policy: Spanned<RawPolicy>,
+    #[serde(default = "default_peers")]
+    peers: Vec<Peer>,
+    #[serde(default = "fifteen_seconds")]
+    metric_lag: HumanDuration,
+    #[serde(default)]
+    simulation: Simulation,
+    #[serde(default, deserialize_with = "shares")]
+    equal_service: Vec<f64>,
+    #[serde(default)]
+    seed: u64,
+}
+
+fn fifteen_seconds() -> HumanDuration {
+    // a usual scrape interval
+    HumanDuration(TimeDelta::seconds(15))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawCluster {
+    #[serde(deserialize_with = "positive")]
+    per_replica: f64,
+    start_up: Spanned<StartUpTime>,
+    #[serde(default = "twenty", deserialize_with = "positive")]
+    pods_per_second: f64,
+    #[serde(default)]
+    nodes: Option<Nodes>,
+    #[serde(default = "no_time")]
+    termination: HumanDuration,
+}
+
+const fn twenty() -> f64 {
+    20.0
+}
+
+fn no_time() -> HumanDuration {
+    HumanDuration(TimeDelta::zero())
+}
+
+/// The fields of the custom resource that act in a simulation.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawPolicy {
+    min_replicas: u32,
+    max_replicas: u32,
+    #[serde(default)]
+    capacity: RawCapacity,
+    #[serde(default)]
+    forecast: RawForecast,
+    #[serde(default)]
+    lead: Option<HumanDuration>,
+    #[serde(default, deserialize_with = "multiple")]
+    spike_cover: Option<f64>,
+    #[serde(default, deserialize_with = "multiple")]
+    quiet_cover: Option<f64>,
+    #[serde(default)]
+    release: RawRelease,
+    #[serde(default)]
+    max_raise_per_minute: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawCapacity {
+    per_replica: Option<f64>,
+    target_utilization: Option<f64>,
+    scale_up_time: Option<HumanDuration>,
+    node_time: Option<HumanDuration>,
+    pods_per_second: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawForecast {
+    quantile: Option<Quantile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawRelease {
+    window: Option<HumanDuration>,
+    rung: Option<f64>,
+    every: Option<HumanDuration>,
+    hold_through: Option<HoldThrough>,
+}
+
+impl RawPolicy {
+    fn policy(&self) -> Result<Policy, crate::plan::PolicyError> {
+        let base = Policy::new(self.min_replicas, self.max_replicas)?;
+        let time = |written: Option<HumanDuration>, or: TimeDelta| written.map_or(or, |d| d.0);
+        Policy {
+            mode: Mode::Enforce,
+            per_replica: self.capacity.per_replica.map(Rate::per_second),
+            target_utilization: self
+                .capacity
+                .target_utilization
+                .unwrap_or(base.target_utilization),
+            quantile: self.forecast.quantile.unwrap_or(base.quantile),
+            lead: time(self.lead, base.lead),
+            spike_cover: SpikeCover {
+                live: self.spike_cover.unwrap_or(base.spike_cover.live),
+                quiet: self.quiet_cover.unwrap_or(base.spike_cover.quiet),
+            },
+            start_up: StartUp {
+                scale_up_time: self.capacity.scale_up_time.map(|d| d.0),
+                node_time: time(self.capacity.node_time, base.start_up.node_time),
+                pods_per_second: self
+                    .capacity
+                    .pods_per_second
+                    .unwrap_or(base.start_up.pods_per_second),
+            },
+            max_raise_per_minute: self.max_raise_per_minute,
+            release: Release {
+                window: time(self.release.window, base.release.window),
+                rung: self.release.rung.unwrap_or(base.release.rung),
+                every: time(self.release.every, base.release.every),
+                hold_through: self
+                    .release
+                    .hold_through
+                    .unwrap_or(base.release.hold_through),
+            },
+            ..base
+        }
+        .validated()
+    }
+}
+
+/// Reads a scenario from the text of the file `name`.
+///
+/// # Errors
+/// [`ScenarioError`] with the place of the first fault.
+pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
+    let mut track = Track::new();
+    let raw = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+        Raw::deserialize(serde_path_to_error::Deserializer::new(yaml, &mut track))
+    })
+    .map_err(|error| {
+        let field = match track.path().to_string().as_str() {
+            "." => "the scenario".to_owned(),
+            field => as_written(field),
+        };
+        let place = error.location().unwrap_or(Location::UNKNOWN);
+        refuse(name, place, &field, &reason(&error))
+    })?;
+    check(raw, name)
+}
+
+/// The path of a field without what the parser's place-keeping adds to it.
+fn as_written(path: &str) -> String {
+    for spanned in ["evaluate", "policy", "cluster.startUp"] {
+        let rest = path.strip_prefix(spanned);
+        if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(".value")) {
+            return format!("{spanned}{rest}");
+        }
+    }
+    path.to_owned()
+}
+
+fn refuse(name: &str, place: Location, field: &str, reason: &str) -> ScenarioError {
+    ScenarioError {
+        name: name.to_owned(),
+        line: place.line(),
+        column: place.column(),
+        field: field.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The parser's message without its own idea of the place.
+fn reason(error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::Message { msg, .. } => msg.clone(),
+        other => {
+            let text = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            match text.rsplit_once(" at line ") {
+                Some((message, _)) => message.to_owned(),
+                None => text,
+            }
+        }
+    }
+}
+
+fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
+    let evaluate = raw.evaluate.value;
+    if evaluate.to <= evaluate.from {
+        let reason = format!(
+            "to ({}) is not after from ({}): swap them",
+            evaluate.to.to_rfc3339(),
+            evaluate.from.to_rfc3339()
+        );
+        return Err(refuse(name, raw.evaluate.referenced, "evaluate", &reason));
+    }
+    let start_up = raw.cluster.start_up;
+    if let Some(problem) = start_up.value.problem() {
+        return Err(refuse(
+            name,
+            start_up.referenced,
+            "cluster.startUp",
+            problem,
+        ));
+    }
+    let policy = raw
+        .policy
+        .value
+        .policy()
+        .map_err(|error| refuse(name, raw.policy.referenced, "policy", &error.to_string()))?;
+    if policy.per_replica.is_none() && !raw.equal_service.is_empty() {
+        return Err(refuse(
+            name,
+            raw.policy.referenced,
+            "policy.capacity.perReplica",
+            "equalService needs it: a learnt capacity has no knob to turn",
+        ));
+    }
+    Ok(Scenario {
+        title: raw.title.unwrap_or_else(|| name.to_owned()),
+        load: raw.load,
+        fixtures: raw.fixtures,
+        zone: raw.zone,
+        evaluate,
+        forecast: raw.forecast,
+        cluster: Cluster {
+            per_replica: Rate::per_second(raw.cluster.per_replica),
+            model: ClusterModel {
+                start_up: start_up.value,
+                pods_per_second: raw.cluster.pods_per_second,
+                nodes: raw.cluster.nodes,
+                termination: raw.cluster.termination.0,
+            },
+        },
+        policy,
+        peers: raw.peers,
+        metric_lag: raw.metric_lag.0,
+        simulation: raw.simulation,
+        equal_service: raw.equal_service,
+        seed: raw.seed,
+    })
+}
+
+// ---- fields that check themselves, so that their place is known ----
+
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    chrono::DateTime::parse_from_rfc3339(&text)
+        .map(|at| at.to_utc())
+        .map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a time with an offset: write for example 1998-06-10T00:00:00Z"
+            ))
+        })
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(format!(
+            "{text:?} is not a time zone: write an IANA name such as Europe/Paris"
+        ))
+    })
+}
+
+fn within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    least: TimeDelta,
+    most: TimeDelta,
+) -> Result<TimeDelta, D::Error> {
+    let span = HumanDuration::deserialize(deserializer)?;
+    if span.0 < least || span.0 > most {
+        return Err(serde::de::Error::custom(format!(
+            "{span} is out of range: write between {} and {}",
+            HumanDuration(least),
+            HumanDuration(most)
+        )));
+    }
+    Ok(span.0)
+}
+
+fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    within(deserializer, TimeDelta::minutes(1), TimeDelta::days(7))
+}
+
+fn simulation_step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    within(
+        deserializer,
+        TimeDelta::milliseconds(100),
+        TimeDelta::minutes(5),
+    )
+}
+
+fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    within(deserializer, TimeDelta::zero(), TimeDelta::days(7))
+}
+
+fn number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    range: &str,
+    holds: impl Fn(f64) -> bool,
+) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if holds(value) {
+        Ok(value)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{value} is out of range: write {range}"
+        )))
+    }
+}
+
+fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    number(deserializer, "a positive number", |x| {
+        x.is_finite() && x > 0.0
+    })
+}
+
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    number(deserializer, "above 0 and at most 1", |x| {
+        x > 0.0 && x <= 1.0
+    })
+}
+
+fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<f64>::deserialize(deserializer)?;
+    match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
+        None => Ok(values),
+        Some(value) => Err(serde::de::Error::custom(format!(
+            "{value} is out of range: write shares of the demand such as 0.001"
+        ))),
+    }
+}
+
+fn multiple<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.strip_suffix('x')
+        .and_then(|number| number.parse().ok())
+        .map(Some)
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a multiple: write for example 2x or 1.3x"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "\
+load: {file: load.csv.gz, per: 1m}
+fixtures: [fixtures.csv]
+zone: Europe/Paris
+evaluate: {from: 1998-06-10T00:00:00Z, to: 1998-06-26T00:00:00Z}
+cluster:
+  perReplica: 50
+  startUp: {constant: 10m}
+policy:
+  minReplicas: 2
+  maxReplicas: 200
+  capacity: {perReplica: 50}
+";
+
+    #[test]
+    fn a_minimal_scenario_has_defaults() {
+        let scenario = parse(MINIMAL, "s.yaml").unwrap();
+        assert_eq!(scenario.title, "s.yaml");
+        assert_eq!(scenario.peers.len(), 7);
+        assert_eq!(scenario.simulation, Simulation::default());
+        assert_eq!(scenario.policy.spike_cover, SpikeCover::default());
+        assert_eq!(
+            scenario.cluster.model.start_up.p95(),
+            TimeDelta::minutes(10)
+        );
+        assert_eq!(
+            scenario.load.per,
+            Some(HumanDuration(TimeDelta::minutes(1)))
+        );
+    }
+
+    #[test]
+    fn peers_and_the_rest_read_as_written() {
+        let text = format!(
+            "{MINIMAL}{}",
+            "  spikeCover: 1x
+  quietCover: 1.1x
+  forecast: {quantile: p99}
+  release: {window: 10m, holdThrough: Settled}
+peers:
+  - staticPeak
+  - oracle
+  - hpa: {target: 0.5, metric: cpu}
+  - hpa:
+      name: hpa-fast
+      target: 0.7
+      behavior:
+        scaleUp: {policies: [{type: Percent, value: 900, periodSeconds: 15}]}
+  - kedaCron: {replicas: 80}
+  - seasonalNaive: {}
+equalService: [0.001, 0.0001]
+seed: 7
+"
+        );
+        let scenario = parse(&text, "s.yaml").unwrap();
+        assert_eq!(scenario.peers.len(), 6);
+        assert_eq!(scenario.policy.quantile, Quantile::P99);
+        assert_eq!(scenario.policy.spike_cover.live, 1.0);
+        let Peer::Hpa(fast) = &scenario.peers[3] else {
+            panic!("{:?}", scenario.peers[3]);
+        };
+        let behavior = fast.behavior.as_ref().unwrap();
+        assert_eq!(behavior.scale_up.policies[0].value, 900);
+        assert_eq!(
+            behavior.scale_down,
+            crate::simulate::peers::hpa::Rules::down()
+        );
+    }
+
+    #[test]
+    fn every_fault_names_its_place_and_a_remedy() {
+        for (from, to, expected) in [
+            ("per: 1m", "per: 1 minute", "s.yaml:1:"),
+            (
+                "zone: Europe/Paris",
+                "zone: Paris",
+                "s.yaml:3:7: zone: \"Paris\" is not a time zone",
+            ),
+            (
+                "from: 1998-06-10T00:00:00Z",
+                "from: 1998-06-10",
+                "evaluate.from: \"1998-06-10\" is not a time with an offset",
+            ),
+            (
+                "to: 1998-06-26T00:00:00Z",
+                "to: 1998-06-06T00:00:00Z",
+                "s.yaml:4:11: evaluate: to (1998-06-06T00:00:00+00:00) is not after",
+            ),
+            (
+                "perReplica: 50\n  s",
+                "perReplica: -1\n  s",
+                "s.yaml:6:15: cluster.perReplica: -1",
+            ),
+            ("constant: 10m", "constnat: 10m", "constnat"),
+            (
+                "minReplicas: 2",
+                "minReplicas: 0",
+                "policy: minReplicas is 0",
+            ),
+            ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
+            (
+                "constant: 10m",
+                "lognormal: {median: 60s, p95: 10s}",
+                "cluster.startUp: lognormal needs",
+            ),
+        ] {
+            let text = MINIMAL.replacen(from, to, 1);
+            assert_ne!(text, MINIMAL);
+            let message = parse(&text, "s.yaml").unwrap_err().to_string();
+            assert!(message.contains(expected), "{from}: {message}");
+            assert!(!message.contains(":0:0:"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Scores quantile forecasts against what came.
+//!
+//! The definitions are those of the study that set the targets: weighted absolute percentage
+//! error of the median, weighted quantile losses (twice the summed pinball loss over the summed
+//! load), coverage, and errors of the peak of each window around fixtures that start together.
+//! Bins in which nothing is known are left out of everything.
+
+use serde::{Deserialize, Serialize};
+
+use crate::forecast::Quantile;
+use crate::units::Timestamp;
+
+/// A window around fixtures that start together: from an hour before to seventy-five minutes
+/// after their expected end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventWindow {
+    /// Start of the fixtures.
+    pub kickoff: Timestamp,
+    /// First target.
+    pub first: usize,
+    /// One past the last target.
+    pub end: usize,
+}
+
+/// Bound of the peak of one window, as the forecaster gave it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeakBound {
+    /// Start of the fixtures.
+    pub kickoff: Timestamp,
+    /// 95 % bound.
+    pub p95: f64,
+    /// 99 % bound.
+    pub p99: f64,
+}
+
+/// One value per quantile.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct PerQuantile {
+    /// Of the median.
+    pub p50: f64,
+    /// Of the 90 % quantile.
+    pub p90: f64,
+    /// Of the 95 % quantile.
+    pub p95: f64,
+    /// Of the 99 % quantile.
+    pub p99: f64,
+}
+
+impl From<[f64; 4]> for PerQuantile {
+    fn from([p50, p90, p95, p99]: [f64; 4]) -> Self {
+        Self { p50, p90, p95, p99 }
+    }
+}
+
+/// Errors of the peaks of the windows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PeakScores {
+    /// Windows scored.
+    pub windows: usize,
+    /// Mean of |ln(predicted median peak / actual peak)|.
+    pub abs_ln: f64,
+    /// Geometric mean of predicted over actual peak.
+    pub bias: f64,
+    /// Smallest predicted over actual peak.
+    pub worst_under: f64,
+    /// Median distance between predicted and actual time of the peak, minutes.
+    pub time_error_minutes: f64,
+    /// Share of peaks under the 95 % bound.
+    pub coverage_p95: f64,
+    /// Share of peaks under the 99 % bound.
+    pub coverage_p99: f64,
+    /// Geometric mean of the 95 % bound over the actual peak: what the coverage costs.
+    pub margin_p95: f64,
+}
+
+/// Scores of one forecaster under one protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Targets scored.
+    pub points: usize,
+    /// Sum of |median - actual| over the sum of actual.
+    pub wape: f64,
+    /// The same within event windows; absent without fixtures.
+    pub wape_events: Option<f64>,
+    /// Sum of (median - actual) over the sum of actual.
+    pub bias: f64,
+    /// Weighted quantile loss.
+    pub pinball: PerQuantile,
+    /// Mean of the four weighted quantile losses.
+    pub crps: f64,
+    /// Share of targets at or below the quantile.
+    pub coverage: PerQuantile,
+    /// The same within event windows; absent without fixtures.
+    pub coverage_events: Option<PerQuantile>,
+    /// Peaks of the windows; absent without fixtures.
+    pub peaks: Option<PeakScores>,
+}
+
+/// Forecasts of consecutive targets, and what came.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// What came, units per second; NaN where nothing is known.
+    pub actual: &'a [f64],
+    /// Quantiles per target in the order of [`Quantile::ALL`]; NaN where none was issued.
+    pub quantiles: &'a [[f64; 4]],
+    /// Windows, as indices of targets.
+    pub windows: &'a [EventWindow],
+    /// Bounds of peaks; windows without one are judged by the largest value of the path.
+    pub bounds: &'a [PeakBound],
+    /// Width of a target, minutes.
+    pub step_minutes: f64,
+}
+
+fn pinball(actual: f64, predicted: f64, probability: f64) -> f64 {
+    let error = actual - predicted;
+    (probability * error).max((probability - 1.0) * error)
+}
+
+/// Sums over a set of targets.
+#[derive(Default)]
+struct Sums {
+    points: usize,
+    load: f64,
+    absolute: f64,
+    signed: f64,
+    pinball: [f64; 4],
+    covered: [usize; 4],
+}
+
+impl Sums {
+    fn add(&mut self, actual: f64, quantiles: &[f64; 4]) {
+        self.points += 1;
+        self.load += actual;
+        self.absolute += (actual - quantiles[0]).abs();
+        self.signed += quantiles[0] - actual;
+        for quantile in Quantile::ALL {
+            let index = quantile.index();
+            self.pinball[index] += pinball(actual, quantiles[index], quantile.probability());
+            self.covered[index] += usize::from(actual <= quantiles[index]);
+        }
+    }
+
+    fn coverage(&self) -> PerQuantile {
+        self.covered
+            .map(|covered| covered as f64 / self.points as f64)
+            .into()
+    }
+}
+
+impl Scored<'_> {
+    /// The scores; `None` when no target has both a forecast and a value.
+    pub fn scores(&self) -> Option<Scores> {
+        let mut in_window = vec![false; self.actual.len()];
+        for window in self.windows {
+            in_window[window.first..window.end].fill(true);
+        }
+        let (mut all, mut events) = (Sums::default(), Sums::default());
+        for ((&actual, quantiles), &event) in self.actual.iter().zip(self.quantiles).zip(&in_window)
+        {
+            if !actual.is_finite() || !quantiles[0].is_finite() {
+                continue;
+            }
+            all.add(actual, quantiles);
+            if event {
+                events.add(actual, quantiles);
+            }
+        }
+        if all.points == 0 || all.load <= 0.0 {
+            return None;
+        }
+        let pinball = all.pinball.map(|sum| 2.0 * sum / all.load);
+        let some_events = events.points > 0 && events.load > 0.0;
+        Some(Scores {
+            points: all.points,
+            wape: all.absolute / all.load,
+            wape_events: some_events.then(|| events.absolute / events.load),
+            bias: all.signed / all.load,
+            pinball: pinball.into(),
+            crps: pinball.iter().sum::<f64>() / pinball.len() as f64,
+            coverage: all.coverage(),
+            coverage_events: some_events.then(|| events.coverage()),
+            peaks: self.peaks(),
+        })
+    }
+
+    fn peaks(&self) -> Option<PeakScores> {
+        let mut logs = Vec::new();
+        let mut times = Vec::new();
+        let mut margins = Vec::new();
+        let (mut under95, mut under99) = (0, 0);
+        for window in self.windows {
+            let range = window.first..window.end;
+            let Some((actual_at, actual)) = largest(&self.actual[range.clone()], |&v| v) else {
+                continue;
+            };
+            let paths = &self.quantiles[range];
+            let Some((predicted_at, median)) = largest(paths, |q| q[0]) else {
+                continue;
+            };
+            if actual <= 0.0 {
+                continue;
+            }
+            let bound = self.bounds.iter().find(|b| b.kickoff == window.kickoff);
+            let (p95, p99) = bound.map_or_else(
+                || {
+                    let path = |index: usize| largest(paths, |q| q[index]).map_or(0.0, |m| m.1);
+                    (path(2), path(3))
+                },
+                |bound| (bound.p95, bound.p99),
+            );
+            logs.push((median.max(1e-9) / actual).ln());
+            times.push(actual_at.abs_diff(predicted_at) as f64 * self.step_minutes);
+            margins.push((p95.max(1e-9) / actual).ln());
+            under95 += usize::from(actual <= p95);
+            under99 += usize::from(actual <= p99);
+        }
+        let windows = logs.len();
+        if windows == 0 {
+            return None;
+        }
+        let n = windows as f64;
+        times.sort_unstable_by(f64::total_cmp);
+        let middle = f64::midpoint(times[(windows - 1) / 2], times[windows / 2]);
+        Some(PeakScores {
+            windows,
+            abs_ln: logs.iter().map(|log| log.abs()).sum::<f64>() / n,
+            bias: (logs.iter().sum::<f64>() / n).exp(),
+            worst_under: logs.iter().copied().fold(f64::INFINITY, f64::min).exp(),
+            time_error_minutes: middle,
+            coverage_p95: under95 as f64 / n,
+            coverage_p99: under99 as f64 / n,
+            margin_p95: (margins.iter().sum::<f64>() / n).exp(),
+        })
+    }
+}
+
+/// The first of the largest finite values and its place.
+fn largest<T>(items: &[T], value: impl Fn(&T) -> f64) -> Option<(usize, f64)> {
+    let mut found: Option<(usize, f64)> = None;
+    for (index, item) in items.iter().enumerate() {
+        let value = value(item);
+        if value.is_finite() && found.is_none_or(|(_, most)| value > most) {
+            found = Some((index, value));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+    }
+
+    #[test]
+    fn scores_match_a_sum_done_by_hand() {
+        let kickoff = Timestamp::UNIX_EPOCH + TimeDelta::hours(1);
+        let actual = [10.0, 20.0, f64::NAN, 40.0, 30.0];
+        let quantiles = [
+            [12.0, 15.0, 16.0, 20.0],
+            [18.0, 19.0, 22.0, 30.0],
+            [1.0, 2.0, 3.0, 4.0],
+            [30.0, 36.0, 44.0, 50.0],
+            [33.0, 40.0, 45.0, 50.0],
+        ];
+        let windows = [EventWindow {
+            kickoff,
+            first: 2,
+            end: 5,
+        }];
+        let scored = Scored {
+            actual: &actual,
+            quantiles: &quantiles,
+            windows: &windows,
+            bounds: &[],
+            step_minutes: 5.0,
+        };
+        let scores = scored.scores().unwrap();
+        assert_eq!(scores.points, 4);
+        // |12-10| + |18-20| + |30-40| + |33-30| = 17 of 100
+        close(scores.wape, 0.17);
+        close(scores.bias, (2.0 - 2.0 - 10.0 + 3.0) / 100.0);
+        close(scores.wape_events.unwrap(), 13.0 / 70.0);
+        close(scores.pinball.p50, 0.17);
+        // 90 %: .1*5 + .9*1 + .9*4 + .1*10 = 6.0, twice over 100
+        close(scores.pinball.p90, 0.12);
+        // 95 %: .05*6 + .05*2 + .05*4 + .05*15 = 1.35
+        close(scores.pinball.p95, 0.027);
+        // 99 %: .01*(10 + 10 + 10 + 20) = 0.5
+        close(scores.pinball.p99, 0.01);
+        close(scores.crps, (0.17 + 0.12 + 0.027 + 0.01) / 4.0);
+        close(scores.coverage.p90, 0.5);
+        close(scores.coverage.p95, 1.0);
+        close(scores.coverage_events.unwrap().p90, 0.5);
+
+        // the window's peak: 40 at its second bin; predicted 33 at its third
+        let peaks = scores.peaks.unwrap();
+        close(peaks.abs_ln, (40.0_f64 / 33.0).ln());
+        close(peaks.bias, 33.0 / 40.0);
+        close(peaks.worst_under, 33.0 / 40.0);
+        close(peaks.time_error_minutes, 5.0);
+        close(peaks.coverage_p95, 1.0);
+        close(peaks.margin_p95, 45.0 / 40.0);
+
+        let bounds = [PeakBound {
+            kickoff,
+            p95: 38.0,
+            p99: 60.0,
+        }];
+        let peaks = Scored {
+            bounds: &bounds,
+            ..scored
+        }
+        .scores()
+        .unwrap()
+        .peaks
+        .unwrap();
+        close(peaks.coverage_p95, 0.0);
+        close(peaks.coverage_p99, 1.0);
+        close(peaks.margin_p95, 0.95);
+    }
+
+    #[test]
+    fn nothing_known_scores_nothing() {
+        let scored = Scored {
+            actual: &[f64::NAN],
+            quantiles: &[[1.0; 4]],
+            windows: &[],
+            bounds: &[],
+            step_minutes: 5.0,
+        };
+        assert_eq!(scored.scores(), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Tipoff under simulation: the controller's own `plan`, fed with what it would have known.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::policies::{ScalingPolicy, Sight};
+use crate::fixture::Calendar;
+use crate::forecast::Forecast;
+use crate::plan::{self, Memory, Mode, Observed, Policy, Signal};
+use crate::units::Timestamp;
+
+/// What was known of the future, moment by moment: forecasts by origin and the calendar by the
+/// time each version of it was known.
+#[derive(Debug, Clone, Default)]
+pub struct Outlook {
+    forecasts: Vec<Arc<Forecast>>,
+    calendars: Vec<(Timestamp, Arc<Calendar>)>,
+}
+
+impl Outlook {
+    /// Orders both by time.
+    pub fn new(
+        mut forecasts: Vec<Arc<Forecast>>,
+        mut calendars: Vec<(Timestamp, Arc<Calendar>)>,
+    ) -> Self {
+        forecasts.sort_by_key(|forecast| forecast.origin);
+        calendars.sort_by_key(|(known_from, _)| *known_from);
+        Self {
+            forecasts,
+            calendars,
+        }
+    }
+
+    /// The latest forecast issued by `now`.
+    pub fn forecast(&self, now: Timestamp) -> Option<&Arc<Forecast>> {
+        let issued = self.forecasts.partition_point(|f| f.origin <= now);
+        issued.checked_sub(1).map(|index| &self.forecasts[index])
+    }
+
+    /// The calendar as it was known at `now`.
+    pub fn calendar(&self, now: Timestamp) -> Arc<Calendar> {
+        let known = self.calendars.partition_point(|(from, _)| *from <= now);
+        known
+            .checked_sub(1)
+            .map(|index| Arc::clone(&self.calendars[index].1))
+            .unwrap_or_default()
+    }
+
+    /// All forecasts in order of origin.
+    pub fn forecasts(&self) -> &[Arc<Forecast>] {
+        &self.forecasts
+    }
+}
+
+/// Tipoff.
+#[derive(Debug)]
+pub struct TipoffPolicy {
+    name: String,
+    policy: Policy,
+    outlook: Arc<Outlook>,
+    metric_lag: TimeDelta,
+    every: TimeDelta,
+    next: Option<Timestamp>,
+    memory: Memory,
+}
+
+impl TipoffPolicy {
+    /// Tipoff under a policy, which is enforced whatever its mode. It decides `every` so often,
+    /// on a load metric that is `metric_lag` late.
+    pub fn new(
+        name: impl Into<String>,
+        policy: &Policy,
+        outlook: Arc<Outlook>,
+        metric_lag: TimeDelta,
+        every: TimeDelta,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            policy: Policy {
+                mode: Mode::Enforce,
+                ..policy.clone()
+            },
+            outlook,
+            metric_lag,
+            every,
+            next: None,
+            memory: Memory::default(),
+        }
+    }
+
+    /// The same with every need `factor` times as large: the knob that makes policies comparable
+    /// at equal service.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.policy.per_replica = self.policy.per_replica.map(|rate| rate / factor);
+        self
+    }
+
+    /// The whole plan at `now`, with its reasons.
+    pub fn plan(&self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
+        let load = match sight.sample(self.metric_lag) {
+            Some(sample) => Signal::Sample {
+                rate: sample.rate,
+                at: sample.at,
+            },
+            None => Signal::Missing {
+                reason: "the metric has no value".to_owned(),
+            },
+        };
+        let observed = Observed {
+            workload: sight.workload,
+            load,
+            shed: None,
+            queued: None,
+            forecast: self.outlook.forecast(now).cloned(),
+            forecast_note: None,
+            calendar: self.outlook.calendar(now),
+            manual: None,
+        };
+        plan::plan(&observed, &self.policy, &self.memory, now)
+    }
+}
+
+impl ScalingPolicy for TipoffPolicy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn decide(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
+        if self.next.is_some_and(|next| now < next) {
+            return sight.workload.replicas;
+        }
+        self.next = Some(now + self.every);
+        let plan = self.plan(sight, now);
+        self.memory = plan.memory;
+        plan.desired
+    }
+}
