@@ -11,3 +11,6 @@ pub mod forecast;
 pub mod plan;
 pub mod series;
 pub mod units;
+
+// ---- shell ----
+pub mod api;
