@@ -6,6 +6,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
 /// Consecutive samples a per-replica load must last before it counts as carried; one sample may
@@ -33,6 +34,42 @@ impl CapacityEstimate {
         Self {
             proven: (share > Rate::ZERO).then_some((at, share)),
             recent: Vec::new(),
+        }
+    }
+
+    /// An estimate from the load and the ready replicas of the past: the per-replica load that
+    /// nineteen in twenty bins did not exceed, so that the minutes in which the workload was
+    /// drowning do not count as carried.
+    pub fn from_history(load: &Series, ready: &Series) -> Self {
+        let mut shares: Vec<f64> = load
+            .iter()
+            .filter_map(|(at, rate)| Some(rate? / ready.at(at)?.as_per_second()))
+            .map(Rate::as_per_second)
+            .filter(|share| share.is_finite() && *share > 0.0)
+            .collect();
+        shares.sort_by(f64::total_cmp);
+        let rank = (shares.len() as f64 * 0.95).ceil() as usize;
+        let proven = rank
+            .checked_sub(1)
+            .and_then(|index| shares.get(index))
+            .map(|&share| (load.end(), Rate::per_second(share)));
+        Self {
+            proven,
+            recent: Vec::new(),
+        }
+    }
+
+    /// The larger of two estimates.
+    #[must_use]
+    pub fn or_larger(self, other: &Self) -> Self {
+        let rate = |estimate: &Self| estimate.proven.map_or(Rate::ZERO, |(_, rate)| rate);
+        if rate(other) > rate(&self) {
+            Self {
+                proven: other.proven,
+                ..self
+            }
+        } else {
+            self
         }
     }
 
@@ -68,7 +105,8 @@ impl CapacityEstimate {
     pub fn at(&self, now: Timestamp) -> Option<Rate> {
         let (proven_at, rate) = self.proven?;
         let age = (now - proven_at).max(TimeDelta::zero());
-        let half_lives = age.num_seconds() as f64 / HALF_LIFE.num_seconds() as f64;
+        // by whole days, or every tick would need a hair more than the last
+        let half_lives = age.num_days() as f64 / HALF_LIFE.num_days() as f64;
         Some(rate * 0.5_f64.powf(half_lives))
     }
 }
@@ -102,12 +140,23 @@ mod tests {
     #[test]
     fn a_single_freak_sample_proves_nothing() {
         let estimate = observe_all(&[(100.0, 2), (100.0, 2), (100.0, 2), (9000.0, 2), (100.0, 2)]);
+        let known = estimate.at(minute(4)).unwrap().as_per_second();
+        assert!((49.9..=50.0).contains(&known), "{known}");
+    }
+
+    #[test]
+    fn history_proves_what_nineteen_in_twenty_busy_bins_carried() {
+        let step = TimeDelta::minutes(5);
+        let load: Vec<f64> = (0..1000).map(|i| f64::from(i % 100) * 10.0).collect();
+        let load = Series::from_raw(minute(0), step, load);
+        let ready = Series::from_raw(minute(0), step, vec![10.0; 1000]);
+        let estimate = CapacityEstimate::from_history(&load, &ready);
+        let known = estimate.at(load.end()).unwrap().as_per_second();
+        assert!((94.0..=99.0).contains(&known), "{known}");
+        let none = Series::from_raw(minute(0), step, vec![f64::NAN; 1000]);
         assert_eq!(
-            estimate.at(minute(4)),
-            Some(Rate::per_second(50.0)).map(|r| {
-                // proven two minutes ago: forgotten by a hair
-                r * 0.5_f64.powf(120.0 / HALF_LIFE.num_seconds() as f64)
-            })
+            CapacityEstimate::from_history(&load, &none),
+            CapacityEstimate::default()
         );
     }
 

@@ -102,8 +102,11 @@ fn covered_peak(
         .map(|index| (forecast.time(index), forecast.path(policy.quantile)[index]))
         .filter(|&(at, _)| at <= to && at + forecast.step > from)
         .map(|(at, load)| {
+            // a kick-off inside the bin covers the bin
+            let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
             let at = at.max(from);
-            let cover = cover_at(policy, fixtures, at);
+            let cover =
+                cover_at(policy, fixtures, at).max(cover_at(policy, fixtures, last.max(at)));
             (at, Rate::per_second(load * cover), cover)
         })
         .filter(|(_, load, _)| load.is_valid())

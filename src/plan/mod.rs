@@ -150,11 +150,18 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         Mode::Recommend => memory.desired.unwrap_or(workload.replicas),
     };
 
+    // a typed capacity is the edge of what a replica can do; a learnt one is what it did well,
+    // and taking a utilisation off that again would count the same margin twice
+    let target = if policy.per_replica.is_some() {
+        policy.target_utilization
+    } else {
+        1.0
+    };
     let sizing = per_replica
         .filter(|rate| *rate > Rate::ZERO)
         .map(|per_replica| Sizing {
             per_replica,
-            target: policy.target_utilization,
+            target,
         });
     let mut parts = Vec::new();
     if let Some(sizing) = sizing {
