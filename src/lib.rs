@@ -14,3 +14,5 @@ pub mod units;
 
 // ---- shell ----
 pub mod api;
+pub mod clock;
+pub mod target;
