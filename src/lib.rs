@@ -8,11 +8,18 @@
 pub mod capacity;
 pub mod fixture;
 pub mod forecast;
+pub mod lease;
 pub mod plan;
 pub mod series;
 pub mod units;
 
 // ---- shell ----
 pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod controller;
+pub mod serve;
+pub mod settings;
+pub mod source;
 pub mod target;
+pub mod telemetry;

@@ -1,0 +1,54 @@
+//! The command line: one file per subcommand, each with its `Args` and a `run`.
+//!
+//! Data goes to standard output, progress and logs to standard error; the exit code is 0 for
+//! success, 1 for failure, 2 for bad usage or bad input.
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::LogArgs;
+
+pub mod completions;
+mod error;
+pub mod output;
+
+pub use error::CliError;
+
+/// Gives a Kubernetes workload the first before the second: scales before the game starts.
+#[derive(Debug, Parser)]
+#[command(name = "tipoff", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs the chosen command.
+///
+/// # Errors
+/// What the command ended with; [`CliError::exit_code`] says how to exit.
+pub fn run(command: &Command) -> Result<(), CliError> {
+    match command {
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// A runtime for the commands that talk to the network.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)
+}

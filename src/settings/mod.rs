@@ -1,0 +1,249 @@
+//! The controller's configuration: one YAML file, refused as a whole when one thing in it is
+//! wrong, and reloaded while the controller runs.
+//!
+//! It decides what a configuration file may say and which version of it is in force. It must not
+//! act on what it says: clients, listeners and leases are made by those who are handed [`Live`].
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use crate::fixture::Calendar;
+
+mod calendars;
+mod error;
+mod fields;
+mod file;
+pub mod reload;
+
+pub use error::SettingsError;
+pub use file::{parse, read};
+pub use reload::Reloader;
+
+/// Where the settings file is looked for when nobody says.
+pub const DEFAULT_PATH: &str = "/etc/tipoff/tipoff.yaml";
+
+/// Everything a settings file says, with the defaults for what it does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where load is read from.
+    pub prometheus: PrometheusSettings,
+    /// The fixture lists policies may name.
+    pub calendars: Vec<CalendarSettings>,
+    /// How fast the cluster may be written to.
+    pub budget: BudgetSettings,
+    /// Where `/healthz`, `/readyz`, `/metrics` and `/api` are served.
+    pub listen: SocketAddr,
+    /// How one of several controllers is chosen.
+    pub leader_election: LeaderElectionSettings,
+    /// Time between two decisions about a workload.
+    pub tick: TimeDelta,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// The defaults around one Prometheus: for a controller without a settings file.
+    pub fn new(prometheus: PrometheusSettings) -> Self {
+        Self {
+            prometheus,
+            calendars: Vec::new(),
+            budget: BudgetSettings::default(),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            leader_election: LeaderElectionSettings::default(),
+            tick: TimeDelta::seconds(5),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// A Prometheus, or anything that speaks its HTTP API.
+#[derive(Clone, PartialEq)]
+pub struct PrometheusSettings {
+    /// Base address, without `/api/v1`.
+    pub url: reqwest::Url,
+    /// Longest time one call may take, the body included.
+    pub timeout: Duration,
+    /// Largest answer that is read, bytes after decompression.
+    pub max_body_bytes: usize,
+    /// Who asks.
+    pub auth: Auth,
+    /// Headers sent with each call, for example `X-Scope-OrgID`.
+    pub headers: BTreeMap<String, String>,
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Headers may hold secrets, so their values stay out of logs and of the API.
+impl std::fmt::Debug for PrometheusSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, timeout, max_body_bytes, auth, headers, ca_file } = self;
+        f.debug_struct("PrometheusSettings")
+            .field("url", &url.as_str())
+            .field("timeout", timeout)
+            .field("max_body_bytes", max_body_bytes)
+            .field("auth", auth)
+            .field("headers", &headers.keys().collect::<Vec<_>>())
+            .field("ca_file", ca_file)
+            .finish()
+    }
+}
+
+impl PrometheusSettings {
+    /// The defaults for one address: 10 s per call, 64 MiB per answer, nobody in particular asks.
+    pub fn new(url: reqwest::Url) -> Self {
+        Self {
+            url,
+            timeout: Duration::from_secs(10),
+            max_body_bytes: 64 << 20,
+            auth: Auth::None,
+            headers: BTreeMap::new(),
+            ca_file: None,
+        }
+    }
+}
+
+/// How a caller proves who it is. Secrets are read from files at each call, so that they can be
+/// rotated.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// `Authorization: Bearer`, with the token in a file.
+    Bearer {
+        /// File of the token.
+        token_file: PathBuf,
+    },
+    /// `Authorization: Basic`, with the password in a file.
+    Basic {
+        /// User.
+        username: String,
+        /// File of the password.
+        password_file: PathBuf,
+    },
+}
+
+/// A fixture list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalendarSettings {
+    /// Name policies use.
+    pub name: String,
+    /// The file; a relative one lies beside the settings file.
+    pub source: PathBuf,
+    /// Its format, as `tipoff fixtures` names it; `None` finds it out from the content.
+    pub format: Option<String>,
+    /// Zone of local times in it that name none.
+    pub zone: Option<Tz>,
+}
+
+/// The token bucket in front of every write to the cluster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BudgetSettings {
+    /// Writes per second in the long run.
+    pub writes_per_second: f64,
+    /// Writes that may follow each other at once.
+    pub burst: u32,
+}
+
+/// kube-controller-manager gives its own clients 20 and 30 (`--kube-api-qps`, `--kube-api-burst`);
+/// an autoscaler beside it takes half.
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self {
+            writes_per_second: 10.0,
+            burst: 20,
+        }
+    }
+}
+
+/// Leader election by a Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderElectionSettings {
+    /// Off for a controller that is certainly alone.
+    pub enabled: bool,
+    /// Namespace of the Lease; `None` for the controller's own.
+    pub namespace: Option<String>,
+    /// Name of the Lease.
+    pub name: String,
+    /// How long a candidate waits on a Lease that nobody renews before it takes it.
+    pub lease_duration: Duration,
+    /// How long a leader that cannot renew still counts itself as one.
+    pub renew_deadline: Duration,
+    /// Time between two tries.
+    pub retry_period: Duration,
+}
+
+/// The durations of kube-scheduler and kube-controller-manager.
+impl Default for LeaderElectionSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            namespace: None,
+            name: "tipoff".to_owned(),
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogSettings {
+    /// A level or filter; the command line overrides it.
+    pub level: Option<String>,
+}
+
+/// The configuration in force, with what is wrong about newer versions of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// The last good settings.
+    pub settings: Settings,
+    /// The last good version of each calendar that ever loaded, by name.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// What a person should repair; empty when the files are in force as they are.
+    pub problems: Vec<String>,
+    /// Why a calendar of the settings has never loaded, by name.
+    pub missing: BTreeMap<String, String>,
+}
+
+impl Live {
+    /// A configuration that comes from no file and never changes.
+    pub fn fixed(settings: Settings, calendars: BTreeMap<String, Arc<Calendar>>) -> Self {
+        Self {
+            settings,
+            calendars,
+            problems: Vec::new(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// The calendar a policy names.
+    ///
+    /// # Errors
+    /// Why there is none, for the policy's status.
+    pub fn calendar(&self, name: &str) -> Result<&Arc<Calendar>, String> {
+        if let Some(calendar) = self.calendars.get(name) {
+            return Ok(calendar);
+        }
+        Err(match self.missing.get(name) {
+            Some(reason) => format!("calendar {name:?} has not loaded: {reason}"),
+            None => format!(
+                "calendar {name:?} is not in the controller's settings, which have [{}]: add it \
+                 under calendars, or correct the name",
+                self.settings
+                    .calendars
+                    .iter()
+                    .map(|calendar| calendar.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! tbd
+#[derive(Debug)]
+/// x
+pub struct Reloader;
