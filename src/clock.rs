@@ -245,10 +245,7 @@ mod tests {
         let mut sleeper = clock.sleep(TimeDelta::seconds(30));
         clock.advance(TimeDelta::seconds(29));
         assert!((&mut sleeper).now_or_never().is_none());
-        assert_eq!(
-            clock.next_wake(),
-            Some(kick_off() + TimeDelta::seconds(30))
-        );
+        assert_eq!(clock.next_wake(), Some(kick_off() + TimeDelta::seconds(30)));
         clock.advance(TimeDelta::seconds(1));
         assert!(sleeper.now_or_never().is_some());
         assert_eq!(clock.next_wake(), None);

@@ -38,7 +38,13 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, Args)]
 pub struct LogArgs {
     /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value = "text", env = "TIPOFF_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "TIPOFF_LOG_FORMAT"
+    )]
     pub log_format: LogFormat,
     /// Which log lines are kept: error, warn, info, debug, trace, or a filter such as
     /// `info,tipoff::source=debug`. Overrides the settings file [default: info].

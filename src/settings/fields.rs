@@ -47,7 +47,9 @@ impl<'de> Deserialize<'de> for BaseUrl {
             ))
         })?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(refuse("is not an HTTP address: begin with http:// or https://"));
+            return Err(refuse(
+                "is not an HTTP address: begin with http:// or https://",
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(D::Error::custom(
@@ -56,11 +58,15 @@ impl<'de> Deserialize<'de> for BaseUrl {
             ));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(refuse("has a query or fragment: give the base address alone"));
+            return Err(refuse(
+                "has a query or fragment: give the base address alone",
+            ));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.ends_with("/api/v1") {
-            return Err(refuse("ends in /api/v1, which is added to it: leave that out"));
+            return Err(refuse(
+                "ends in /api/v1, which is added to it: leave that out",
+            ));
         }
         url.set_path(&path);
         Ok(Self(url))

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 
 use crate::fixture::Calendar;
 
+mod calendar_file;
 mod calendars;
 mod error;
 mod fields;
@@ -82,7 +83,14 @@ pub struct PrometheusSettings {
 /// Headers may hold secrets, so their values stay out of logs and of the API.
 impl std::fmt::Debug for PrometheusSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, timeout, max_body_bytes, auth, headers, ca_file } = self;
+        let Self {
+            url,
+            timeout,
+            max_body_bytes,
+            auth,
+            headers,
+            ca_file,
+        } = self;
         f.debug_struct("PrometheusSettings")
             .field("url", &url.as_str())
             .field("timeout", timeout)
