@@ -49,6 +49,8 @@ pub mod reason {
     pub const TARGET_UNREADABLE: &str = "TargetUnreadable";
     /// Facts are missing; nothing is lowered.
     pub const DATA_MISSING: &str = "DataMissing";
+    /// What a replica carries is neither typed nor learnt yet.
+    pub const CAPACITY_UNKNOWN: &str = "CapacityUnknown";
     /// A size could not be written.
     pub const WRITE_FAILED: &str = "WriteFailed";
     /// Signals are fresh.

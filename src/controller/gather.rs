@@ -9,19 +9,18 @@ use kube::Resource as _;
 use kube::ResourceExt as _;
 
 use super::context::Context;
-use super::sources::Unread;
 use super::state::PolicyKey;
 use super::trainer::Outlook;
 use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::plan::Mode;
 use crate::settings::Live;
-use crate::source::prometheus::Sample;
+use crate::source::{Sample, SourceError};
 use crate::target::{HpaSight, TargetError, WorkloadSize};
 use crate::units::Timestamp;
 
 /// The answer to one query.
-pub(super) type Reading = Result<Sample, Unread>;
+pub(super) type Reading = Result<Sample, SourceError>;
 
 /// Every fact of one tick, as it came in.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(super) async fn gather(
     let queue = spec.load.queue.as_ref().map(|source| source.prometheus.query.as_str());
     let source = ctx.sources.current(&live.settings.prometheus);
     let ask = async |query: &str| match &source {
-        Ok(source) => source.instant(query, now).await.map_err(Unread::from),
+        Ok(source) => source.instant(query, now).await,
         Err(error) => Err(error.clone()),
     };
     let ask_too = async |query: Option<&str>| match query {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::sources::Unread;
 use crate::series::Series;
-use crate::source::prometheus::Prometheus;
+use crate::source::{Prometheus, SourceError};
 use crate::units::Timestamp;
 
 /// Bins asked for at a time. Prometheus refuses more than 11 000 points a series, and a week of
@@ -19,7 +18,7 @@ const REREAD: i32 = 3;
 
 /// A growing window of history on a fixed grid.
 #[derive(Debug)]
-pub struct History {
+pub(super) struct History {
     step: TimeDelta,
     /// Units per second by start of bin; a gap is absent.
     bins: BTreeMap<Timestamp, f64>,
@@ -31,7 +30,7 @@ pub struct History {
 
 impl History {
     /// Nothing read yet.
-    pub fn new(step: TimeDelta) -> Self {
+    pub(super) fn new(step: TimeDelta) -> Self {
         Self {
             step,
             bins: BTreeMap::new(),
@@ -44,13 +43,13 @@ impl History {
     ///
     /// # Errors
     /// What Prometheus said. Pieces read before it are kept, so the next try goes on from there.
-    pub async fn refresh(
+    pub(super) async fn refresh(
         &mut self,
         source: &Prometheus,
         query: &str,
         length: TimeDelta,
         now: Timestamp,
-    ) -> Result<(), Unread> {
+    ) -> Result<(), SourceError> {
         let end = self.floor(now);
         let begin = self.floor(now - length);
         // a clock set back leaves a future that did not happen
@@ -67,14 +66,16 @@ impl History {
         };
         while from < end {
             let to = (from + self.step * BINS_AT_A_TIME).min(end);
-            let series = source.range(query, from, to, self.step).await?;
+            let read = match source.range(query, from, to, self.step).await {
+                Ok(series) => Some(series),
+                // a week before the workload existed is a gap, not a failure
+                Err(SourceError::Empty { .. }) => None,
+                Err(error) => return Err(error),
+            };
             self.bins.retain(|at, _| *at < from || *at >= to);
-            self.bins.extend(
-                series
-                    .iter()
-                    .filter(|(at, _)| *at >= from && *at < to)
-                    .filter_map(|(at, rate)| Some((at, rate?.as_per_second()))),
-            );
+            let known = read.iter().flat_map(Series::iter);
+            self.bins
+                .extend(known.filter_map(|(at, rate)| Some((at, rate?.as_per_second()))));
             self.read_to = Some(to);
             from = to;
         }
@@ -84,7 +85,7 @@ impl History {
     }
 
     /// What was read, with gaps as gaps.
-    pub fn series(&self) -> Arc<Series> {
+    pub(super) fn series(&self) -> Arc<Series> {
         let (Some(from), Some(to)) = (self.read_from, self.read_to) else {
             return Arc::new(Series::from_raw(Timestamp::UNIX_EPOCH, self.step, Vec::new()));
         };

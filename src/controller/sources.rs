@@ -3,52 +3,32 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::settings::PrometheusSettings;
-use crate::source::prometheus::{Prometheus, SourceError};
-
-/// Why nothing could be read, in a form that is kept and shown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Unread {
-    /// One of few words.
-    pub kind: &'static str,
-    /// For a person.
-    pub message: String,
-}
-
-impl From<SourceError> for Unread {
-    fn from(error: SourceError) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-        }
-    }
-}
+use crate::source::{Prometheus, SourceError};
 
 /// A client of Prometheus, or why it could not be made.
-pub type Source = Result<Arc<Prometheus>, Unread>;
+type Source = Result<Arc<Prometheus>, SourceError>;
 
-/// Clients by configuration.
+/// The client by its configuration.
 #[derive(Debug, Default)]
 pub struct Sources {
-    current: Mutex<Option<(PrometheusSettings, Source)>>,
+    current: Mutex<Option<(PrometheusSettings, Arc<Prometheus>)>>,
 }
 
 impl Sources {
     /// The client for this configuration.
     ///
     /// # Errors
-    /// Why it cannot be made, for example an unreadable certificate.
+    /// Why it cannot be made, for example an unreadable certificate. It is tried again each time,
+    /// for a file may be there by then.
     pub fn current(&self, settings: &PrometheusSettings) -> Source {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made_for, source)) = current.as_ref()
             && made_for == settings
-            // what failed may be a file that is there by now
-            && source.is_ok()
         {
-            return source.clone();
+            return Ok(Arc::clone(source));
         }
-        let source = Prometheus::new(settings).map(Arc::new).map_err(Unread::from);
-        *current = Some((settings.clone(), source.clone()));
-        source
+        let source = Arc::new(Prometheus::new(settings)?);
+        *current = Some((settings.clone(), Arc::clone(&source)));
+        Ok(source)
     }
 }

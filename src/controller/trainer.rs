@@ -21,6 +21,7 @@ use crate::clock::SharedClock;
 use crate::fixture::Calendar;
 use crate::forecast::{EventResponse, Fit, FittedEventResponse, Forecast, Horizon, Predict};
 use crate::series::Series;
+use crate::serve::metrics::Metrics;
 use crate::settings::Live;
 use crate::units::{Rate, Timestamp};
 
@@ -106,6 +107,7 @@ struct School {
     sources: Arc<Sources>,
     live: watch::Receiver<Arc<Live>>,
     pace: Pace,
+    metrics: Metrics,
     fits: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
@@ -130,6 +132,7 @@ impl Trainer {
         sources: Arc<Sources>,
         live: watch::Receiver<Arc<Live>>,
         pace: Pace,
+        metrics: Metrics,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
@@ -138,6 +141,7 @@ impl Trainer {
                 sources,
                 live,
                 pace,
+                metrics,
                 fits: Arc::new(Semaphore::new(pace.fits_at_once.max(1))),
                 shutdown,
             },
@@ -262,10 +266,10 @@ impl Task {
         history: &mut History,
         model: &mut Option<Model>,
     ) -> Result<(), String> {
-        let School { clock, sources, live, pace, fits, shutdown } = self.school.clone();
+        let School { clock, sources, live, pace, metrics, fits, shutdown } = self.school.clone();
         let now = clock.now();
         let settings = live.borrow().settings.prometheus.clone();
-        let source = sources.current(&settings).map_err(|error| error.message)?;
+        let source = sources.current(&settings).map_err(|error| error.to_string())?;
         let refreshed = tokio::select! {
             refreshed = history.refresh(&source, &lesson.query, lesson.history, now) => refreshed,
             () = shutdown.cancelled() => return Ok(()),
@@ -285,10 +289,18 @@ impl Task {
             known: known.as_ref().map(|model| Arc::clone(&model.fitted)),
             now,
         };
+        let began = clock.monotonic();
         let done = tokio::task::spawn_blocking(move || work.run())
             .await
             .map_err(|error| format!("the fit was cut short: {error}"))?;
+        let fitting = permit.is_some();
         drop(permit);
+        if fitting {
+            match &done {
+                Ok(_) => metrics.fit(clock.monotonic().saturating_sub(began).as_secs_f64()),
+                Err(_) => metrics.fit_failed(),
+            }
+        }
         let (fitted, forecast) = done?;
         *model = Some(known.unwrap_or_else(|| Model {
             fitted,
