@@ -1,2 +1,118 @@
-//! HTTP
+//! What the controller shows over HTTP: health, readiness, metrics, and the last plan of each
+//! workload with everything it was made from.
+//!
+//! It shows and never changes anything, so it needs no authentication of its own; secrets are not
+//! in what it shows.
+
+use std::io;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
 pub mod metrics;
+pub mod readiness;
+pub mod workloads;
+
+pub use metrics::Metrics;
+pub use readiness::Readiness;
+pub use workloads::{Facts, Report, Workloads};
+
+/// The content type of Prometheus's text format.
+const METRICS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything that is shown. Clones show the same.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// What the controller still waits for.
+    pub readiness: Readiness,
+    /// The last plan of each workload.
+    pub workloads: Workloads,
+}
+
+/// Serves until `stop`, and lets running answers end.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(listener: TcpListener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
+    axum::serve(listener, routes(shown))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// The routes alone, to be served or mounted elsewhere.
+pub fn routes(shown: Shown) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+        .route("/api/v1/workloads", get(list))
+        .route("/api/v1/workloads/{namespace}/{name}", get(detail))
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .with_state(shown)
+}
+
+async fn ready(State(shown): State<Shown>) -> Response {
+    let missing = shown.readiness.missing();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    let lines: String = missing
+        .iter()
+        .map(|(what, why)| format!("{what}: {why}\n"))
+        .collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+}
+
+async fn metrics_text(State(shown): State<Shown>) -> Response {
+    match shown.metrics.render() {
+        Ok(text) => (typed(METRICS_TEXT), text).into_response(),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn list(State(shown): State<Shown>) -> Response {
+    as_json(
+        StatusCode::OK,
+        &json!({"items": shown.workloads.summaries()}),
+    )
+}
+
+async fn detail(
+    State(shown): State<Shown>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    match shown.workloads.get(&namespace, &name) {
+        Some(report) => match serde_json::to_value(&*report) {
+            Ok(report) => as_json(StatusCode::OK, &report),
+            Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+        None => refuse(
+            StatusCode::NOT_FOUND,
+            &format!(
+                "no decision about {namespace}/{name} was made here yet; /api/v1/workloads lists \
+                 those that were"
+            ),
+        ),
+    }
+}
+
+fn refuse(status: StatusCode, reason: &str) -> Response {
+    as_json(status, &json!({"error": reason}))
+}
+
+fn as_json(status: StatusCode, value: &serde_json::Value) -> Response {
+    (status, typed("application/json"), format!("{value}\n")).into_response()
+}
+
+fn typed(content_type: &'static str) -> [(HeaderName, &'static str); 1] {
+    [(CONTENT_TYPE, content_type)]
+}

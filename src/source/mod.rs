@@ -186,12 +186,13 @@ pub enum SourceError {
 
 impl SourceError {
     /// Every value of [`SourceError::kind`].
-    pub const KINDS: [&'static str; 19] = [
+    pub const KINDS: [&'static str; 20] = [
         "setup",
         "credentials",
         "unreachable",
         "timeout",
         "broke_off",
+        "http_3xx",
         "http_4xx",
         "http_5xx",
         "content_type",
@@ -216,6 +217,7 @@ impl SourceError {
             Self::Unreachable { .. } => "unreachable",
             Self::Timeout { .. } => "timeout",
             Self::BrokeOff { .. } => "broke_off",
+            Self::Http { status, .. } if *status < 400 => "http_3xx",
             Self::Http { status, .. } if *status < 500 => "http_4xx",
             Self::Http { .. } => "http_5xx",
             Self::ContentType { .. } => "content_type",

@@ -1,0 +1,204 @@
+//! The last plan of each workload and the facts it was made from, for people and for replays.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Serialize, Serializer};
+
+use crate::forecast::Forecast;
+use crate::plan::{ManualOverride, Mode, Observed, Plan, Signal, Workload};
+use crate::units::Timestamp;
+
+/// One decision, whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the policy.
+    pub name: String,
+    /// What is scaled, for example `Deployment/contest-entry`.
+    pub target: String,
+    /// Whether it may be.
+    pub mode: Mode,
+    /// The facts.
+    pub observed: Facts,
+    /// The answer, with its reasons and the memory it leaves.
+    pub plan: Plan,
+}
+
+/// [`Observed`] as it can be shown: the forecast whole, the calendar by what it covers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// The workload.
+    pub workload: Workload,
+    /// Load served.
+    pub load: Signal,
+    /// Load shed.
+    pub shed: Option<Signal>,
+    /// Load queued.
+    pub queued: Option<Signal>,
+    /// The forecast.
+    #[serde(serialize_with = "shared")]
+    pub forecast: Option<Arc<Forecast>>,
+    /// What is wrong with the forecast.
+    pub forecast_note: Option<String>,
+    /// The fixtures.
+    pub calendar: CalendarFacts,
+    /// An order by a person.
+    pub manual: Option<ManualOverride>,
+}
+
+fn shared<S: Serializer>(
+    forecast: &Option<Arc<Forecast>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    forecast.as_deref().serialize(serializer)
+}
+
+/// A calendar in short.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CalendarFacts {
+    /// How many fixtures it has.
+    pub fixtures: usize,
+    /// Those that cover the time of the decision.
+    pub covering: Vec<FixtureFacts>,
+}
+
+/// A fixture in short.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FixtureFacts {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// When it starts.
+    pub start: Timestamp,
+}
+
+impl Facts {
+    /// The facts of a decision made at `now`.
+    pub fn new(observed: &Observed, now: Timestamp) -> Self {
+        let Observed {
+            workload,
+            load,
+            shed,
+            queued,
+            forecast,
+            forecast_note,
+            calendar,
+            manual,
+        } = observed;
+        let covering = calendar
+            .covering(now)
+            .into_iter()
+            .map(|(fixture, _)| FixtureFacts {
+                id: fixture.id.to_string(),
+                title: fixture.title(),
+                start: fixture.start.at,
+            })
+            .collect();
+        Self {
+            workload: *workload,
+            load: load.clone(),
+            shed: shed.clone(),
+            queued: queued.clone(),
+            forecast: forecast.clone(),
+            forecast_note: forecast_note.clone(),
+            calendar: CalendarFacts {
+                fixtures: calendar.len(),
+                covering,
+            },
+            manual: manual.clone(),
+        }
+    }
+}
+
+/// A line of the list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the policy.
+    pub name: String,
+    /// What is scaled.
+    pub target: String,
+    /// Whether it may be.
+    pub mode: Mode,
+    /// Replicas now.
+    pub current: u32,
+    /// Replicas Ready now.
+    pub ready: u32,
+    /// Replicas wanted.
+    pub desired: u32,
+    /// Ready capacity over offered load.
+    pub headroom: Option<f64>,
+    /// The sentence a person reads first.
+    pub summary: String,
+    /// How many signals are missing, stale or not a number.
+    pub problems: usize,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+type Key = (String, String);
+
+/// The last report of each workload. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Workloads {
+    reports: Arc<RwLock<BTreeMap<Key, Arc<Report>>>>,
+}
+
+impl Workloads {
+    /// Shows a decision in place of the one before it.
+    pub fn put(&self, report: Report) {
+        let key = (report.namespace.clone(), report.name.clone());
+        self.reports
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::new(report));
+    }
+
+    /// Forgets a workload whose policy is gone.
+    pub fn remove(&self, namespace: &str, name: &str) {
+        self.reports
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// The last decision about a workload.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Report>> {
+        self.reports
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned()
+    }
+
+    /// All of them in short, by namespace and name.
+    pub fn summaries(&self) -> Vec<Summary> {
+        self.reports
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|report| Summary {
+                namespace: report.namespace.clone(),
+                name: report.name.clone(),
+                target: report.target.clone(),
+                mode: report.mode,
+                current: report.observed.workload.replicas,
+                ready: report.observed.workload.ready,
+                desired: report.plan.desired,
+                headroom: report.plan.headroom,
+                summary: report.plan.summary.clone(),
+                problems: report.plan.problems.len(),
+                at: report.plan.at,
+            })
+            .collect()
+    }
+}
