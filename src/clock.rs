@@ -28,6 +28,11 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Completes once `span` has passed on this clock; at once when `span` is not positive.
     fn sleep(&self, span: TimeDelta) -> BoxFuture<'static, ()>;
 
+    /// Completes once this clock shows `instant`; at once when it already does.
+    fn sleep_until(&self, instant: Timestamp) -> BoxFuture<'static, ()> {
+        self.sleep(instant - self.now())
+    }
+
     /// Time since the clock was made, for measuring how long work takes. It never goes back.
     ///
     /// [`SystemClock`] and [`ScaledClock`] answer in real time, whatever speed `now` runs at;
@@ -207,16 +212,18 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, span: TimeDelta) -> BoxFuture<'static, ()> {
-        if span <= TimeDelta::zero() {
+        let now = self.now();
+        let end = now.checked_add_signed(span);
+        self.sleep_until(end.unwrap_or(Timestamp::MAX_UTC))
+    }
+
+    fn sleep_until(&self, instant: Timestamp) -> BoxFuture<'static, ()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if instant <= state.now {
             return std::future::ready(()).boxed();
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (wake, woken) = oneshot::channel();
-        let at = state
-            .now
-            .checked_add_signed(span)
-            .unwrap_or(Timestamp::MAX_UTC);
-        state.sleepers.push((at, wake));
+        state.sleepers.push((instant, wake));
         async move {
             if woken.await.is_err() {
                 // The clock is gone, so its time never comes.

@@ -18,6 +18,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod controller;
+pub mod embedded;
 pub mod serve;
 pub mod settings;
 pub mod source;
