@@ -15,7 +15,7 @@ use super::state::States;
 use super::trainer::Trainer;
 use crate::api::PredictiveAutoscaler;
 use crate::clock::SharedClock;
-use crate::serve::metrics::Metrics;
+use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::target::{Hpas, ScaleTargets};
 
@@ -29,12 +29,13 @@ pub(super) struct Context {
     pub(super) live: watch::Receiver<Arc<Live>>,
     pub(super) leadership: Leadership,
     pub(super) metrics: Metrics,
+    pub(super) workloads: Workloads,
     pub(super) recorder: Recorder,
     pub(super) sources: Arc<Sources>,
     pub(super) trainer: Arc<Trainer>,
     pub(super) targets: ScaleTargets,
     pub(super) hpas: Hpas,
-    pub(super) states: Arc<States>,
+    pub(super) states: States,
     /// Cancelled once the controller is asked to stop.
     pub(super) shutdown: CancellationToken,
     /// Set when the watch is built; empty until then.

@@ -85,7 +85,9 @@ fn words(finding: &Finding, before: Option<Holds>) -> Option<(EventType, &'stati
 fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
     let mut note = note.to_owned();
     if note.len() > LONGEST_NOTE {
-        let end = (0..=LONGEST_NOTE - 3).rev().find(|&i| note.is_char_boundary(i));
+        let end = (0..=LONGEST_NOTE - 3)
+            .rev()
+            .find(|&i| note.is_char_boundary(i));
         note.truncate(end.unwrap_or(0));
         note.push_str("...");
     }
@@ -115,10 +117,17 @@ mod tests {
                 .map(|event| event.reason)
                 .collect()
         };
-        assert!(tell(load(true, reason::FRESH)).is_empty(), "a good start is no news");
+        assert!(
+            tell(load(true, reason::FRESH)).is_empty(),
+            "a good start is no news"
+        );
         assert_eq!(tell(load(false, "Timeout")), ["LoadMissing"]);
         assert!(tell(load(false, "Timeout")).is_empty());
-        assert_eq!(tell(load(false, "Empty")), ["LoadMissing"], "another cause is news");
+        assert_eq!(
+            tell(load(false, "Empty")),
+            ["LoadMissing"],
+            "another cause is news"
+        );
         assert_eq!(tell(load(true, reason::FRESH)), ["LoadRecovered"]);
         assert!(tell(load(true, reason::FRESH)).is_empty());
     }
@@ -127,7 +136,12 @@ mod tests {
     fn another_bad_field_is_told_again() {
         let mut told = Told::default();
         let bad = |message: &str| {
-            vec![Finding::new(ConditionType::Ready, false, reason::INVALID_SPEC, message)]
+            vec![Finding::new(
+                ConditionType::Ready,
+                false,
+                reason::INVALID_SPEC,
+                message,
+            )]
         };
         assert_eq!(of_findings(&bad("spec.lead"), &mut told).len(), 1);
         assert_eq!(of_findings(&bad("spec.lead"), &mut told).len(), 0);
@@ -136,7 +150,9 @@ mod tests {
 
     #[test]
     fn a_long_note_is_cut_at_a_letter() {
-        let cut = event(EventType::Normal, "R", "A", &"ü".repeat(2000)).note.unwrap();
+        let cut = event(EventType::Normal, "R", "A", &"ü".repeat(2000))
+            .note
+            .unwrap();
         assert!(cut.len() <= LONGEST_NOTE && cut.ends_with("..."));
     }
 }

@@ -55,8 +55,16 @@ pub(super) async fn gather(
 ) -> Raw {
     let spec = &object.spec;
     let target = &spec.scale_target_ref;
-    let shed = spec.load.shed.as_ref().map(|source| source.prometheus.query.as_str());
-    let queue = spec.load.queue.as_ref().map(|source| source.prometheus.query.as_str());
+    let shed = spec
+        .load
+        .shed
+        .as_ref()
+        .map(|source| source.prometheus.query.as_str());
+    let queue = spec
+        .load
+        .queue
+        .as_ref()
+        .map(|source| source.prometheus.query.as_str());
     let source = ctx.sources.current(&live.settings.prometheus);
     let ask = async |query: &str| match &source {
         Ok(source) => source.instant(query, now).await,

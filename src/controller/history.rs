@@ -87,11 +87,20 @@ impl History {
     /// What was read, with gaps as gaps.
     pub(super) fn series(&self) -> Arc<Series> {
         let (Some(from), Some(to)) = (self.read_from, self.read_to) else {
-            return Arc::new(Series::from_raw(Timestamp::UNIX_EPOCH, self.step, Vec::new()));
+            return Arc::new(Series::from_raw(
+                Timestamp::UNIX_EPOCH,
+                self.step,
+                Vec::new(),
+            ));
         };
         let count = (to - from).num_milliseconds() / self.step.num_milliseconds().max(1);
         let values = (0..i32::try_from(count).unwrap_or(0))
-            .map(|i| self.bins.get(&(from + self.step * i)).copied().unwrap_or(f64::NAN))
+            .map(|i| {
+                self.bins
+                    .get(&(from + self.step * i))
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            })
             .collect();
         Arc::new(Series::from_raw(from, self.step, values))
     }

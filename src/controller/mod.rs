@@ -24,27 +24,26 @@ use crate::api::PredictiveAutoscaler;
 use crate::api::conditions::{ConditionType, Finding, reason};
 use crate::clock::SharedClock;
 use crate::plan::plan;
-use crate::serve::metrics::Metrics;
+use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Live;
 use crate::target::call::within;
 use crate::target::{Hpas, READ_TIMEOUT, ScaleTargets};
 
 mod act;
 mod context;
-pub mod error;
+mod error;
 mod events;
 mod gather;
 mod history;
 pub mod leader;
 mod report;
 mod sources;
-pub mod state;
+mod state;
 mod status;
-pub mod trainer;
+mod trainer;
 mod validate;
 
 pub use error::ReconcileError;
-pub use state::{PolicyKey, States};
 pub use trainer::Pace;
 
 use act::{Planned, act};
@@ -53,9 +52,12 @@ use gather::gather;
 use leader::Leadership;
 use report::{Ending, report};
 use sources::Sources;
-use state::Seen;
+use state::{PolicyKey, Seen, States};
 use trainer::Trainer;
 use validate::validate;
+
+/// What [`ControllerConfig::readiness`] waits for until every policy has been listed.
+pub const READINESS: &str = "policies";
 
 /// Ticks at the same time. Each may wait for a slow Prometheus, so there are many; the API server
 /// sees at most a few calls from each.
@@ -77,6 +79,10 @@ pub struct ControllerConfig {
     pub leadership: Leadership,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Where the last plans are shown.
+    pub workloads: Workloads,
+    /// What it still waits for: [`READINESS`] at first.
+    pub readiness: Readiness,
     /// The only namespace to look after; `None` for all.
     pub namespace: Option<String>,
     /// This process, as Events name it.
@@ -94,132 +100,93 @@ impl std::fmt::Debug for ControllerConfig {
     }
 }
 
-/// A controller that has not been started yet, with the handles that look into it.
-pub struct Controller {
-    config: ControllerConfig,
-    states: Arc<States>,
-    ready: watch::Sender<bool>,
-}
-
-impl std::fmt::Debug for Controller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-impl Controller {
-    /// A controller that does nothing until [`Controller::run`].
-    pub fn new(config: ControllerConfig) -> Self {
-        Self {
-            config,
-            states: Arc::default(),
-            ready: watch::Sender::new(false),
-        }
-    }
-
-    /// The latest plan of each policy.
-    pub fn states(&self) -> Arc<States> {
-        Arc::clone(&self.states)
-    }
-
-    /// True once the definition is installed and every policy has been listed.
-    pub fn ready(&self) -> watch::Receiver<bool> {
-        self.ready.subscribe()
-    }
-
-    /// Runs until `shutdown`. What is under way is finished then, and nothing is lowered any more.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let Self {
-            config,
-            states,
-            ready,
-        } = self;
-        let ControllerConfig {
-            client,
-            clock,
-            live,
-            leadership,
-            metrics,
-            namespace,
-            identity,
-            pace,
-        } = config;
-        let api: Api<Watched> = match &namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
-        let listed: Api<PartialObjectMeta<PredictiveAutoscaler>> = match &namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
-        tokio::select! {
-            () = installed(&listed) => {}
-            () = shutdown.cancelled() => return,
-        }
-        let sources = Arc::new(Sources::default());
-        let reporter = Reporter {
-            controller: "tipoff".to_owned(),
-            instance: Some(identity),
-        };
-        let trainer = Arc::new(Trainer::new(
-            clock.clone(),
-            Arc::clone(&sources),
-            live.clone(),
-            pace,
-            metrics.clone(),
-            shutdown.clone(),
-        ));
-        let ctx = Arc::new(Context {
-            recorder: Recorder::new(client.clone(), reporter),
-            sources,
-            trainer: Arc::clone(&trainer),
-            targets: ScaleTargets::new(client.clone()),
-            hpas: Hpas::new(client.clone(), clock.clone()),
-            states,
-            shutdown: shutdown.clone(),
-            store: OnceLock::new(),
-            client,
-            clock,
-            live: live.clone(),
-            leadership: leadership.clone(),
-            metrics,
-        });
-        let controller = kube::runtime::Controller::new(api, watcher::Config::default())
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_all_on(changes(live, leadership))
-            .graceful_shutdown_on(shutdown.clone().cancelled_owned());
-        let store = controller.store();
-        // set once, right after it was made empty
-        let _ = ctx.store.set(store.clone());
-        let ticks = controller
-            .run(reconcile, error_policy, Arc::clone(&ctx))
-            .for_each(|ticked| async {
-                if let Err(error) = ticked {
-                    // an object deleted between its trigger and its tick is no news
-                    tracing::debug!(%error, "tick not made");
-                }
-            });
-        let sweep = async {
-            if store.wait_until_ready().await.is_ok() {
-                ready.send_replace(true);
-            }
-            loop {
-                tokio::time::sleep(SWEEP).await;
-                forget_deleted(&ctx);
-            }
-        };
-        tokio::select! {
-            () = ticks => {}
-            () = sweep => {}
-        }
-        ready.send_replace(false);
-        trainer.ended().await;
-    }
-}
-
-/// Runs a controller until `shutdown`.
+/// Runs a controller until `shutdown`. What is under way is finished then, and nothing is lowered
+/// any more.
 pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
-    Controller::new(config).run(shutdown).await;
+    let ControllerConfig {
+        client,
+        clock,
+        live,
+        leadership,
+        metrics,
+        workloads,
+        readiness,
+        namespace,
+        identity,
+        pace,
+    } = config;
+    let api: Api<Watched> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let listed: Api<PartialObjectMeta<PredictiveAutoscaler>> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    readiness.wait(READINESS, "policies have not been listed yet");
+    tokio::select! {
+        () = installed(&listed) => {}
+        () = shutdown.cancelled() => return,
+    }
+    let sources = Arc::new(Sources::default());
+    let reporter = Reporter {
+        controller: "tipoff".to_owned(),
+        instance: Some(identity),
+    };
+    let trainer = Arc::new(Trainer::new(
+        clock.clone(),
+        Arc::clone(&sources),
+        live.clone(),
+        pace,
+        metrics.clone(),
+        shutdown.clone(),
+    ));
+    let ctx = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        sources,
+        trainer: Arc::clone(&trainer),
+        targets: ScaleTargets::new(client.clone()),
+        hpas: Hpas::new(client.clone(), clock.clone()),
+        states: States::default(),
+        shutdown: shutdown.clone(),
+        store: OnceLock::new(),
+        client,
+        clock,
+        live: live.clone(),
+        leadership: leadership.clone(),
+        metrics,
+        workloads,
+    });
+    let controller = kube::runtime::Controller::new(api, watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_all_on(changes(live, leadership))
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned());
+    let store = controller.store();
+    // set once, right after it was made empty
+    let _ = ctx.store.set(store.clone());
+    let ticks = controller
+        .run(reconcile, error_policy, Arc::clone(&ctx))
+        .for_each(|ticked| async {
+            if let Err(error) = ticked {
+                // an object deleted between its trigger and its tick is no news
+                tracing::debug!(%error, "tick not made");
+            }
+        });
+    let sweep = async {
+        if store.wait_until_ready().await.is_ok() {
+            readiness.done(READINESS);
+        }
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            forget_deleted(&ctx);
+        }
+    };
+    tokio::select! {
+        () = ticks => {}
+        () = sweep => {}
+    }
+    readiness.wait(READINESS, "the controller has stopped");
+    trainer.ended().await;
 }
 
 /// Waits until the cluster serves policies, and says once why it does not.
@@ -271,6 +238,7 @@ fn forget_deleted(ctx: &Context) {
     for key in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
+        ctx.workloads.remove(&key.namespace, &key.name);
     }
 }
 
@@ -315,10 +283,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
     let mut due_at = now + tick;
 
     let (ending, found) = match &watched.0 {
-        Err(invalid) => (
-            Ending::Unreadable(unreadable(&invalid.error), now),
-            None,
-        ),
+        Err(invalid) => (Ending::Unreadable(unreadable(&invalid.error), now), None),
         Ok(object) => {
             // client required
             let raw = gather(&ctx, &key, object, live, now).await;
@@ -336,7 +301,6 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     validate::remember_history(memory, facts.shown_by_history.take(), now);
                     let plan = plan(&facts.observed, &facts.policy, memory, now);
                     state.memory = plan.memory.clone();
-                    state.plan = Some(Arc::new(plan.clone()));
                     due_at = due_at.min(plan.wake_at);
                     // client required
                     Ending::Decided(Box::new(act(&ctx, &key, Planned { facts, plan }).await))

@@ -19,9 +19,10 @@ use crate::api::PredictiveAutoscaler;
 use crate::api::conditions::{ConditionType, Finding, Holds};
 use crate::api::v1alpha1::PredictiveAutoscalerStatus;
 use crate::serve::metrics::WorkloadSample;
+use crate::serve::{Facts, Report};
+use crate::target::WRITE_TIMEOUT;
 use crate::target::call::within;
 use crate::target::scale::MANAGER;
-use crate::target::WRITE_TIMEOUT;
 use crate::units::Timestamp;
 
 /// What a tick ended in.
@@ -56,6 +57,15 @@ pub(super) async fn report(
         for kind in &facts.source_errors {
             ctx.metrics.source_error(kind);
         }
+        let target = &facts.target;
+        ctx.workloads.put(Report {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            target: format!("{}/{}", target.kind, target.name),
+            mode: facts.policy.mode,
+            observed: Facts::new(&facts.observed, facts.now),
+            plan: plan.clone(),
+        });
     }
     if !ctx.leadership.is_leader() {
         // the leader's words count; what it wrote is read back should we lead one day
@@ -67,9 +77,7 @@ pub(super) async fn report(
     let last = state.written.as_ref().or(found);
     let generation = meta.generation;
     let (new, findings) = match ending {
-        Ending::Decided(applied) => {
-            status::of_applied(applied, last.unwrap_or(&empty), generation)
-        }
+        Ending::Decided(applied) => status::of_applied(applied, last.unwrap_or(&empty), generation),
         Ending::Refused(refusal, now) => {
             status::of_refusal(refusal, last.unwrap_or(&empty), generation, *now)
         }
@@ -99,7 +107,9 @@ fn already_told(found: Option<&PredictiveAutoscalerStatus>) -> Told {
         ConditionType::CalendarAvailable,
         ConditionType::Enforcing,
     ];
-    let conditions = found.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = found
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     ALL.iter()
         .filter_map(|&condition| {
             let written = conditions.iter().find(|c| c.type_ == condition.name())?;

@@ -10,7 +10,7 @@ type Source = Result<Arc<Prometheus>, SourceError>;
 
 /// The client by its configuration.
 #[derive(Debug, Default)]
-pub struct Sources {
+pub(super) struct Sources {
     current: Mutex<Option<(PrometheusSettings, Arc<Prometheus>)>>,
 }
 
@@ -20,7 +20,7 @@ impl Sources {
     /// # Errors
     /// Why it cannot be made, for example an unreadable certificate. It is tried again each time,
     /// for a file may be there by then.
-    pub fn current(&self, settings: &PrometheusSettings) -> Source {
+    pub(super) fn current(&self, settings: &PrometheusSettings) -> Source {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made_for, source)) = current.as_ref()
             && made_for == settings

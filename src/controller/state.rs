@@ -11,21 +11,21 @@ use chrono::TimeDelta;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::api::conditions::{ConditionType, Holds};
-use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleStatus, ScaleTargetRef};
+use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::fixture::Calendar;
-use crate::plan::{Memory, Plan};
+use crate::plan::Memory;
 use crate::settings::Live;
 use crate::units::Timestamp;
 
 /// Which policy: two of the same name are not the same when one was deleted in between.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PolicyKey {
+pub(super) struct PolicyKey {
     /// Namespace.
-    pub namespace: String,
+    pub(super) namespace: String,
     /// Name.
-    pub name: String,
+    pub(super) name: String,
     /// Uid, empty when the API server gave none.
-    pub uid: String,
+    pub(super) uid: String,
 }
 
 impl fmt::Display for PolicyKey {
@@ -69,16 +69,10 @@ pub(super) struct PolicyState {
     pub(super) due_at: Option<Timestamp>,
     /// The merged calendar.
     pub(super) merged: Merged,
-    /// The last plan.
-    pub(super) plan: Option<Arc<Plan>>,
     /// The last status this process wrote, while it leads.
     pub(super) written: Option<PredictiveAutoscalerStatus>,
-    /// The last size this process wrote, or found in the status.
-    pub(super) last_scale: Option<ScaleStatus>,
     /// What Events have told.
     pub(super) told: Option<Told>,
-    /// Reconciles in a row that failed.
-    pub(super) failures: u32,
 }
 
 /// What a tick depends on besides the facts it reads: when none of it changed, a watch event is
@@ -129,7 +123,7 @@ impl PolicyState {
 
 /// All policies' states.
 #[derive(Debug, Default)]
-pub struct States {
+pub(super) struct States {
     by_key: Mutex<HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>>,
 }
 
@@ -149,25 +143,7 @@ impl States {
         gone
     }
 
-    /// The last plan of each policy, in order of namespace and name.
-    pub fn plans(&self) -> Vec<(PolicyKey, Arc<Plan>)> {
-        let states: Vec<_> = self
-            .lock()
-            .iter()
-            .map(|(key, state)| (key.clone(), Arc::clone(state)))
-            .collect();
-        let mut plans: Vec<_> = states
-            .into_iter()
-            // one that is being decided right now is told at the next look
-            .filter_map(|(key, state)| Some((key, state.try_lock().ok()?.plan.clone()?)))
-            .collect();
-        plans.sort_by(|a, b| a.0.cmp(&b.0));
-        plans
-    }
-
-    fn lock(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

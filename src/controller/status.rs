@@ -37,7 +37,10 @@ pub(super) fn of_applied(
     let now = facts.now;
     let mut findings = facts.findings.clone();
     findings.insert(0, ready(plan, outcome));
-    if let Some(stale) = plan.problems.iter().find_map(|p| p.strip_prefix("forecast: "))
+    if let Some(stale) = plan
+        .problems
+        .iter()
+        .find_map(|p| p.strip_prefix("forecast: "))
         && facts.observed.forecast.is_some()
     {
         for finding in &mut findings {
@@ -94,12 +97,16 @@ pub(super) fn of_applied(
                 (None, None) => CapacityOrigin::Unknown,
             },
         }),
-        forecast: facts.observed.forecast.as_ref().map(|forecast| ForecastStatus {
-            origin: to_second(forecast.origin),
-            until: to_second(forecast.end()),
-            model: forecast.model.clone(),
-            notes: forecast.notes.clone(),
-        }),
+        forecast: facts
+            .observed
+            .forecast
+            .as_ref()
+            .map(|forecast| ForecastStatus {
+                origin: to_second(forecast.origin),
+                until: to_second(forecast.end()),
+                model: forecast.model.clone(),
+                notes: forecast.notes.clone(),
+            }),
         covering: plan.covering.clone(),
         last_scale,
     };
@@ -151,7 +158,10 @@ fn ready(plan: &Plan, outcome: &Outcome) -> Finding {
             condition,
             false,
             reason::DATA_MISSING,
-            format!("nothing is lowered while data is missing: {}", plan.problems.join("; ")),
+            format!(
+                "nothing is lowered while data is missing: {}",
+                plan.problems.join("; ")
+            ),
         );
     }
     if plan.holds.contains(&Hold::CapacityUnknown) {
@@ -188,11 +198,21 @@ fn same_state(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) ->
         status
             .conditions
             .iter()
-            .map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), c.observed_generation))
+            .map(|c| {
+                (
+                    c.type_.clone(),
+                    c.status.clone(),
+                    c.reason.clone(),
+                    c.observed_generation,
+                )
+            })
             .collect::<Vec<_>>()
     };
     let model = |status: &PredictiveAutoscalerStatus| {
-        status.forecast.as_ref().map(|f| (f.model.clone(), f.notes.clone()))
+        status
+            .forecast
+            .as_ref()
+            .map(|f| (f.model.clone(), f.notes.clone()))
     };
     a.observed_generation == b.observed_generation
         && a.current_replicas == b.current_replicas
@@ -292,17 +312,23 @@ mod tests {
         let said = [1, 4, 58, 121, 130, 26 * 60].map(minutes);
         assert_eq!(
             said,
-            ["now", "in 5 min", "in 1 h", "in 2 h", "in 2 h 10 min", "in 1 d 2 h"]
+            [
+                "now",
+                "in 5 min",
+                "in 1 h",
+                "in 2 h",
+                "in 2 h 10 min",
+                "in 1 d 2 h"
+            ]
         );
-        assert_eq!([0.25, 42.0, 1200.0, 1_234_567.0].map(grouped), [
-            "0.25",
-            "42",
-            "1,200",
-            "1,234,567"
-        ]);
-        assert_eq!([0.0, 0.012_345, 3.14159, 1234.5].map(rounded), [
-            0.0, 0.0123, 3.14, 1235.0
-        ]);
+        assert_eq!(
+            [0.25, 42.0, 1200.0, 1_234_567.0].map(grouped),
+            ["0.25", "42", "1,200", "1,234,567"]
+        );
+        assert_eq!(
+            [0.0, 0.012_345, 3.14159, 1234.5].map(rounded),
+            [0.0, 0.0123, 3.14, 1235.0]
+        );
     }
 
     fn status(second: i64, load: f64, desired: u32) -> PredictiveAutoscalerStatus {

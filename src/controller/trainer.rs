@@ -27,7 +27,7 @@ use crate::units::{Rate, Timestamp};
 
 /// Bin width of history and forecast: fine enough for a kick-off, coarse enough that four weeks
 /// are 8 064 points, less than the 11 000 that Prometheus returns at most.
-pub const STEP: TimeDelta = TimeDelta::minutes(5);
+const STEP: TimeDelta = TimeDelta::minutes(5);
 
 /// How the trainer paces itself, in time of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,17 +56,17 @@ impl Default for Pace {
 
 /// What a policy wants forecast.
 #[derive(Debug, Clone)]
-pub struct Lesson {
+pub(super) struct Lesson {
     /// PromQL of the load.
-    pub query: String,
+    pub(super) query: String,
     /// The fixtures that move it.
-    pub calendar: Arc<Calendar>,
+    pub(super) calendar: Arc<Calendar>,
     /// Zone of the audience.
-    pub zone: Tz,
+    pub(super) zone: Tz,
     /// How much history to learn from.
-    pub history: TimeDelta,
+    pub(super) history: TimeDelta,
     /// How far ahead to forecast.
-    pub horizon: TimeDelta,
+    pub(super) horizon: TimeDelta,
 }
 
 impl Lesson {
@@ -85,13 +85,13 @@ impl Lesson {
 
 /// The latest that is known of a policy's future.
 #[derive(Debug, Clone, Default)]
-pub struct Outlook {
+pub(super) struct Outlook {
     /// The last good forecast.
-    pub forecast: Option<Arc<Forecast>>,
+    pub(super) forecast: Option<Arc<Forecast>>,
     /// Why there is none, or why it was not renewed.
-    pub note: Option<String>,
+    pub(super) note: Option<String>,
     /// The largest load of the history, and when.
-    pub history_peak: Option<(Timestamp, Rate)>,
+    pub(super) history_peak: Option<(Timestamp, Rate)>,
 }
 
 /// A policy's task, as the trainer holds it. Dropping it ends the task.
@@ -113,7 +113,7 @@ struct School {
 }
 
 /// Starts and ends the tasks.
-pub struct Trainer {
+pub(super) struct Trainer {
     school: School,
     tasks: TaskTracker,
     pupils: Mutex<HashMap<PolicyKey, Pupil>>,
@@ -127,7 +127,7 @@ impl std::fmt::Debug for Trainer {
 
 impl Trainer {
     /// A trainer whose tasks end with `shutdown`.
-    pub fn new(
+    pub(super) fn new(
         clock: SharedClock,
         sources: Arc<Sources>,
         live: watch::Receiver<Arc<Live>>,
@@ -151,7 +151,7 @@ impl Trainer {
     }
 
     /// Sees to it that a policy is forecast for, with this lesson from now on.
-    pub fn teach(&self, key: &PolicyKey, lesson: Lesson) {
+    pub(super) fn teach(&self, key: &PolicyKey, lesson: Lesson) {
         let mut pupils = self.lock();
         if let Some(pupil) = pupils.get(key) {
             pupil.lesson.send_if_modified(|taught| {
@@ -182,7 +182,7 @@ impl Trainer {
     }
 
     /// The latest outlook of a policy; empty before its first lesson.
-    pub fn outlook(&self, key: &PolicyKey) -> Outlook {
+    pub(super) fn outlook(&self, key: &PolicyKey) -> Outlook {
         self.lock()
             .get(key)
             .map(|pupil| pupil.outlook.borrow().clone())
@@ -190,12 +190,12 @@ impl Trainer {
     }
 
     /// Ends a policy's task.
-    pub fn dismiss(&self, key: &PolicyKey) {
+    pub(super) fn dismiss(&self, key: &PolicyKey) {
         self.lock().remove(key);
     }
 
     /// Waits until every task has ended, after shutdown began.
-    pub async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         self.lock().clear();
         self.tasks.close();
         self.tasks.wait().await;
@@ -231,7 +231,8 @@ impl Task {
                 Err(note) => {
                     tracing::warn!(policy = %self.key, note, "no new forecast");
                     let had_one = self.outlook.borrow().forecast.is_some();
-                    self.outlook.send_modify(|outlook| outlook.note = Some(note));
+                    self.outlook
+                        .send_modify(|outlook| outlook.note = Some(note));
                     if had_one {
                         self.school.pace.predict_every
                     } else {
@@ -266,10 +267,20 @@ impl Task {
         history: &mut History,
         model: &mut Option<Model>,
     ) -> Result<(), String> {
-        let School { clock, sources, live, pace, metrics, fits, shutdown } = self.school.clone();
+        let School {
+            clock,
+            sources,
+            live,
+            pace,
+            metrics,
+            fits,
+            shutdown,
+        } = self.school.clone();
         let now = clock.now();
         let settings = live.borrow().settings.prometheus.clone();
-        let source = sources.current(&settings).map_err(|error| error.to_string())?;
+        let source = sources
+            .current(&settings)
+            .map_err(|error| error.to_string())?;
         let refreshed = tokio::select! {
             refreshed = history.refresh(&source, &lesson.query, lesson.history, now) => refreshed,
             () = shutdown.cancelled() => return Ok(()),
@@ -279,7 +290,11 @@ impl Task {
         let series = history.series();
         let known = model.take_if(|model| now < model.due_at);
         let permit = if known.is_none() {
-            Some(fits.acquire_owned().await.map_err(|error| error.to_string())?)
+            Some(
+                fits.acquire_owned()
+                    .await
+                    .map_err(|error| error.to_string())?,
+            )
         } else {
             None
         };
@@ -325,7 +340,12 @@ struct Work {
 
 impl Work {
     fn run(self) -> Result<(Arc<FittedEventResponse>, Forecast), String> {
-        let Self { series, lesson, known, now } = self;
+        let Self {
+            series,
+            lesson,
+            known,
+            now,
+        } = self;
         let fitted = match known {
             Some(fitted) => fitted,
             None => EventResponse::new(lesson.zone)

@@ -150,9 +150,8 @@ pub(super) fn validate(
             history,
             horizon,
         },
-        shown_by_history: history_peak.map(|(at, peak)| {
-            CapacityEstimate::from_history_peak(at, peak, policy.max_replicas)
-        }),
+        shown_by_history: history_peak
+            .map(|(at, peak)| CapacityEstimate::from_history_peak(at, peak, policy.max_replicas)),
         policy,
         findings,
         source_errors,
@@ -335,11 +334,16 @@ fn enforcing(
     if policy.mode == Mode::Recommend {
         let message = match owner {
             Some((_, message)) => {
-                format!("mode is Recommend: nothing is written. Enforce would not either: {message}")
+                format!(
+                    "mode is Recommend: nothing is written. Enforce would not either: {message}"
+                )
             }
             None => "mode is Recommend: nothing is written".to_owned(),
         };
-        return (None, Finding::new(condition, false, reason::RECOMMEND, message));
+        return (
+            None,
+            Finding::new(condition, false, reason::RECOMMEND, message),
+        );
     }
     if let Some((why, message)) = owner {
         policy.mode = Mode::Recommend;
@@ -359,7 +363,12 @@ fn enforcing(
         ),
         _ => (
             None,
-            Finding::new(condition, true, reason::ENFORCED, "decisions are carried out"),
+            Finding::new(
+                condition,
+                true,
+                reason::ENFORCED,
+                "decisions are carried out",
+            ),
         ),
     }
 }
