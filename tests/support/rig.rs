@@ -118,6 +118,15 @@ impl Rig {
         });
     }
 
+    /// Leads the controller to another Prometheus, as a changed settings file would.
+    pub fn prometheus_at(&self, prometheus: tipoff::settings::PrometheusSettings) {
+        self.live.send_modify(|live| {
+            let mut changed = live.as_ref().clone();
+            changed.settings.prometheus = prometheus;
+            *live = Arc::new(changed);
+        });
+    }
+
     /// Makes the workload.
     pub async fn deployment(&self, replicas: u32) {
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
