@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     match cli::run(&arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             if !matches!(error, CliError::ClosedPipe) {
                 cli::output::progress(&format!("tipoff: {}", error.chain()));

@@ -71,6 +71,26 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// For commands that gather their errors with `anyhow`: what is marked within stays what it is.
+impl From<anyhow::Error> for CliError {
+    fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(marked) => return marked,
+            Err(error) => error,
+        };
+        let broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+        let closed = error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(broken_pipe);
+        if closed {
+            Self::ClosedPipe
+        } else {
+            Self::failed(error)
+        }
+    }
+}
+
 impl From<&CliError> for ExitCode {
     fn from(error: &CliError) -> Self {
         Self::from(error.exit_code())
@@ -89,6 +109,17 @@ mod tests {
         assert_eq!(CliError::from(pipe).exit_code(), 0);
         let disk = io::Error::from(io::ErrorKind::StorageFull);
         assert_eq!(CliError::from(disk).exit_code(), 1);
+    }
+
+    #[test]
+    fn errors_gathered_with_anyhow_keep_their_kind() {
+        use anyhow::Context as _;
+        let pipe: Result<(), io::Error> = Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        let error = pipe.context("failed to write the table").unwrap_err();
+        assert_eq!(CliError::from(error).exit_code(), 0);
+        let marked = anyhow::Error::new(CliError::input("bad")).context("in line 3");
+        assert_eq!(CliError::from(marked).exit_code(), 2);
+        assert_eq!(CliError::from(anyhow::anyhow!("x")).exit_code(), 1);
     }
 
     #[test]

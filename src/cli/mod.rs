@@ -3,12 +3,16 @@
 //! Data goes to standard output, progress and logs to standard error; the exit code is 0 for
 //! success, 1 for failure, 2 for bad usage or bad input.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogArgs;
 
 pub mod completions;
 mod error;
+pub mod fixtures;
 pub mod output;
 
 pub use error::CliError;
@@ -28,17 +32,21 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check, convert and list fixture files.
+    Fixtures(fixtures::FixturesArgs),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
 
-/// Runs the chosen command.
+/// Runs the chosen command. Offline commands are told the time; the others make their own clock.
 ///
 /// # Errors
 /// What the command ended with; [`CliError::exit_code`] says how to exit.
-pub fn run(command: &Command) -> Result<(), CliError> {
+pub fn run(command: &Command) -> Result<ExitCode, CliError> {
+    let now = SystemClock::new().now();
     match command {
-        Command::Completions(args) => completions::run(args),
+        Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
+        Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
     }
 }
 

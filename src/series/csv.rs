@@ -1,1 +1,584 @@
-//! Reads load history from CSV, plain or gzipped.
+//! Reads and writes load history as CSV, plain or gzipped.
+//!
+//! The contract is a header row and two columns, `timestamp_utc` (RFC 3339 with a zone) and one
+//! value. What cannot be trusted is refused with its line; what is absent stays absent: a missing
+//! row or an empty value is a gap, never zero. Opening files belongs to the caller.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+use flate2::bufread::MultiGzDecoder;
+
+use super::Series;
+use crate::units::{HumanDuration, Rate, Timestamp};
+
+/// The most rows one file may hold: a year of seconds.
+pub const MAX_ROWS: usize = 32_000_000;
+
+/// The most bins a file may span; a year of seconds.
+const MAX_BINS: i64 = 32_000_000;
+
+/// What a value in the file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Per(TimeDelta);
+
+impl Per {
+    /// Values are units per second.
+    pub const SECOND: Self = Self(TimeDelta::seconds(1));
+
+    /// Values are counts per `interval`; `None` when it is not positive.
+    pub fn every(interval: TimeDelta) -> Option<Self> {
+        (interval > TimeDelta::zero()).then_some(Self(interval))
+    }
+
+    /// The interval over which a value counts.
+    pub const fn interval(self) -> TimeDelta {
+        self.0
+    }
+
+    fn rate(self, value: f64) -> f64 {
+        value / (self.0.num_milliseconds().max(1) as f64 / 1000.0)
+    }
+}
+
+impl Default for Per {
+    fn default() -> Self {
+        Self::SECOND
+    }
+}
+
+impl FromStr for Per {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let interval: HumanDuration = text
+            .parse()
+            .map_err(|error: crate::units::DurationError| error.to_string())?;
+        Self::every(interval.0).ok_or_else(|| format!("{text:?} is not a positive interval"))
+    }
+}
+
+/// A load history as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadFile {
+    /// Units per second.
+    pub series: Series,
+    /// Name of the value column.
+    pub column: String,
+    /// Rows read.
+    pub rows: usize,
+}
+
+/// Why a load history is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes could not be read or unpacked.
+    #[error("{name}: cannot be read: {reason}; give a CSV file, plain or gzipped")]
+    Unreadable {
+        /// File.
+        name: String,
+        /// Cause.
+        reason: String,
+    },
+    /// There is no row at all.
+    #[error("{name}: has no rows; give at least one row below a header timestamp_utc,value")]
+    Empty {
+        /// File.
+        name: String,
+    },
+    /// The first row is not the header.
+    #[error("{name}:1: {found:?} is not the header; begin with timestamp_utc,value")]
+    Header {
+        /// File.
+        name: String,
+        /// First row.
+        found: String,
+    },
+    /// A row has not two columns.
+    #[error("{name}:{line}: {found} columns instead of 2; write timestamp_utc,value{hint}")]
+    Columns {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// Number found.
+        found: usize,
+        /// What may be the matter.
+        hint: &'static str,
+    },
+    /// A time without a zone.
+    #[error(
+        "{name}:{line}: {text:?} has no zone; write UTC with a Z, for example 2026-09-13T17:00:00Z"
+    )]
+    Naive {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// What is written.
+        text: String,
+    },
+    /// Not a time.
+    #[error("{name}:{line}: {text:?} is not a time; write for example 2026-09-13T17:00:00Z")]
+    Time {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// What is written.
+        text: String,
+    },
+    /// Not a load.
+    #[error("{name}:{line}: {text:?} is not a load: {reason}; leave the value empty for a gap")]
+    Value {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// What is written.
+        text: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The same time twice.
+    #[error("{name}:{line}: {at} is there twice; keep one row per time")]
+    Duplicate {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// The time.
+        at: String,
+    },
+    /// Times go back.
+    #[error("{name}:{line}: {at} comes after {previous}; sort the file by time")]
+    Unsorted {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// The time.
+        at: String,
+        /// The time before it.
+        previous: String,
+    },
+    /// Larger than any history this is made for.
+    #[error("{name}: {what}; split the file or use a coarser step")]
+    TooLarge {
+        /// File.
+        name: String,
+        /// What is too large.
+        what: String,
+    },
+}
+
+fn shown(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// Reads a load history; gzip is recognised by its first bytes.
+///
+/// The step is the most common difference between rows, the shorter of two equally common ones.
+/// Bins start at the first row; several rows in one bin are averaged; a bin without a row, or
+/// with empty values only, is a gap.
+///
+/// # Errors
+/// [`LoadError`] with file, line and remedy.
+pub fn read_load(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError> {
+    let mut buffered = BufReader::with_capacity(1 << 16, reader);
+    let start = buffered.fill_buf().map_err(|e| unreadable(name, &e))?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        parse(MultiGzDecoder::new(buffered), name, per)
+    } else {
+        parse(buffered, name, per)
+    }
+}
+
+fn unreadable(name: &str, error: &dyn std::fmt::Display) -> LoadError {
+    LoadError::Unreadable {
+        name: name.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn parse(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError> {
+    let mut csv = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(PlainLines::new(reader));
+    let mut record = csv::ByteRecord::new();
+    // the line a record ends on: every line ends in one line feed here
+    let mut read = |record: &mut csv::ByteRecord| match csv.read_byte_record(record) {
+        Ok(true) => Ok(Some(csv.position().line().saturating_sub(1))),
+        Ok(false) => Ok(None),
+        Err(error) => Err(unreadable(name, &error)),
+    };
+    if read(&mut record)?.is_none() {
+        return Err(LoadError::Empty {
+            name: name.to_owned(),
+        });
+    }
+    let column = header(&record, name)?;
+
+    let mut rows: Vec<(i64, f64)> = Vec::new();
+    let mut previous: Option<Timestamp> = None;
+    while let Some(line) = read(&mut record)? {
+        let [time, value] = two(&record, name, line)?;
+        let at = read_time(time, name, line)?;
+        if let Some(previous) = previous {
+            if at == previous {
+                return Err(LoadError::Duplicate {
+                    name: name.to_owned(),
+                    line,
+                    at: shown(at),
+                });
+            }
+            if at < previous {
+                return Err(LoadError::Unsorted {
+                    name: name.to_owned(),
+                    line,
+                    at: shown(at),
+                    previous: shown(previous),
+                });
+            }
+        }
+        previous = Some(at);
+        rows.push((
+            at.timestamp_millis(),
+            per.rate(read_value(value, name, line)?),
+        ));
+        if rows.len() > MAX_ROWS {
+            return Err(LoadError::TooLarge {
+                name: name.to_owned(),
+                what: format!("has more than {MAX_ROWS} rows"),
+            });
+        }
+    }
+    if rows.is_empty() {
+        return Err(LoadError::Empty {
+            name: name.to_owned(),
+        });
+    }
+    let count = rows.len();
+    let series = grid(&rows, per, name)?;
+    Ok(LoadFile {
+        series,
+        column,
+        rows: count,
+    })
+}
+
+/// Drops carriage returns and ends the last line, so that lines can be counted by line feeds.
+struct PlainLines<R> {
+    inner: R,
+    last: u8,
+}
+
+impl<R> PlainLines<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, last: b'\n' }
+    }
+}
+
+impl<R: Read> Read for PlainLines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let filled = self.inner.read(buffer)?;
+            if filled == 0 {
+                if self.last == b'\n' || buffer.is_empty() {
+                    return Ok(0);
+                }
+                self.last = b'\n';
+                buffer[0] = b'\n';
+                return Ok(1);
+            }
+            let mut kept = 0;
+            for index in 0..filled {
+                if buffer[index] != b'\r' {
+                    buffer[kept] = buffer[index];
+                    kept += 1;
+                }
+            }
+            if kept > 0 {
+                self.last = buffer[kept - 1];
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+fn header(record: &csv::ByteRecord, name: &str) -> Result<String, LoadError> {
+    let cells: Vec<String> = record
+        .iter()
+        .map(|cell| String::from_utf8_lossy(cell).into_owned())
+        .collect();
+    let refuse = || LoadError::Header {
+        name: name.to_owned(),
+        found: cells.join(","),
+    };
+    let [first, second] = cells.as_slice() else {
+        return Err(refuse());
+    };
+    let first = first.trim_start_matches('\u{feff}').to_ascii_lowercase();
+    if matches!(first.as_str(), "timestamp_utc" | "timestamp" | "time") {
+        Ok(second.clone())
+    } else {
+        Err(refuse())
+    }
+}
+
+fn two<'r>(record: &'r csv::ByteRecord, name: &str, line: u64) -> Result<[&'r [u8]; 2], LoadError> {
+    match (record.get(0), record.get(1), record.len()) {
+        (Some(time), Some(value), 2) => Ok([time, value]),
+        (first, _, found) => Err(LoadError::Columns {
+            name: name.to_owned(),
+            line,
+            found,
+            hint: if first.is_some_and(|cell| cell.contains(&b';') || cell.contains(&b'\t')) {
+                ", separated by a comma"
+            } else {
+                ""
+            },
+        }),
+    }
+}
+
+fn read_time(cell: &[u8], name: &str, line: u64) -> Result<Timestamp, LoadError> {
+    let text = String::from_utf8_lossy(cell);
+    if let Ok(at) = DateTime::parse_from_rfc3339(&text) {
+        return Ok(at.with_timezone(&Utc));
+    }
+    let naive = [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M",
+    ]
+    .iter()
+    .any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok());
+    let (name, text) = (name.to_owned(), text.into_owned());
+    Err(if naive {
+        LoadError::Naive { name, line, text }
+    } else {
+        LoadError::Time { name, line, text }
+    })
+}
+
+/// Units per interval, NaN for an empty cell.
+fn read_value(cell: &[u8], name: &str, line: u64) -> Result<f64, LoadError> {
+    if cell.is_empty() {
+        return Ok(f64::NAN);
+    }
+    let text = String::from_utf8_lossy(cell);
+    let refuse = |reason| LoadError::Value {
+        name: name.to_owned(),
+        line,
+        text: text.clone().into_owned(),
+        reason,
+    };
+    let value: f64 = text.parse().map_err(|_| refuse("not a number"))?;
+    if !value.is_finite() {
+        return Err(refuse("not finite"));
+    }
+    if value < 0.0 {
+        return Err(refuse("negative"));
+    }
+    Ok(value)
+}
+
+fn grid(rows: &[(i64, f64)], per: Per, name: &str) -> Result<Series, LoadError> {
+    let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
+    let step = common_step(rows).unwrap_or_else(|| {
+        // one row says nothing about its width; a count names its own
+        if per == Per::SECOND {
+            60_000
+        } else {
+            per.interval().num_milliseconds()
+        }
+    });
+    let bins = (last - first) / step + 1;
+    if bins > MAX_BINS {
+        return Err(LoadError::TooLarge {
+            name: name.to_owned(),
+            what: format!("spans {bins} steps of {step} ms"),
+        });
+    }
+    let mut sums = vec![0.0; bins as usize];
+    let mut counts = vec![0_u32; bins as usize];
+    for &(at, value) in rows {
+        if value.is_finite() {
+            let bin = ((at - first) / step) as usize;
+            sums[bin] += value;
+            counts[bin] += 1;
+        }
+    }
+    for (sum, &count) in sums.iter_mut().zip(&counts) {
+        *sum = if count == 0 {
+            f64::NAN
+        } else {
+            *sum / f64::from(count)
+        };
+    }
+    let start = DateTime::from_timestamp_millis(first).unwrap_or_default();
+    Ok(Series::from_raw(start, TimeDelta::milliseconds(step), sums))
+}
+
+/// Milliseconds; `None` for fewer than two rows.
+fn common_step(rows: &[(i64, f64)]) -> Option<i64> {
+    let mut seen: BTreeMap<i64, usize> = BTreeMap::new();
+    for pair in rows.windows(2) {
+        *seen.entry((pair[1].0 - pair[0].0).max(1)).or_default() += 1;
+    }
+    seen.into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))
+        .map(|(step, _)| step)
+}
+
+/// Writes a series in the form [`read_load`] reads with [`Per::SECOND`]; a gap is an empty value.
+///
+/// # Errors
+/// Whatever the writer reports.
+pub fn write_load(writer: impl Write, series: &Series, column: &str) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(writer);
+    csv.write_record(["timestamp_utc", column])?;
+    for (at, value) in series.iter() {
+        let value = value.map_or_else(String::new, |rate: Rate| rate.as_per_second().to_string());
+        csv.write_record([shown(at), value])?;
+    }
+    csv.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<LoadFile, LoadError> {
+        read_load(text.as_bytes(), "load.csv", Per::SECOND)
+    }
+
+    fn refusal(text: &str) -> String {
+        read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn counts_per_interval_become_rates() {
+        let text = "timestamp_utc,requests\n2026-01-01T00:00:00Z,120\n2026-01-01T00:01:00Z,60\n";
+        let file = read_load(text.as_bytes(), "x", "1m".parse().unwrap()).unwrap();
+        assert_eq!(file.column, "requests");
+        assert_eq!(file.series.raw(), [2.0, 1.0]);
+        assert_eq!(file.series.step(), TimeDelta::minutes(1));
+    }
+
+    #[test]
+    fn missing_rows_and_empty_values_are_gaps_not_zero() {
+        let file = read(
+            "timestamp_utc,v\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,2\n\
+             2026-01-01T00:02:00Z,\n2026-01-01T00:05:00+00:00,4\n",
+        )
+        .unwrap();
+        let values: Vec<_> = file
+            .series
+            .iter()
+            .map(|(_, v)| v.map(Rate::as_per_second))
+            .collect();
+        assert_eq!(values, [Some(1.0), Some(2.0), None, None, None, Some(4.0)]);
+    }
+
+    #[test]
+    fn rows_within_one_step_are_averaged() {
+        let file = read(
+            "timestamp_utc,v\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,2\n\
+             2026-01-01T00:01:30Z,4\n2026-01-01T00:02:00Z,5\n2026-01-01T00:03:00Z,5\n\
+             2026-01-01T00:04:00Z,5\n",
+        )
+        .unwrap();
+        assert_eq!(file.series.raw(), [1.0, 3.0, 5.0, 5.0, 5.0]);
+    }
+
+    #[test]
+    fn offsets_bom_and_crlf_are_read() {
+        let file = read(
+            "\u{feff}timestamp_utc,v\r\n2026-01-01T01:00:00+01:00,1\r\n2026-01-01T00:01:00Z,2\r\n",
+        )
+        .unwrap();
+        assert_eq!(shown(file.series.start()), "2026-01-01T00:00:00Z");
+        assert_eq!(file.rows, 2);
+    }
+
+    #[test]
+    fn lines_are_counted_through_crlf_and_blank_lines() {
+        let text = "timestamp_utc,v\r\n2026-01-01T00:00:00Z,1\r\n\r\nlater,2";
+        assert!(
+            refusal(text).starts_with("load.csv:4: "),
+            "{}",
+            refusal(text)
+        );
+    }
+
+    #[test]
+    fn gzip_is_seen_by_its_first_bytes() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed
+            .write_all(b"timestamp_utc,v\n2026-01-01T00:00:00Z,7\n")
+            .unwrap();
+        let bytes = packed.finish().unwrap();
+        assert_eq!(
+            read_load(&bytes[..], "x", Per::SECOND)
+                .unwrap()
+                .series
+                .raw(),
+            [7.0]
+        );
+        let cut = read_load(&bytes[..bytes.len() - 12], "x.gz", Per::SECOND).unwrap_err();
+        assert!(cut.to_string().starts_with("x.gz: cannot be read"), "{cut}");
+    }
+
+    #[test]
+    fn every_refusal_names_place_and_remedy() {
+        let head = "timestamp_utc,v\n2026-01-01T00:01:00Z,1\n";
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:00:00Z,1\n")), @"load.csv:3: 2026-01-01T00:00:00Z comes after 2026-01-01T00:01:00Z; sort the file by time");
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T01:01:00+01:00,1\n")), @"load.csv:3: 2026-01-01T00:01:00Z is there twice; keep one row per time");
+        assert_snapshot!(refusal(&format!("{head}2026-01-01 00:02:00,1\n")), @r#"load.csv:3: "2026-01-01 00:02:00" has no zone; write UTC with a Z, for example 2026-09-13T17:00:00Z"#);
+        assert_snapshot!(refusal(&format!("{head}yesterday,1\n")), @r#"load.csv:3: "yesterday" is not a time; write for example 2026-09-13T17:00:00Z"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,-1\n")), @r#"load.csv:3: "-1" is not a load: negative; leave the value empty for a gap"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,NaN\n")), @r#"load.csv:3: "NaN" is not a load: not finite; leave the value empty for a gap"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,inf\n")), @r#"load.csv:3: "inf" is not a load: not finite; leave the value empty for a gap"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,many\n")), @r#"load.csv:3: "many" is not a load: not a number; leave the value empty for a gap"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,1,2\n")), @"load.csv:3: 3 columns instead of 2; write timestamp_utc,value");
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z;1\n")), @"load.csv:3: 1 columns instead of 2; write timestamp_utc,value, separated by a comma");
+        assert_snapshot!(refusal("2026-01-01T00:02:00Z,1\n"), @r#"load.csv:1: "2026-01-01T00:02:00Z,1" is not the header; begin with timestamp_utc,value"#);
+        assert_snapshot!(refusal("timestamp_utc,v\n"), @"load.csv: has no rows; give at least one row below a header timestamp_utc,value");
+        assert_snapshot!(refusal(""), @"load.csv: has no rows; give at least one row below a header timestamp_utc,value");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            mut values in prop::collection::vec(prop::option::weighted(0.8, 0.0..1e9), 2..80),
+            start in 0_i64..2_000_000_000, step in 1_i64..90_000
+        ) {
+            // the last bins must be rows for the end to be the same; gaps are rows too
+            values.push(Some(1.0));
+            let series = Series::new(
+                Timestamp::from_timestamp(start, 0).unwrap(),
+                TimeDelta::seconds(step),
+                values.into_iter().map(|v| v.map(Rate::per_second)).collect(),
+            );
+            let mut text = Vec::new();
+            write_load(&mut text, &series, "v").unwrap();
+            let back = read_load(&text[..], "x", Per::SECOND).unwrap().series;
+            prop_assert_eq!(back.start(), series.start());
+            prop_assert_eq!(back.step(), series.step());
+            prop_assert!(back.iter().eq(series.iter()));
+        }
+    }
+}

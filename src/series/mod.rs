@@ -141,12 +141,8 @@ impl Series {
     /// The bins that start in `[from, to)`, on the same grid.
     #[must_use]
     pub fn between(&self, from: Timestamp, to: Timestamp) -> Self {
-        let first = (0..self.len())
-            .find(|&i| self.time(i) >= from)
-            .unwrap_or(self.len());
-        let last = (first..self.len())
-            .find(|&i| self.time(i) >= to)
-            .unwrap_or(self.len());
+        let first = self.first_from(from);
+        let last = self.first_from(to).max(first);
         Self {
             start: self.time(first),
             step: self.step,

@@ -7,13 +7,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tracing::{error, info, warn};
 
 use super::CalendarSettings;
+use super::calendar_file::{CalendarOptions, load_calendar};
 use super::reload::fingerprint;
 use crate::fixture::{Calendar, Phase};
 use crate::serve::metrics::{Metrics, Reloaded};
 use crate::units::Timestamp;
+
+/// How far recurring events are expanded into the past, for learning, and into the future, for a
+/// controller that runs on without a new version of the file.
+const EXPANDED: TimeDelta = TimeDelta::days(730);
 
 /// Every calendar of the settings.
 #[derive(Debug, Default)]
@@ -94,8 +100,17 @@ fn load(
     now: Timestamp,
     metrics: &Metrics,
 ) -> Entry {
-    let (good, refused) = match super::calendar_file::read(settings) {
-        Ok(new) => {
+    let options = CalendarOptions {
+        zone: settings.zone,
+        format: settings.format,
+        competition: None,
+        window: Some((now - EXPANDED, now + EXPANDED)),
+    };
+    let (good, refused) = match load_calendar(&[&settings.source], &options) {
+        Ok((new, warnings)) => {
+            for warning in warnings {
+                warn!(calendar = settings.name, "{warning}");
+            }
             let calendar =
                 before.map_or_else(|| new.clone(), |before| carry_over(&before, &new, now));
             metrics.reload(Reloaded::Calendar, true);
@@ -131,10 +146,11 @@ fn load(
 /// The new version, with what it lost and what is not over yet.
 fn carry_over(before: &Calendar, new: &Calendar, now: Timestamp) -> Calendar {
     let mut calendar = new.clone();
-    for fixture in before.iter() {
-        if calendar.get(&fixture.id).is_none() && fixture.phase_at(now) != Phase::Over {
-            calendar.insert(fixture.clone());
-        }
-    }
+    let lost = before
+        .iter()
+        .filter(|fixture| new.get(&fixture.id).is_none() && fixture.phase_at(now) != Phase::Over)
+        .cloned();
+    // it can only warn of fixtures that the new version removed on purpose, and those stay removed
+    drop(calendar.merge(lost));
     calendar
 }

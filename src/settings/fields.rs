@@ -1,5 +1,6 @@
 //! Readers of single fields that are stricter than their types: each refusal names the remedy.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use chrono_tz::Tz;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::fixture::import::Format;
 use crate::telemetry;
 use crate::units::HumanDuration;
 
@@ -115,6 +117,19 @@ impl<'de> Deserialize<'de> for FilePath {
     }
 }
 
+/// A format of fixture files by its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FormatName(pub(super) Format);
+
+impl<'de> Deserialize<'de> for FormatName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map(Self)
+            .map_err(D::Error::custom)
+    }
+}
+
 /// A time zone by its IANA name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Zone(pub(super) Tz);
@@ -125,6 +140,22 @@ impl<'de> Deserialize<'de> for Zone {
         text.parse().map(Self).map_err(|_| {
             D::Error::custom(format!(
                 "{text:?} is not a time zone: use an IANA name such as Europe/London"
+            ))
+        })
+    }
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| {
+            D::Error::custom(format!(
+                "{text:?} is not an address to listen on: write IP and port, for example \
+                 0.0.0.0:8080 or '[::]:8080'"
             ))
         })
     }

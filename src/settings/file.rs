@@ -4,14 +4,15 @@
 //! are used.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_path_to_error::Track;
 use serde_saphyr::{Location, Spanned};
 
-use super::fields::{BaseUrl, FilePath, LogFilter, Name, Span, WritesPerSecond, Zone};
+use super::fields::{
+    BaseUrl, FilePath, FormatName, Listen, LogFilter, Name, Span, WritesPerSecond, Zone,
+};
 use super::{
     Auth, BudgetSettings, CalendarSettings, LeaderElectionSettings, LogSettings,
     PrometheusSettings, Settings, SettingsError,
@@ -40,10 +41,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, SettingsError> {
     })
     .map_err(|error| {
         let place = error.location().unwrap_or(Location::UNKNOWN);
-        let field = match track.path().to_string().as_str() {
-            "." => "the file".to_owned(),
-            field => field.to_owned(),
-        };
+        let field = field(&track.path().to_string());
         SettingsError::Invalid {
             path: path.to_owned(),
             line: place.line(),
@@ -55,18 +53,33 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, SettingsError> {
     raw.check(&Place { path })
 }
 
-/// The parser's message without its own idea of the place.
-fn reason(error: &serde_saphyr::Error) -> String {
-    match error.without_snippet() {
-        serde_saphyr::Error::Message { msg, .. } => msg.clone(),
-        other => {
-            let text = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-            match text.rsplit_once(" at line ") {
-                Some((message, _)) => message.to_owned(),
-                None => text,
-            }
-        }
+/// The path of a field as it is written: without the wrapper that carries a value's place, and
+/// without the key that could not be read.
+fn field(path: &str) -> String {
+    let path = path.trim_end_matches(".?").replace(".value.", ".");
+    match path.strip_suffix(".value").unwrap_or(&path) {
+        "" | "." | "?" => "the file".to_owned(),
+        field => field.to_owned(),
     }
+}
+
+/// The parser's message without its own idea of the place, and with what to do.
+fn reason(error: &serde_saphyr::Error) -> String {
+    let text = error
+        .without_snippet()
+        .render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    let message = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
+    let remedy = match message {
+        "unexpected end of file" => "at least prometheus.url is needed",
+        "expected mapping start" => "write fields, as in `name: value`",
+        "expected sequence start" => "write a list, each item after a `- `",
+        _ if message.starts_with("missing field") => "add it",
+        _ if message.starts_with("duplicate mapping key") => "keep one of the two",
+        _ => return message.to_owned(),
+    };
+    format!("{message}: {remedy}")
 }
 
 /// The file an error is about.
@@ -101,7 +114,7 @@ struct RawSettings {
     calendars: Vec<RawCalendar>,
     #[serde(default)]
     budget: RawBudget,
-    listen: Option<SocketAddr>,
+    listen: Option<Listen>,
     #[serde(default)]
     leader_election: RawLeaderElection,
     tick: Option<Spanned<Span>>,
@@ -134,7 +147,7 @@ struct RawBasicAuth {
 struct RawCalendar {
     name: Spanned<Name>,
     source: FilePath,
-    format: Option<String>,
+    format: Option<FormatName>,
     zone: Option<Zone>,
 }
 
@@ -176,7 +189,7 @@ impl RawSettings {
         let mut settings = Settings::new(prometheus.check(place)?);
         settings.calendars = check_calendars(calendars, place)?;
         settings.budget = budget.check(place)?;
-        if let Some(listen) = listen {
+        if let Some(Listen(listen)) = listen {
             settings.listen = listen;
         }
         settings.leader_election = leader_election.check(place)?;
@@ -284,7 +297,7 @@ fn check_calendars(
         calendars.push(CalendarSettings {
             name: name.value.0,
             source: place.beside(source),
-            format,
+            format: format.map(|FormatName(format)| format),
             zone: zone.map(|Zone(zone)| zone),
         });
     }

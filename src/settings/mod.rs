@@ -14,8 +14,9 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use crate::fixture::Calendar;
+use crate::fixture::import::Format;
 
-mod calendar_file;
+pub mod calendar_file;
 mod calendars;
 mod error;
 mod fields;
@@ -144,8 +145,8 @@ pub struct CalendarSettings {
     pub name: String,
     /// The file; a relative one lies beside the settings file.
     pub source: PathBuf,
-    /// Its format, as `tipoff fixtures` names it; `None` finds it out from the content.
-    pub format: Option<String>,
+    /// Its format; `None` finds it out from the content.
+    pub format: Option<Format>,
     /// Zone of local times in it that name none.
     pub zone: Option<Tz>,
 }

@@ -1,0 +1,472 @@
+//! `tipoff fixtures`: check, convert and list fixture files.
+//!
+//! `check` prints every fixture in UTC and in local time, then everything that was left out or is
+//! doubtful. Data goes to standard output, what is wrong to standard error.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chrono_tz::Tz;
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::fixture::import::{Format, Imported, time};
+use crate::fixture::validate::validate;
+use crate::fixture::{Calendar, Fixture, Precision, Start, export};
+use crate::settings::calendar_file::{
+    CalendarFileError, CalendarOptions, add, load_calendar, read_calendar_file,
+};
+use crate::units::{HumanDuration, Timestamp};
+
+/// Bad input, as for bad usage.
+const BAD_INPUT: u8 = 2;
+
+/// Arguments of `tipoff fixtures`.
+#[derive(Debug, Args)]
+pub struct FixturesArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print every fixture in UTC and local time, with every reject and doubt.
+    Check {
+        #[command(flatten)]
+        input: Input,
+        /// Show local times in this zone instead of each fixture's own.
+        #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+        local: Option<Tz>,
+    },
+    /// Convert files of any known format to ours.
+    Import {
+        #[command(flatten)]
+        input: Input,
+        /// Where to write; `-` is standard output.
+        #[arg(long, short, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        /// Which of our formats to write; by default from the output's name, else YAML.
+        #[arg(long, value_name = "FORMAT")]
+        to: Option<Target>,
+    },
+    /// Print the fixtures that hold capacity at a time or are next, with their phase.
+    List {
+        #[command(flatten)]
+        input: Input,
+        /// The moment; now by default. Only what was known by then is used.
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        at: Option<Timestamp>,
+        /// How far ahead to look.
+        #[arg(long, value_name = "DURATION", default_value = "48h")]
+        ahead: HumanDuration,
+        /// Show local times in this zone instead of each fixture's own.
+        #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+        local: Option<Tz>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Input {
+    /// Fixture files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Zone of local times that name none, for example Europe/London.
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    zone: Option<Tz>,
+    /// Format of the files, instead of finding it out: csv, yaml, ics, openfootball, espn,
+    /// fixturedownload, fpl, nfl.
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The competition, for files that do not say.
+    #[arg(long, value_name = "NAME")]
+    competition: Option<String>,
+}
+
+impl Input {
+    fn options(&self) -> CalendarOptions {
+        CalendarOptions {
+            zone: self.zone,
+            format: self.format,
+            competition: self.competition.clone(),
+            window: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    Yaml,
+    Csv,
+}
+
+fn parse_zone(text: &str) -> Result<Tz, String> {
+    time::read_zone(text)
+        .ok_or_else(|| format!("{text:?} is no zone we know; write for example America/New_York"))
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    time::read_instant(text, None).map_err(|error| error.to_string())
+}
+
+/// Runs `tipoff fixtures`; `now` is the moment it is run at.
+///
+/// # Errors
+/// When standard output or the output file cannot be written. Bad input is not an error but exit
+/// code 2, after everything wrong with it has been said.
+pub fn run(args: &FixturesArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Check { input, local } => check(input, *local, now),
+        Command::Import { input, output, to } => convert(input, output, *to),
+        Command::List {
+            input,
+            at,
+            ahead,
+            local,
+        } => list(input, at.unwrap_or(now), *ahead, *local),
+    }
+}
+
+/// What a set of files gave, and what is wrong with them.
+#[derive(Default)]
+struct Findings {
+    refused: Vec<CalendarFileError>,
+    rejects: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    fn is_bad(&self) -> bool {
+        !self.refused.is_empty() || !self.rejects.is_empty()
+    }
+
+    /// Everything wrong, a line each.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for error in &self.refused {
+            let _ = writeln!(text, "refused  {error}");
+        }
+        for reject in &self.rejects {
+            let _ = writeln!(text, "reject   {reject}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning  {warning}");
+        }
+        text
+    }
+
+    fn exit(&self) -> ExitCode {
+        if self.is_bad() {
+            ExitCode::from(BAD_INPUT)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn gather(input: &Input) -> (Vec<Imported>, Findings) {
+    let options = input.options();
+    let mut findings = Findings::default();
+    let mut files = Vec::new();
+    for path in &input.files {
+        match read_calendar_file(path, &options) {
+            Ok(imported) => {
+                findings
+                    .rejects
+                    .extend(imported.rejects.iter().map(ToString::to_string));
+                findings
+                    .warnings
+                    .extend(imported.warnings.iter().map(ToString::to_string));
+                files.push(imported);
+            }
+            Err(error) => findings.refused.push(error),
+        }
+    }
+    (files, findings)
+}
+
+fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (files, mut findings) = gather(input);
+    let mut calendar = Calendar::default();
+    let (mut text, mut summary) = (String::new(), String::new());
+    for imported in files {
+        let source = source_of(&imported, input);
+        let _ = writeln!(
+            summary,
+            "{source}: {} as {}: {}, {}, {}",
+            counted(imported.fixtures.len(), "fixture"),
+            imported.format,
+            if imported.removed.is_empty() {
+                "none removed".to_owned()
+            } else {
+                format!("{} removed", imported.removed.len())
+            },
+            counted(imported.rejects.len(), "reject"),
+            counted(imported.warnings.len(), "warning"),
+        );
+        let mut merging = Vec::new();
+        let said = imported.warnings.len();
+        add(&mut calendar, imported, &mut merging);
+        let new = merging.into_iter().skip(said);
+        findings
+            .warnings
+            .extend(new.map(|warning| warning.to_string()));
+    }
+    let doubts = validate(calendar.iter(), Some(now));
+    findings
+        .warnings
+        .extend(doubts.iter().map(ToString::to_string));
+    let mut fixtures: Vec<&Fixture> = calendar.iter().collect();
+    fixtures.sort_by(|a, b| (a.start.at, &a.id).cmp(&(b.start.at, &b.id)));
+    if !fixtures.is_empty() {
+        text.push_str(&table(&fixtures, local.or(input.zone), None));
+    }
+    print(&text)?;
+    complain(&findings.text())?;
+    complain(&summary)?;
+    Ok(findings.exit())
+}
+
+fn source_of(imported: &Imported, input: &Input) -> String {
+    let places = imported
+        .fixtures
+        .iter()
+        .map(|f| &f.provenance.source)
+        .chain(imported.rejects.iter().map(|r| &r.place.source))
+        .chain(imported.warnings.iter().map(|w| &w.place.source));
+    places.into_iter().next().cloned().unwrap_or_else(|| {
+        input
+            .files
+            .first()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
+fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<ExitCode> {
+    let (files, findings) = gather(input);
+    complain(&findings.text())?;
+    if !findings.refused.is_empty() {
+        return Ok(findings.exit());
+    }
+    let target = to.unwrap_or_else(|| {
+        let csv = output
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        if csv { Target::Csv } else { Target::Yaml }
+    });
+    let removed: Vec<_> = files
+        .iter()
+        .flat_map(|f| f.removed.iter().cloned())
+        .collect();
+    let mut calendar = Calendar::default();
+    let mut merging = Vec::new();
+    for imported in files {
+        let said = imported.warnings.len();
+        let mut all = Vec::new();
+        add(&mut calendar, imported, &mut all);
+        merging.extend(all.into_iter().skip(said).map(|w| w.to_string()));
+    }
+    for warning in merging {
+        complain(&format!("warning  {warning}\n"))?;
+    }
+    // every version, so that what was known when survives the conversion
+    let fixtures: Vec<&Fixture> = calendar.all_versions().collect();
+    let text = match target {
+        Target::Yaml => export::to_yaml(fixtures.iter().copied(), &removed)?,
+        Target::Csv => export::to_csv(fixtures.iter().copied())?,
+    };
+    if output == Path::new("-") {
+        print(&text)?;
+    } else {
+        std::fs::write(output, &text)
+            .with_context(|| format!("{}: cannot be written", output.display()))?;
+        complain(&format!(
+            "{}: {} written\n",
+            output.display(),
+            counted(fixtures.len(), "fixture")
+        ))?;
+    }
+    Ok(findings.exit())
+}
+
+fn list(
+    input: &Input,
+    at: Timestamp,
+    ahead: HumanDuration,
+    local: Option<Tz>,
+) -> anyhow::Result<ExitCode> {
+    let (calendar, warnings) = match load_calendar(&input.files, &input.options()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&format!("{error}\n"))?;
+            return Ok(ExitCode::from(BAD_INPUT));
+        }
+    };
+    for warning in warnings {
+        complain(&format!("warning  {warning}\n"))?;
+    }
+    let known = calendar.as_of(at);
+    let end = at.checked_add_signed(ahead.0).unwrap_or(Start::UNSCHEDULED);
+    let mut fixtures: Vec<&Fixture> = known
+        .iter()
+        .filter(|f| {
+            f.phase_at(at).is_covering()
+                || (f.start.at >= at && f.start.at < end)
+                || (!f.start.is_timed()
+                    && f.start
+                        .window
+                        .is_some_and(|(from, to)| from < end && to >= at))
+        })
+        .collect();
+    fixtures.sort_by(|a, b| (a.start.at, &a.id).cmp(&(b.start.at, &b.id)));
+    if fixtures.is_empty() {
+        complain(&format!(
+            "no fixture holds capacity at {} or starts within {ahead}\n",
+            at.format("%Y-%m-%dT%H:%M:%SZ")
+        ))?;
+    } else {
+        print(&table(&fixtures, local.or(input.zone), Some(at)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One row per fixture; with `at`, its phase then.
+fn table(fixtures: &[&Fixture], local: Option<Tz>, at: Option<Timestamp>) -> String {
+    let mut head = vec!["UTC", "LOCAL", "PRECISION", "STATUS"];
+    if at.is_some() {
+        head.push("PHASE");
+    }
+    head.extend(["LOCK", "ENDS", "COMPETITION", "FIXTURE", "ID"]);
+    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
+    for fixture in fixtures {
+        let zone = local.or(fixture.start.zone);
+        let mut row = vec![
+            start_text(&fixture.start, Tz::UTC),
+            zone.map_or_else(|| "-".to_owned(), |zone| start_text(&fixture.start, zone)),
+            precision(fixture.start.precision).to_owned(),
+            fixture.status.name().to_owned(),
+        ];
+        if let Some(at) = at {
+            row.push(fixture.phase_at(at).name().to_owned());
+        }
+        row.push(lock_text(fixture));
+        row.push(ends_text(fixture));
+        row.push(fixture.competition.clone());
+        row.push(fixture.title());
+        row.push(fixture.id.0.clone());
+        rows.push(row);
+    }
+    aligned(&rows)
+}
+
+const fn precision(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Exact => "exact",
+        Precision::Approximate => "approximate",
+        Precision::Date => "date",
+        Precision::Tbd => "tbd",
+    }
+}
+
+fn start_text(start: &Start, zone: Tz) -> String {
+    match start.precision {
+        Precision::Tbd => "to be decided".to_owned(),
+        Precision::Date => {
+            // the day is the one in its own zone, wherever it is read
+            let own = start.zone.unwrap_or(Tz::UTC);
+            start
+                .at
+                .with_timezone(&own)
+                .format("%a %Y-%m-%d")
+                .to_string()
+        }
+        Precision::Exact | Precision::Approximate => {
+            let local = start.at.with_timezone(&zone);
+            if zone == Tz::UTC {
+                local.format("%a %Y-%m-%d %H:%M").to_string()
+            } else {
+                local.format("%a %Y-%m-%d %H:%M %Z").to_string()
+            }
+        }
+    }
+}
+
+fn lock_text(fixture: &Fixture) -> String {
+    if fixture.locks.is_empty() || !fixture.start.is_timed() {
+        return "-".to_owned();
+    }
+    let before = fixture.start.at - fixture.lock();
+    if before >= chrono::TimeDelta::zero() {
+        format!("-{}", HumanDuration(before))
+    } else {
+        format!("+{}", HumanDuration(-before))
+    }
+}
+
+/// Length to the typical end, and to the latest, after which the crowd settles.
+fn ends_text(fixture: &Fixture) -> String {
+    match fixture.ended_at {
+        Some(ended) => ended.format("%H:%M UTC").to_string(),
+        None => {
+            let latest = fixture.latest_end() - fixture.start.latest();
+            format!(
+                "+{}..{}",
+                HumanDuration(fixture.duration.typical),
+                HumanDuration(latest)
+            )
+        }
+    }
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, &width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes to standard output; a reader that has gone away is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes to standard error.
+fn complain(text: &str) -> anyhow::Result<()> {
+    match io::stderr().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard error cannot be written")
+        }
+        _ => Ok(()),
+    }
+}
