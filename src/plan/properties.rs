@@ -66,7 +66,8 @@ prop_compose! {
         let paths = [1.0, 1.2, 1.3, 1.6].map(|f| path.iter().map(|x| x * f).collect());
         Arc::new(Forecast {
             origin: ago(age), start: ago(age), step: TimeDelta::minutes(5), paths,
-            model: "property".into(), notes: vec![],
+            peaks: Vec::new(),
+model: "property".into(), notes: vec![],
         })
     }
 }

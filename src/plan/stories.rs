@@ -42,6 +42,7 @@ fn step_forecast(origin: Timestamp, level: f64, at: Timestamp, later: f64) -> Ar
         start: origin,
         step,
         paths: [path.clone(), path.clone(), path.clone(), path],
+        peaks: Vec::new(),
         model: "story".into(),
         notes: vec![],
     })
