@@ -50,6 +50,7 @@ fn observed(fixtures: u32) -> (Observed, Timestamp) {
         queued: None,
         forecast: Some(Arc::new(forecast)),
         forecast_note: None,
+        calendar_note: None,
         calendar: Arc::new(calendar),
         manual: None,
     };

@@ -16,6 +16,7 @@ pub mod simulate;
 pub mod units;
 
 // ---- shell ----
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod controller;
@@ -23,4 +24,5 @@ pub mod embedded;
 pub mod serve;
 pub mod settings;
 pub mod source;
+pub mod target;
 pub mod telemetry;

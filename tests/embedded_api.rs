@@ -1,5 +1,10 @@
 //! The embedded API answers a real `kube::Client` as an API server does: objects, patches, locks,
 //! subresources, discovery, refusals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its support functions too"
+)]
 
 mod embedded_support;
 
@@ -17,6 +22,7 @@ use kube::discovery::{Discovery, Scope, pinned_kind, verbs};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
+use tipoff::embedded::EmbeddedCluster;
 
 fn config_map(name: &str, labels: &Value) -> ConfigMap {
     typed(json!({"metadata": {"name": name, "labels": labels}, "data": {"k": "v"}}))
@@ -267,6 +273,8 @@ async fn patches_of_every_kind_change_what_they_name() {
         ),
         422
     );
+    let anonymous = client_patch(&cluster, "application/apply-patch+yaml", "").await;
+    assert_eq!(anonymous, 400, "an apply without a manager");
     let lost = json!({"spec": {"replicas": 1}});
     assert_eq!(
         code(
@@ -276,6 +284,33 @@ async fn patches_of_every_kind_change_what_they_name() {
         ),
         404
     );
+}
+
+/// The code a raw patch of a missing deployment is answered with.
+async fn client_patch(cluster: &EmbeddedCluster, content_type: &str, query: &str) -> u16 {
+    let path = format!("/apis/apps/v1/namespaces/dfs/deployments/lobby?{query}");
+    let request = http::Request::patch(path)
+        .header("content-type", content_type)
+        .body(b"{}".to_vec())
+        .unwrap();
+    code(cluster.client().request::<Value>(request).await)
+}
+
+#[tokio::test]
+async fn custom_kinds_refuse_strategic_merge() {
+    let (cluster, _) = cluster();
+    let client = cluster.client();
+    define_rollouts(&client).await;
+    let rollouts = rollouts(&client);
+    rollouts
+        .create(&PostParams::default(), &typed(rollout("entry", 3)))
+        .await
+        .unwrap();
+    let patch = Patch::Strategic(json!({"spec": {"replicas": 4}}));
+    let refused = rollouts
+        .patch("entry", &PatchParams::default(), &patch)
+        .await;
+    assert_eq!(code(refused), 415);
 }
 
 #[tokio::test]
@@ -458,6 +493,35 @@ async fn plain_writes_take_fields_over_and_are_recorded() {
         .await
         .unwrap();
     assert_eq!(stored.spec.unwrap().replicas, Some(8));
+}
+
+#[tokio::test]
+async fn an_applied_scale_is_owned_by_who_applied_it() {
+    let (cluster, _) = cluster();
+    let client = cluster.client();
+    deploy(&client, "entry", 3).await;
+    let deployments: Api<Deployment> = Api::namespaced(client, "dfs");
+    let apply = async |manager: &str, force: bool, replicas: i32| {
+        let mut params = PatchParams::apply(manager);
+        params.force = force;
+        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
+            "metadata": {"name": "entry", "namespace": "dfs"}, "spec": {"replicas": replicas}});
+        deployments
+            .patch_scale("entry", &params, &Patch::Apply(scale))
+            .await
+    };
+    assert_eq!(
+        code(apply("tipoff", false, 5).await),
+        409,
+        "its creator owns the count"
+    );
+    let scale = apply("tipoff", true, 5).await.unwrap();
+    assert_eq!(scale.spec.unwrap().replicas, Some(5));
+    assert_eq!(code(apply("keda", false, 2).await), 409);
+    apply("tipoff", false, 6).await.unwrap();
+    let stored = deployments.get("entry").await.unwrap();
+    assert_eq!(stored.spec.unwrap().replicas, Some(6));
+    assert_eq!(stored.metadata.generation, Some(3));
 }
 
 #[tokio::test]

@@ -1,4 +1,9 @@
 //! The same API over HTTP: plain requests, kube's own transport, and kubectl where there is one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its support functions too"
+)]
 
 mod embedded_support;
 

@@ -1,4 +1,9 @@
 //! Watches, reflectors and controllers of `kube_runtime` on the embedded API, through faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its support functions too"
+)]
 
 mod embedded_support;
 

@@ -1,4 +1,9 @@
 //! The simulated cluster: from replicas wanted to pods ready, on the time of the clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its support functions too"
+)]
 
 mod embedded_support;
 
@@ -411,4 +416,52 @@ async fn pods_start_in_simulated_time() {
     eventually("pods ready", async || counts(&client, "entry").await.1 == 5).await;
     assert!(clock.now() - origin >= seconds(30));
     assert!(clock.monotonic() < std::time::Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn thousands_of_pods_are_kept_in_step() {
+    let clock = ManualClock::new("2026-09-13T17:00:00Z".parse().unwrap());
+    let behaviour = PodBehaviour {
+        create_per_second: 200.0,
+        ..steady()
+    };
+    let cluster = EmbeddedCluster::builder()
+        .clock(clock.clone())
+        .pods(behaviour)
+        .namespace("dfs")
+        .build();
+    let client = cluster.client();
+    deploy(&client, "entry", 3000).await;
+    clock.advance(seconds(60));
+    assert_eq!(counts(&client, "entry").await, (3000, 3000, 3000, 0));
+    scale(&client, "entry", 10).await;
+    scale(&client, "entry", 1000).await;
+    scale(&client, "entry", 20).await;
+    clock.advance(seconds(60));
+    assert_eq!(counts(&client, "entry").await, (20, 20, 20, 0));
+    assert_eq!(
+        pods(&client).await.len(),
+        20,
+        "what was under way is not made any more"
+    );
+}
+
+#[tokio::test]
+async fn a_count_written_to_the_replica_set_is_put_back() {
+    let (cluster, clock) = cluster();
+    let client = cluster.client();
+    deploy(&client, "entry", 2).await;
+    let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), "dfs");
+    let set = sets
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .items
+        .remove(0);
+    let patch = Patch::Merge(json!({"spec": {"replicas": 9}}));
+    sets.patch_scale(&set.name_any(), &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    clock.advance(seconds(60));
+    assert_eq!(counts(&client, "entry").await, (2, 2, 2, 0));
 }

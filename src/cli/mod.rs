@@ -12,10 +12,12 @@ use crate::telemetry::LogArgs;
 
 pub mod backtest;
 pub mod completions;
+pub mod crds;
 mod error;
 pub mod fixtures;
 pub mod forecast;
 pub mod output;
+pub mod run;
 
 pub use error::CliError;
 
@@ -34,12 +36,16 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the controller.
+    Run(run::RunArgs),
     /// Forecast load from history and fixtures.
     Forecast(forecast::ForecastArgs),
     /// Replay a span of history: forecast scores and policies side by side.
     Backtest(backtest::BacktestArgs),
     /// Check, convert and list fixture files.
     Fixtures(fixtures::FixturesArgs),
+    /// Print the custom resource definition as YAML.
+    Crds(crds::CrdsArgs),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -51,6 +57,10 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, CliError> {
     let now = SystemClock::new().now();
     match command {
+        Command::Run(args) => runtime()?
+            .block_on(run::run(args))
+            .map(|()| ExitCode::SUCCESS),
+        Command::Crds(args) => crds::run(args).map(|()| ExitCode::SUCCESS),
         Command::Forecast(args) => Ok(forecast::run(args)?),
         Command::Backtest(args) => Ok(backtest::run(args)?),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),

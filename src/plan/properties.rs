@@ -128,7 +128,7 @@ prop_compose! {
         });
         Observed {
             workload: Workload { replicas, ready },
-            load, shed, queued: None, forecast, forecast_note: None,
+            load, shed, queued: None, forecast, forecast_note: None, calendar_note: None,
             calendar: Arc::new(calendar), manual,
         }
     }

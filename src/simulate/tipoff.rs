@@ -115,6 +115,7 @@ impl TipoffPolicy {
             queued: None,
             forecast: self.outlook.forecast(now).cloned(),
             forecast_note: None,
+            calendar_note: None,
             calendar: self.outlook.calendar(now),
             manual: None,
         };
