@@ -20,6 +20,9 @@ pub mod metrics;
 pub mod readiness;
 pub mod workloads;
 
+#[cfg(test)]
+mod tests;
+
 pub use metrics::Metrics;
 pub use readiness::Readiness;
 pub use workloads::{Facts, Report, Workloads};
