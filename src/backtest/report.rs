@@ -323,6 +323,12 @@ impl Report {
         }
     }
 
+    /// The table of policies for a terminal.
+    pub fn policy_text(&self) -> String {
+        let table = self.policy_table().text();
+        format!("Policies (replica-hours are paid from a pod's creation)\n{table}")
+    }
+
     /// The report for a terminal.
     pub fn text(&self) -> String {
         let mut text = format!(
@@ -336,8 +342,8 @@ impl Report {
             text.push_str("\nForecasts (WAPE to CRPS~: less is better; c90 to c99: share below)\n");
             text.push_str(&table.text());
         }
-        text.push_str("\nPolicies (replica-hours are paid from a pod's creation)\n");
-        text.push_str(&self.policy_table().text());
+        text.push('\n');
+        text.push_str(&self.policy_text());
         for note in &self.notes {
             let _ = writeln!(text, "\n{note}");
         }

@@ -13,6 +13,7 @@ use crate::telemetry::LogArgs;
 pub mod backtest;
 pub mod completions;
 pub mod crds;
+pub mod demo;
 mod error;
 pub mod fixtures;
 pub mod forecast;
@@ -36,6 +37,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch the real controller through a generated NFL Sunday; nothing needs to be installed.
+    Demo(demo::DemoArgs),
     /// Run the controller.
     Run(run::RunArgs),
     /// Forecast load from history and fixtures.
@@ -57,6 +60,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, CliError> {
     let now = SystemClock::new().now();
     match command {
+        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Run(args) => runtime()?
             .block_on(run::run(args))
             .map(|()| ExitCode::SUCCESS),

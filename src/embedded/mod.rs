@@ -32,6 +32,7 @@ mod error;
 mod faults;
 mod fields;
 mod patch;
+pub mod prometheus;
 mod remove;
 mod requests;
 mod resources;

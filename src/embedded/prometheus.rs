@@ -45,30 +45,49 @@ impl fmt::Debug for EmbeddedPrometheus {
 impl EmbeddedPrometheus {
     /// A source that knows these queries.
     pub fn new(clock: SharedClock, answers: impl IntoIterator<Item = (String, Answer)>) -> Self {
-        Self { clock, answers: Arc::new(answers.into_iter().collect()) }
+        Self {
+            clock,
+            answers: Arc::new(answers.into_iter().collect()),
+        }
     }
 
     /// Serves until `stop`.
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
         let routes = Router::new()
             .route("/api/v1/query", get(instant_by_url).post(instant_by_form))
             .route("/api/v1/query_range", get(range_by_url).post(range_by_form))
             .with_state(self);
-        axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+        axum::serve(listener, routes)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
     }
 
     fn value(&self, query: &str, at: Timestamp) -> Result<Option<Rate>, Refusal> {
         let answer = self.answers.get(query).ok_or_else(|| {
-            Refusal(format!("unknown query {query:?}: this source knows {:?}", self.answers.keys()))
+            Refusal(format!(
+                "unknown query {query:?}: this source knows {:?}",
+                self.answers.keys()
+            ))
         })?;
-        Ok(if at > self.clock.now() { None } else { answer(at) })
+        Ok(if at > self.clock.now() {
+            None
+        } else {
+            answer(at)
+        })
     }
 
     fn instant(&self, call: &InstantCall) -> Result<Value, Refusal> {
-        let at = call.time.as_deref().map_or_else(|| Ok(self.clock.now()), time)?;
+        let at = call
+            .time
+            .as_deref()
+            .map_or_else(|| Ok(self.clock.now()), time)?;
         let result: Vec<Value> = self
             .value(&call.query, at)?
             .map(|rate| json!({"metric": {}, "value": point(at, rate)}))
@@ -85,7 +104,9 @@ impl EmbeddedPrometheus {
         }
         let points = (end - start).num_milliseconds() / step.num_milliseconds() + 1;
         if points > MAX_POINTS {
-            return Err(Refusal(format!("{points} points exceed the maximum of {MAX_POINTS}")));
+            return Err(Refusal(format!(
+                "{points} points exceed the maximum of {MAX_POINTS}"
+            )));
         }
         let mut values = Vec::new();
         for i in 0..points {
@@ -159,7 +180,10 @@ fn answer(result: Result<Value, Refusal>) -> Response {
 
 /// A sample as Prometheus writes it: Unix seconds and the value as text.
 fn point(at: Timestamp, rate: Rate) -> Value {
-    json!([at.timestamp_millis() as f64 / 1e3, rate.as_per_second().to_string()])
+    json!([
+        at.timestamp_millis() as f64 / 1e3,
+        rate.as_per_second().to_string()
+    ])
 }
 
 /// A time as Prometheus reads it: Unix seconds or RFC 3339.
@@ -175,9 +199,16 @@ fn time(text: &str) -> Result<Timestamp, Refusal> {
 
 /// A step as Prometheus reads it: seconds or a duration.
 fn span(text: &str) -> Result<TimeDelta, Refusal> {
-    let seconds = text.parse::<f64>().ok().map(|s| TimeDelta::milliseconds((s * 1e3) as i64));
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .map(|s| TimeDelta::milliseconds((s * 1e3) as i64));
     seconds
-        .or_else(|| text.parse::<crate::units::HumanDuration>().ok().map(TimeDelta::from))
+        .or_else(|| {
+            text.parse::<crate::units::HumanDuration>()
+                .ok()
+                .map(TimeDelta::from)
+        })
         .filter(|step| *step > TimeDelta::zero())
         .ok_or_else(|| Refusal(format!("step {text:?} is not a positive duration")))
 }

@@ -1,7 +1,7 @@
 //! What each source asks for, apart from what it may have: the forecast's floor and live demand.
 //!
 //! `floor(t) = ceil( max over τ in [0, lookahead] of q(t+τ) · cover(t+τ) / (capacity · target) )`
-//! (DESIGN.md section 4, "Headroom"). Live demand is the offered load under the same cover: it
+//! (DESIGN.md section 4, "Headroom"). Live demand is the offered load under the quiet cover: it
 //! speaks when the crowd is larger than any forecast said.
 
 use chrono::TimeDelta;
@@ -76,7 +76,7 @@ impl Sizing {
 
 /// Fixtures start at most this long before they may still be in play: the longest match days,
 /// extra time and delays included.
-const LONGEST_PLAY: TimeDelta = TimeDelta::hours(24);
+pub(super) const LONGEST_PLAY: TimeDelta = TimeDelta::hours(24);
 
 /// The fixtures around a stretch of time, and the cover they call for.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ pub(super) fn from_forecast(
              {:.0} %)",
             policy.quantile.name(),
             load / cover,
-            at.format("%H:%M"),
+            at.format("%H:%M UTC"),
             sizing.per_replica,
             sizing.target * 100.0,
         ),
@@ -199,7 +199,8 @@ pub(super) fn from_live(
     sizing: Sizing,
     now: Timestamp,
 ) -> DemandPart {
-    let cover = crowd.cover_at(now);
+    // a spike under way is the load the live cover stood ready for, not a level to cover again
+    let cover = crowd.policy.spike_cover.quiet;
     let load = offered * cover;
     let replicas = sizing.replicas(load);
     DemandPart {

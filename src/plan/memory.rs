@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::capacity::{CapacityEstimate, ScaleUpTimes};
 use crate::units::Timestamp;
 
-/// A size that was wanted from a moment on.
+/// A size that was wanted for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wanted {
@@ -44,7 +44,7 @@ pub struct RaiseMinute {
 pub struct Memory {
     /// Since when every tick had fresh load and forecast; `None` while something is missing.
     pub sighted_since: Option<Timestamp>,
-    /// Sizes wanted within the release window, oldest first.
+    /// Sizes wanted lately that no later one reached, oldest and largest first.
     pub wanted: Vec<Wanted>,
     /// The ladder's present rung.
     pub rung: Option<Rung>,
@@ -59,21 +59,53 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Adds a wish and forgets those that ended before the window.
-    pub(super) fn remember_wish(&mut self, now: Timestamp, replicas: u32, window: TimeDelta) {
-        match self.wanted.last_mut() {
-            Some(last) if last.replicas == replicas && last.until <= now => last.until = now,
-            _ => self.wanted.push(Wanted {
-                from: now,
-                until: now,
-                replicas,
-            }),
-        }
-        self.wanted.retain(|wish| now - wish.until <= window);
+    /// Adds a wish and forgets those older than `keep`.
+    ///
+    /// A wish that a later one equals or exceeds can decide nothing any more, so only a falling
+    /// sequence is kept: the usual queue of a sliding maximum.
+    pub(super) fn remember_wish(&mut self, now: Timestamp, replicas: u32, keep: TimeDelta) {
+        let from = self
+            .wanted
+            .iter()
+            .find(|wish| wish.replicas == replicas)
+            .map_or(now, |wish| wish.from);
+        self.wanted
+            .retain(|wish| wish.replicas > replicas && now - wish.until <= keep);
+        self.wanted.push(Wanted {
+            from: from.min(now),
+            until: now,
+            replicas,
+        });
     }
 
-    /// The largest size wanted within the window.
-    pub(super) fn largest_wish(&self) -> Option<u32> {
-        self.wanted.iter().map(|wish| wish.replicas).max()
+    /// The largest size wanted at or after `since`.
+    pub(super) fn largest_wish(&self, since: Timestamp) -> Option<u32> {
+        self.wanted
+            .iter()
+            .filter(|wish| wish.until >= since)
+            .map(|wish| wish.replicas)
+            .max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_wish_is_that_of_the_whole_list() {
+        let at = |minute: i64| Timestamp::UNIX_EPOCH + TimeDelta::minutes(minute);
+        let wishes = [5, 9, 3, 7, 7, 2, 8, 1, 1, 4, 6, 2, 0, 3];
+        let mut memory = Memory::default();
+        for (minute, &replicas) in (0..).zip(&wishes) {
+            memory.remember_wish(at(minute), replicas, TimeDelta::minutes(6));
+            for back in 0..=minute.min(6) {
+                let naive = wishes[(minute - back) as usize..=minute as usize]
+                    .iter()
+                    .max();
+                assert_eq!(memory.largest_wish(at(minute - back)).as_ref(), naive);
+            }
+            assert!(memory.wanted.is_sorted_by(|a, b| a.replicas > b.replicas));
+        }
     }
 }

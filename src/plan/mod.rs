@@ -216,7 +216,11 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                 if sizing.is_none() {
                     holds.push(Hold::CapacityUnknown);
                 }
-                memory.remember_wish(now, bounded, policy.release.window);
+                memory.remember_wish(
+                    now,
+                    bounded,
+                    demand::LONGEST_PLAY.max(policy.release.window),
+                );
                 match bounded.cmp(&current) {
                     Ordering::Greater => {
                         memory.rung = None;

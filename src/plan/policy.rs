@@ -59,12 +59,12 @@ impl Default for StartUp {
     }
 }
 
-/// Through which phases of a fixture nothing is let go.
+/// Through which phases of a fixture what it needed is held.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
 pub enum HoldThrough {
-    /// While in play, breaks and delays included.
+    /// While in play, breaks and delays included: what was wanted since an hour before its lock.
     #[default]
     Live,
     /// From an hour before the lock until the crowd has settled.
@@ -186,7 +186,9 @@ impl Policy {
             min_replicas,
             max_replicas,
             per_replica: None,
-            target_utilization: 0.7,
+            // queueing grows without bound towards 1; with the quiet cover of 1.3 this is the 70 %
+            // of peak that an HPA is usually given
+            target_utilization: 0.9,
             quantile: Quantile::P95,
             lead: TimeDelta::minutes(10),
             spike_cover: SpikeCover::default(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::demand::Crowd;
 use super::memory::{Memory, Rung};
 use super::policy::{HoldThrough, Policy};
+use crate::fixture::phase::PRE_LOCK;
 use crate::fixture::{Fixture, Phase};
 use crate::units::Timestamp;
 
@@ -67,7 +68,7 @@ impl Hold {
                     Phase::Settling => "settling",
                     _ => "live",
                 };
-                format!("nothing is lowered while {title} is {phase}")
+                format!("what {title} needed is held while it is {phase}")
             }
             Self::Window { replicas } => {
                 format!("{replicas} were wanted within the release window")
@@ -86,20 +87,34 @@ impl Hold {
     }
 }
 
-/// The fixture that forbids letting go at `now`, if one does.
+/// The fixtures that hold capacity at `now`: the one whose crowd began to come first, its phase
+/// and since when.
 fn holding_fixture<'a>(
     crowd: &Crowd<'a>,
     hold_through: HoldThrough,
     now: Timestamp,
-) -> Option<(&'a Fixture, Phase)> {
-    crowd.covering(now).find(|(_, phase)| match hold_through {
-        HoldThrough::Live => phase.is_live(),
-        HoldThrough::Settled => phase.is_covering(),
-        HoldThrough::Never => false,
-    })
+) -> Option<(&'a Fixture, Phase, Timestamp)> {
+    crowd
+        .covering(now)
+        .filter(|(_, phase)| match hold_through {
+            HoldThrough::Live => phase.is_live(),
+            HoldThrough::Settled => phase.is_covering(),
+            HoldThrough::Never => false,
+        })
+        .map(|(fixture, phase)| {
+            (
+                fixture,
+                phase,
+                fixture.lock().min(fixture.start.at) - PRE_LOCK,
+            )
+        })
+        .min_by_key(|&(_, _, since)| since)
 }
 
 /// How far down from `current` towards `wish` this tick may go, and what held it back.
+///
+/// While a fixture is on, all that was wanted since its crowd began to come is held; what only an
+/// earlier fixture needed may go. A fixture whose beginning was not seen holds everything.
 ///
 /// Calling it again at the same time with the same facts gives the same size, whether the first
 /// answer was carried out or not.
@@ -118,15 +133,17 @@ pub(super) fn settle(
             problems: problems.to_vec(),
         });
     }
-    let full_at = memory
-        .sighted_since
-        .map(|since| since + policy.release.window);
+    let window = policy.release.window;
+    let full_at = memory.sighted_since.map(|since| since + window);
     if let Some(until) = full_at
         && now < until
     {
         holds.push(Hold::WindowNotFull { until });
     }
-    if let Some((fixture, phase)) = holding_fixture(crowd, policy.release.hold_through, now) {
+    let held = holding_fixture(crowd, policy.release.hold_through, now);
+    if let Some((fixture, phase, since)) = held
+        && memory.sighted_since.is_none_or(|sighted| sighted > since)
+    {
         holds.push(Hold::Fixture {
             title: fixture.title(),
             phase,
@@ -137,9 +154,21 @@ pub(super) fn settle(
         return (current, holds);
     }
 
-    let largest = memory.largest_wish().unwrap_or(wish).max(wish);
-    if largest > wish {
-        holds.push(Hold::Window { replicas: largest });
+    let in_window = memory.largest_wish(now - window).unwrap_or(wish).max(wish);
+    let mut largest = in_window;
+    if let Some((fixture, phase, since)) = held {
+        largest = memory.largest_wish(since).unwrap_or(wish).max(in_window);
+        if largest > in_window {
+            holds.push(Hold::Fixture {
+                title: fixture.title(),
+                phase,
+            });
+        }
+    }
+    if in_window > wish && holds.is_empty() {
+        holds.push(Hold::Window {
+            replicas: in_window,
+        });
     }
     if largest >= current {
         return (current, holds);

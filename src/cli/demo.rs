@@ -1,0 +1,127 @@
+//! `tipoff demo`: the main job with nothing installed.
+//!
+//! The real controller runs on an embedded cluster through a generated NFL Sunday, on a clock
+//! that is several hundred times faster than life. Puts the parts together, shows what they do
+//! and compares it; decides nothing.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+use super::output::{Output, progress};
+use crate::backtest::html;
+use crate::clock::{Clock as _, ScaledClock};
+
+mod comparison;
+mod ledger;
+mod screen;
+mod stage;
+
+use ledger::Ledger;
+use screen::Screen;
+use stage::{Sunday, Theatre};
+
+/// Fastest speed: beyond it a tick of the controller lasts longer than its own period.
+const FASTEST: f64 = 1500.0;
+
+/// Watch the real controller through a generated NFL Sunday, in about a minute and a half.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Simulated seconds per real second, 60 to 1500. The Sunday lasts 15.5 hours.
+    #[arg(long, value_name = "FACTOR", default_value_t = 720.0, value_parser = speed)]
+    pub speed: f64,
+    /// Seed of the generated traffic.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2023)]
+    pub seed: u64,
+    /// Where to write the HTML report. Default: `tipoff-demo.html` in the temporary folder.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|speed| (60.0..=FASTEST).contains(speed))
+        .ok_or_else(|| format!("{text:?} is not a number from 60 to {FASTEST}"))
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// When a loopback port or the report cannot be had.
+pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_interrupt(stop.clone()));
+
+    let sunday = Arc::new(Sunday::new(args.seed));
+    let rivals = {
+        // beside the show, so that the comparison is there when it ends
+        let sunday = Arc::clone(&sunday);
+        tokio::task::spawn_blocking(move || comparison::backtest(&sunday))
+    };
+    let mut screen = Screen::new(&sunday);
+    print(&screen.opening(args.speed))?;
+
+    let clock = ScaledClock::new(sunday.from, args.speed).map_err(CliError::input)?;
+    let clock = Arc::new(clock);
+    let theatre = Theatre::open(Arc::clone(&sunday), clock.clone(), &stop).await?;
+    let mut ledger = Ledger::new(&sunday);
+    let mut at = sunday.from;
+    while at < sunday.to && !stop.is_cancelled() {
+        tokio::select! {
+            () = clock.sleep_until(at) => {}
+            () = stop.cancelled() => break,
+        }
+        let sight = theatre.look().await?;
+        ledger.enter(clock.now(), sight.workload, |at| sunday.traffic.rate(at));
+        print(&screen.tick(clock.now(), &sight))?;
+        at = clock.now() + TimeDelta::seconds(15);
+    }
+    let interrupted = stop.is_cancelled();
+    stop.cancel();
+    theatre.close().await;
+    if interrupted {
+        progress("stopped: the controller finished what was under way and lowered nothing");
+        return Ok(ExitCode::from(130));
+    }
+
+    let outcome = rivals
+        .await
+        .map_err(CliError::failed)?
+        .map_err(CliError::failed)?;
+    let outcome = comparison::with_measured(outcome, ledger.run());
+    let path = args
+        .report
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join("tipoff-demo.html"));
+    std::fs::write(&path, html::page(&outcome)).map_err(|error| {
+        CliError::failed(format!(
+            "failed to write the report to {}: {error}; choose another place with --report",
+            path.display()
+        ))
+    })?;
+    print(&screen.closing(&outcome.report, &path))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> Result<(), CliError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut output = Output::lock();
+    output.write_all(text.as_bytes())?;
+    output.finish()
+}
+
+async fn stop_on_interrupt(stop: CancellationToken) {
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => stop.cancel(),
+        () = stop.cancelled() => {}
+    }
+}

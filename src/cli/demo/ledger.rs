@@ -1,0 +1,71 @@
+//! What really happened during the demo, step by step, in the form a simulated run has, so that
+//! both stand in one table.
+
+use chrono::TimeDelta;
+
+use super::stage::{PER_REPLICA, Sunday};
+use crate::plan::Workload;
+use crate::simulate::Run;
+use crate::units::{Rate, Timestamp};
+
+/// Width of a step, as in the simulations beside it.
+const STEP: TimeDelta = TimeDelta::seconds(15);
+
+/// The record.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    run: Run,
+    to: Timestamp,
+    last: Option<Workload>,
+}
+
+impl Ledger {
+    pub(super) fn new(sunday: &Sunday) -> Self {
+        Self {
+            run: Run {
+                name: "tipoff (this run)".to_owned(),
+                from: sunday.from,
+                step: STEP,
+                desired: Vec::new(),
+                ready: Vec::new(),
+                paid: Vec::new(),
+                offered: Vec::new(),
+                unserved: Vec::new(),
+            },
+            to: sunday.to,
+            last: None,
+        }
+    }
+
+    /// Notes what is seen at `now`. Steps that began since the last look are given the fewer of
+    /// the replicas ready then and now: a late look flatters nobody.
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        seen: Workload,
+        load: impl Fn(Timestamp) -> Rate,
+    ) {
+        let before = self.last.unwrap_or(seen);
+        let ready = before.ready.min(seen.ready);
+        loop {
+            let at = self.run.time(self.run.desired.len());
+            if at > now || at >= self.to {
+                break;
+            }
+            let offered = load(at + STEP / 2).as_per_second();
+            let served = f64::from(ready) * PER_REPLICA;
+            self.run.desired.push(seen.replicas);
+            self.run.ready.push(ready);
+            // a pod that starts or leaves is paid for too
+            self.run.paid.push(seen.replicas.max(seen.ready));
+            self.run.offered.push(offered);
+            self.run.unserved.push((offered - served).max(0.0));
+        }
+        self.last = Some(seen);
+    }
+
+    /// The record so far.
+    pub(super) fn run(self) -> Run {
+        self.run
+    }
+}
