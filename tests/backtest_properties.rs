@@ -281,7 +281,7 @@ fn a_larger_factor_serves_more_and_the_search_finds_the_smallest() {
         unreachable!("the first peer is an HPA");
     };
     let build = |factor: f64| -> Box<dyn ScalingPolicy> { contest.peer(peer, factor) };
-    let found = contest.at_equal_service(0.001, build).unwrap();
+    let found = contest.at_equal_service(&[0.01, 0.001], build)[1].unwrap();
     let totals = |factor| run(&contest.world(), build(factor).as_mut()).totals();
     assert!(totals(found.factor).unserved_ratio() <= 0.001);
     assert!(totals(found.factor * 0.99).unserved_ratio() > 0.001);

@@ -1,5 +1,6 @@
 //! Runs the policies of a scenario side by side, and makes them comparable at equal service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -200,35 +201,45 @@ impl Contest<'_> {
         )
     }
 
-    /// The smallest factor at which `build` leaves at most `unserved` of the demand unserved, and
-    /// what it then costs. `None` when no factor in range does.
+    /// For each level of service: the smallest factor at which `build` leaves at most that share
+    /// of the demand unserved, and what it then costs. `None` when no factor in range does.
     pub fn at_equal_service(
         &self,
-        unserved: f64,
+        levels: &[f64],
         build: impl Fn(f64) -> Box<dyn ScalingPolicy>,
-    ) -> Option<EqualService> {
+    ) -> Vec<Option<EqualService>> {
         let world = self.world();
-        let attempt = |factor: f64| {
-            let totals = run(&world, build(factor).as_mut()).totals();
-            (totals.unserved_ratio() <= unserved).then_some(totals.replica_hours)
+        // the searches of all levels begin with the same factors
+        let mut known: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+        let mut attempt = |factor: f64| {
+            *known.entry(factor.to_bits()).or_insert_with(|| {
+                let totals = run(&world, build(factor).as_mut()).totals();
+                (totals.unserved_ratio(), totals.replica_hours)
+            })
         };
-        let (mut low, mut high) = KNOB;
-        let mut replica_hours = attempt(high)?;
-        for _ in 0..HALVINGS {
-            let middle = (low * high).sqrt();
-            match attempt(middle) {
-                Some(hours) => {
+        let mut search = |unserved: f64| {
+            let (mut low, mut high) = KNOB;
+            let (least, mut replica_hours) = attempt(high);
+            if least > unserved {
+                return None;
+            }
+            for _ in 0..HALVINGS {
+                let middle = (low * high).sqrt();
+                let (ratio, hours) = attempt(middle);
+                if ratio <= unserved {
                     high = middle;
                     replica_hours = hours;
+                } else {
+                    low = middle;
                 }
-                None => low = middle,
             }
-        }
-        Some(EqualService {
-            unserved,
-            factor: high,
-            replica_hours,
-        })
+            Some(EqualService {
+                unserved,
+                factor: high,
+                replica_hours,
+            })
+        };
+        levels.iter().map(|&unserved| search(unserved)).collect()
     }
 }
 
@@ -238,15 +249,10 @@ pub fn at_all_levels(
     peer: Option<&Peer>,
     levels: &[f64],
 ) -> Vec<Option<EqualService>> {
-    levels
-        .iter()
-        .map(|&unserved| {
-            contest.at_equal_service(unserved, |factor| match peer {
-                Some(peer) => contest.peer(peer, factor),
-                None => Box::new(contest.tipoff(factor)),
-            })
-        })
-        .collect()
+    contest.at_equal_service(levels, |factor| match peer {
+        Some(peer) => contest.peer(peer, factor),
+        None => Box::new(contest.tipoff(factor)),
+    })
 }
 
 /// Whether a factor means anything to a peer.
