@@ -213,9 +213,8 @@ fn garbage_after_a_moment_changes_nothing_decided_before_it() {
         assert_eq!(a.block, b.block);
         let midnight: Timestamp = "2023-09-11T00:00:00Z".parse().unwrap();
         let known_until = match a.block {
-            backtest::origin::Block::D1 => midnight,
             backtest::origin::Block::D2 => midnight + TimeDelta::hours(6),
-            // origins at 20:00 and before
+            // daily origins at 00:00, four-hourly ones up to 20:00
             _ => midnight,
         };
         let bins = (known_until - scenario.evaluate.from).num_minutes() / 5;

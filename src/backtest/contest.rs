@@ -18,11 +18,15 @@ use crate::units::{Rate, Timestamp};
 /// Name of Tipoff's own row.
 pub const TIPOFF: &str = "tipoff";
 
-/// Largest and smallest factor tried to reach a level of service.
-const KNOB: (f64, f64) = (0.3, 12.0);
+/// Smallest and largest factor tried to reach a level of service.
+const SMALLEST: f64 = 0.05;
+const LARGEST: f64 = 50.0;
 
-/// Halvings of that range: the factor is found to a third of a per cent.
-const HALVINGS: usize = 10;
+/// Factor between two tries on the way to a pair around the level.
+const STRIDE: f64 = 1.25;
+
+/// Halvings between them: the factor is found to a third of a per cent.
+const HALVINGS: usize = 6;
 
 /// How old the kubelet's and metrics-server's figures are, as measured in kubernetes#110317.
 const CPU_LAG: TimeDelta = TimeDelta::seconds(30);
@@ -218,17 +222,29 @@ impl Contest<'_> {
             })
         };
         let mut search = |unserved: f64| {
-            let (mut low, mut high) = KNOB;
-            let (least, mut replica_hours) = attempt(high);
-            if least > unserved {
-                return None;
+            // from the policy as it is outwards to a pair of factors around the level
+            let (mut low, mut high) = (1.0, 1.0);
+            while attempt(high).0 > unserved {
+                low = high;
+                high *= STRIDE;
+                if high > LARGEST {
+                    return None;
+                }
+            }
+            while low == high && attempt(low / STRIDE).0 <= unserved {
+                low /= STRIDE;
+                high = low;
+                if low < SMALLEST {
+                    break;
+                }
+            }
+            if low == high {
+                low /= STRIDE;
             }
             for _ in 0..HALVINGS {
                 let middle = (low * high).sqrt();
-                let (ratio, hours) = attempt(middle);
-                if ratio <= unserved {
+                if attempt(middle).0 <= unserved {
                     high = middle;
-                    replica_hours = hours;
                 } else {
                     low = middle;
                 }
@@ -236,7 +252,7 @@ impl Contest<'_> {
             Some(EqualService {
                 unserved,
                 factor: high,
-                replica_hours,
+                replica_hours: attempt(high).1,
             })
         };
         levels.iter().map(|&unserved| search(unserved)).collect()
