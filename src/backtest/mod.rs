@@ -245,7 +245,11 @@ fn issue(
         HumanDuration(scenario.forecast.reissue),
         replay.fits()
     ));
-    Ok(Outlook::new(issued, as_of::versions(calendar, from, to)))
+    let known = as_of::versions(calendar, from, to);
+    // a decision asks for fixtures from a day back to the end of its forecast
+    let after = TimeDelta::days(2) + horizon;
+    let known = as_of::cut_to_days(&known, to, TimeDelta::days(2), after);
+    Ok(Outlook::new(issued, known))
 }
 
 /// Finds what each level of service costs each policy that has a knob.
