@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DurationRound as _, TimeDelta};
 
 use crate::fixture::{Calendar, Fixture};
 use crate::units::Timestamp;
@@ -57,6 +57,30 @@ pub fn versions(
     versions
 }
 
+/// The same versions cut to the fixtures around each day, as [`versions`] gives them: those that
+/// start from `before` its midnight to `after` it. A season's calendar is mostly irrelevant to
+/// any one decision, and a simulation makes a hundred thousand.
+pub fn cut_to_days(
+    versions: &[(Timestamp, Arc<Calendar>)],
+    to: Timestamp,
+    before: TimeDelta,
+    after: TimeDelta,
+) -> Vec<(Timestamp, Arc<Calendar>)> {
+    const DAY: TimeDelta = TimeDelta::days(1);
+    let mut cut = Vec::new();
+    for (index, (known_from, calendar)) in versions.iter().enumerate() {
+        let until = versions.get(index + 1).map_or(to, |(next, _)| *next);
+        let mut at = *known_from;
+        while at < until {
+            let midnight = at.duration_trunc(DAY).unwrap_or(at);
+            let near = calendar.starting_between(midnight - before, midnight + after);
+            cut.push((at, Arc::new(near.into_iter().cloned().collect())));
+            at = midnight + DAY;
+        }
+    }
+    cut
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +109,28 @@ mod tests {
         let first = &versions[0].1;
         assert_eq!(first.len(), 1);
         assert_eq!(first.iter().next().unwrap().status, Status::Scheduled);
+    }
+
+    #[test]
+    fn a_cut_calendar_holds_all_that_is_near() {
+        let calendar: Calendar = (0..40)
+            .map(|i| Fixture::game(format!("g{i}"), "cup", hour(7 * i)))
+            .collect();
+        let whole = versions(&calendar, hour(5), hour(250));
+        let (before, after) = (TimeDelta::days(2), TimeDelta::days(3));
+        let cut = cut_to_days(&whole, hour(250), before, after);
+        assert_eq!(cut[0].0, hour(5));
+        for i in 5..250 {
+            let now = hour(i);
+            let index = cut.partition_point(|(from, _)| *from <= now) - 1;
+            // from two days before to a day after the end of the day
+            let (from, to) = (now - TimeDelta::days(2), now + TimeDelta::days(2));
+            let ids = |calendar: &Calendar| -> Vec<_> {
+                let near = calendar.starting_between(from, to);
+                near.into_iter().map(|fixture| fixture.id.clone()).collect()
+            };
+            let (a, b) = (ids(&calendar), ids(&cut[index].1));
+            assert_eq!(a[1..], b[b.len() + 1 - a.len()..], "{now}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Runs the policies of a scenario side by side, and makes them comparable at equal service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -17,11 +18,15 @@ use crate::units::{Rate, Timestamp};
 /// Name of Tipoff's own row.
 pub const TIPOFF: &str = "tipoff";
 
-/// Largest and smallest factor tried to reach a level of service.
-const KNOB: (f64, f64) = (0.3, 12.0);
+/// Smallest and largest factor tried to reach a level of service.
+const SMALLEST: f64 = 0.05;
+const LARGEST: f64 = 50.0;
 
-/// Halvings of that range: the factor is found to a third of a per cent.
-const HALVINGS: usize = 10;
+/// Factor between two tries on the way to a pair around the level.
+const STRIDE: f64 = 1.25;
+
+/// Halvings between them: the factor is found to a third of a per cent.
+const HALVINGS: usize = 6;
 
 /// How old the kubelet's and metrics-server's figures are, as measured in kubernetes#110317.
 const CPU_LAG: TimeDelta = TimeDelta::seconds(30);
@@ -200,35 +205,57 @@ impl Contest<'_> {
         )
     }
 
-    /// The smallest factor at which `build` leaves at most `unserved` of the demand unserved, and
-    /// what it then costs. `None` when no factor in range does.
+    /// For each level of service: the smallest factor at which `build` leaves at most that share
+    /// of the demand unserved, and what it then costs. `None` when no factor in range does.
     pub fn at_equal_service(
         &self,
-        unserved: f64,
+        levels: &[f64],
         build: impl Fn(f64) -> Box<dyn ScalingPolicy>,
-    ) -> Option<EqualService> {
+    ) -> Vec<Option<EqualService>> {
         let world = self.world();
-        let attempt = |factor: f64| {
-            let totals = run(&world, build(factor).as_mut()).totals();
-            (totals.unserved_ratio() <= unserved).then_some(totals.replica_hours)
+        // the searches of all levels begin with the same factors
+        let mut known: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+        let mut attempt = |factor: f64| {
+            *known.entry(factor.to_bits()).or_insert_with(|| {
+                let totals = run(&world, build(factor).as_mut()).totals();
+                (totals.unserved_ratio(), totals.replica_hours)
+            })
         };
-        let (mut low, mut high) = KNOB;
-        let mut replica_hours = attempt(high)?;
-        for _ in 0..HALVINGS {
-            let middle = (low * high).sqrt();
-            match attempt(middle) {
-                Some(hours) => {
-                    high = middle;
-                    replica_hours = hours;
+        let mut search = |unserved: f64| {
+            // from the policy as it is outwards to a pair of factors around the level
+            let (mut low, mut high) = (1.0, 1.0);
+            while attempt(high).0 > unserved {
+                low = high;
+                high *= STRIDE;
+                if high > LARGEST {
+                    return None;
                 }
-                None => low = middle,
             }
-        }
-        Some(EqualService {
-            unserved,
-            factor: high,
-            replica_hours,
-        })
+            while low == high && attempt(low / STRIDE).0 <= unserved {
+                low /= STRIDE;
+                high = low;
+                if low < SMALLEST {
+                    break;
+                }
+            }
+            if low == high {
+                low /= STRIDE;
+            }
+            for _ in 0..HALVINGS {
+                let middle = (low * high).sqrt();
+                if attempt(middle).0 <= unserved {
+                    high = middle;
+                } else {
+                    low = middle;
+                }
+            }
+            Some(EqualService {
+                unserved,
+                factor: high,
+                replica_hours: attempt(high).1,
+            })
+        };
+        levels.iter().map(|&unserved| search(unserved)).collect()
     }
 }
 
@@ -238,15 +265,10 @@ pub fn at_all_levels(
     peer: Option<&Peer>,
     levels: &[f64],
 ) -> Vec<Option<EqualService>> {
-    levels
-        .iter()
-        .map(|&unserved| {
-            contest.at_equal_service(unserved, |factor| match peer {
-                Some(peer) => contest.peer(peer, factor),
-                None => Box::new(contest.tipoff(factor)),
-            })
-        })
-        .collect()
+    contest.at_equal_service(levels, |factor| match peer {
+        Some(peer) => contest.peer(peer, factor),
+        None => Box::new(contest.tipoff(factor)),
+    })
 }
 
 /// Whether a factor means anything to a peer.

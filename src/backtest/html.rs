@@ -19,13 +19,13 @@ const POINTS: usize = 900;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#57606a;--grid:#e3e6ea;\
---actual:#1b1f24;--median:#0072b2;--band:#0072b2;--fixture:#fff3d6;--short:#d1242f;\
+--actual:#1b1f24;--need:#c3c8ce;--median:#0072b2;--band:#a9cfe6;--fixture:#fff3d6;--short:#d1242f;\
 --policy-0:#0072b2;--policy-1:#d55e00;--policy-2:#c98500;--policy-3:#a8517f;--policy-4:#00795a;\
---policy-5:#3a8fc2;--policy-6:#6e7781;--policy-7:#1b1f24}\
+--policy-5:#7a4fd1;--policy-6:#6e7781;--policy-7:#1b1f24}\
 @media (prefers-color-scheme:dark){:root{--page:#0d1117;--ink:#e6edf3;--soft:#9aa4af;\
---grid:#2b323b;--actual:#e6edf3;--median:#58b4e8;--band:#58b4e8;--fixture:#2d2714;\
+--grid:#2b323b;--actual:#e6edf3;--need:#4b535d;--median:#58b4e8;--band:#20506d;--fixture:#2d2714;\
 --short:#ff7b72;--policy-0:#58b4e8;--policy-1:#ff9a57;--policy-2:#f0b429;--policy-3:#e090bd;\
---policy-4:#3fd0a4;--policy-5:#8ccbf0;--policy-6:#9aa4af;--policy-7:#e6edf3}}\
+--policy-4:#3fd0a4;--policy-5:#b79cf7;--policy-6:#9aa4af;--policy-7:#e6edf3}}\
 body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:66rem;background:var(--page);\
 color:var(--ink);font:1rem/1.5 system-ui,sans-serif}\
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}\
@@ -33,13 +33,13 @@ h3{font-size:1rem;margin:1.2rem 0 .2rem;font-weight:600}p{margin:.4rem 0;max-wid
 .soft,figcaption{color:var(--soft);font-size:.9rem}.scroll{overflow-x:auto}\
 figure{margin:.6rem 0}figure svg{display:block;width:100%;min-width:40rem;height:auto}\
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\
-th,td{padding:.3rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
+th,td{padding:.3rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}\
 tr.own td{font-weight:600}.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;\
 margin:.3rem 0;list-style:none;font-size:.9rem}.key i{display:inline-block;width:1.1rem;\
 height:.7rem;margin-right:.4rem;border-radius:2px}\
 @media print{body{max-width:none;padding:0;font-size:.85rem}figure,table{break-inside:avoid}\
-figure svg{min-width:0}.scroll{overflow:visible}}";
+figure svg{min-width:0}.scroll{overflow:visible}table{font-size:.62rem}th,td{padding:.15rem .25rem}}";
 
 /// The page of an outcome.
 pub fn page(outcome: &Outcome) -> String {
@@ -147,8 +147,12 @@ fn policies(body: &mut String, outcome: &Outcome) {
     key(
         body,
         [
-            (Colour::Actual, "replicas the load needs"),
+            (Colour::Need, "replicas the load needs"),
             (Colour::Short, "short: some demand is not served"),
+            (
+                Colour::Fixture,
+                "fixtures, from an hour before to 75 minutes after",
+            ),
         ],
     );
     let most = outcome
@@ -270,7 +274,7 @@ fn band_chart(
         300,
         vec![Area {
             colour: Colour::Band,
-            opacity: 0.25,
+            opacity: 1.0,
             upper: path(2),
             lower: Some(path(0)),
         }],
@@ -337,8 +341,8 @@ fn strip(
         150,
         vec![
             Area {
-                colour: Colour::Actual,
-                opacity: 0.22,
+                colour: Colour::Need,
+                opacity: 1.0,
                 upper: largest_per_bucket(&needed, POINTS),
                 lower: None,
             },

@@ -28,7 +28,7 @@ pub mod score;
 pub use report::Report;
 pub use scenario::{Scenario, ScenarioError};
 
-use contest::{Contest, TIPOFF, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use contest::{Contest, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
 use forecasts::{BlockScores, Targets, score};
 use origin::{Protocol, TARGET};
 use replay::Replay;
@@ -245,7 +245,11 @@ fn issue(
         HumanDuration(scenario.forecast.reissue),
         replay.fits()
     ));
-    Ok(Outlook::new(issued, as_of::versions(calendar, from, to)))
+    let known = as_of::versions(calendar, from, to);
+    // a decision asks for fixtures from a day back to the end of its forecast
+    let after = TimeDelta::days(2) + horizon;
+    let known = as_of::cut_to_days(&known, to, TimeDelta::days(2), after);
+    Ok(Outlook::new(issued, known))
 }
 
 /// Finds what each level of service costs each policy that has a knob.
@@ -262,21 +266,31 @@ fn equal_service(
         .iter()
         .find(|policy| policy.name == "oracle")
         .map(|oracle| oracle.replica_hours);
-    for policy in policies {
-        let peer = contest
-            .scenario
-            .peers
-            .iter()
-            .find(|peer| contest.peer(peer, 1.0).name() == policy.name);
-        if policy.name != TIPOFF && peer.is_none_or(|peer| !has_knob(peer)) {
-            continue;
+    // one search takes tens of runs: each policy's goes its own way
+    std::thread::scope(|scope| {
+        let searches: Vec<_> = policies
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(place, policy)| {
+                // Tipoff comes first, then the peers in their order
+                let peer = place
+                    .checked_sub(1)
+                    .map(|peer| &contest.scenario.peers[peer]);
+                let search = move || at_all_levels(contest, peer, levels);
+                peer.is_none_or(has_knob)
+                    .then(|| (policy, scope.spawn(search)))
+            })
+            .collect();
+        for (policy, search) in searches {
+            let Ok(found) = search.join() else {
+                continue;
+            };
+            for (&level, found) in levels.iter().zip(found) {
+                policy.add_cost(level, found, oracle);
+            }
+            listener.progress(&format!("{}: cost at equal service found", policy.name));
         }
-        let found = at_all_levels(contest, peer, levels);
-        for (&level, found) in levels.iter().zip(found) {
-            policy.add_cost(level, found, oracle);
-        }
-        listener.progress(&format!("{}: cost at equal service found", policy.name));
-    }
+    });
 }
 
 /// What a reader of the figures must know.

@@ -22,6 +22,8 @@ pub enum Colour {
     Grid,
     /// What really came.
     Actual,
+    /// Replicas the load needs.
+    Need,
     /// Forecast median.
     Median,
     /// Forecast band.
@@ -35,10 +37,11 @@ pub enum Colour {
 }
 
 impl Colour {
-    const FIXED: [(Self, &'static str); 7] = [
+    const FIXED: [(Self, &'static str); 8] = [
         (Self::Ink, "ink"),
         (Self::Grid, "grid"),
         (Self::Actual, "actual"),
+        (Self::Need, "need"),
         (Self::Median, "median"),
         (Self::Band, "band"),
         (Self::Fixture, "fixture"),
@@ -199,7 +202,7 @@ impl Chart {
         };
         let mut chart = ChartBuilder::on(&root)
             .margin_top(8)
-            .margin_right(12)
+            .margin_right(22)
             .x_label_area_size(26)
             .y_label_area_size(58)
             .build_cartesian_2d(axis, 0.0..top)?;

@@ -290,7 +290,7 @@ impl Report {
             .map(|costs| costs.iter().map(|cost| cost.unserved_ratio).collect())
             .unwrap_or_default();
         for level in &levels {
-            head.push(format!("replica-h at {}", percent(*level)));
+            head.push(format!("at {} %", level * 100.0));
         }
         let row = |policy: &PolicyReport| {
             let mut row = vec![

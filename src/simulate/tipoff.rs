@@ -113,7 +113,8 @@ impl TipoffPolicy {
             load,
             shed: None,
             queued: None,
-            forecast: self.outlook.forecast(now).cloned(),
+            // a forecast from an origin needs the data up to it, which arrive late
+            forecast: self.outlook.forecast(now - self.metric_lag).cloned(),
             forecast_note: None,
             calendar_note: None,
             calendar: self.outlook.calendar(now),

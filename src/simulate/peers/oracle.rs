@@ -37,9 +37,12 @@ impl Oracle {
         let needs: Vec<u32> = load
             .raw()
             .iter()
-            .map(|&rate| match rate.is_finite() {
-                true => replicas_for(rate, per_replica),
-                false => 0,
+            .map(|&rate| {
+                if rate.is_finite() {
+                    replicas_for(rate, per_replica)
+                } else {
+                    0
+                }
             })
             .collect();
         let largest = needs.iter().copied().max().unwrap_or(0);
