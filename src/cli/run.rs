@@ -54,7 +54,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", requires = "embedded")]
     pub apply: Vec<PathBuf>,
     /// Where the embedded cluster's API is served for kubectl; a loopback address.
-    #[arg(long, value_name = "ADDRESS", requires = "embedded", default_value = "127.0.0.1:0")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "embedded",
+        default_value = "127.0.0.1:0"
+    )]
     pub embedded_listen: SocketAddr,
 }
 
@@ -66,8 +71,8 @@ pub struct RunArgs {
 pub async fn run(args: &RunArgs) -> Result<(), CliError> {
     let clock = SystemClock::shared();
     let metrics = Metrics::new().map_err(CliError::failed)?;
-    let (reloader, live) = Reloader::open(&args.config, clock.clone(), metrics.clone())
-        .map_err(CliError::input)?;
+    let (reloader, live) =
+        Reloader::open(&args.config, clock.clone(), metrics.clone()).map_err(CliError::input)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
 
@@ -278,7 +283,11 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
     let (resource, capabilities) = kube::discovery::pinned_kind(client, &gvk)
         .await
         .map_err(|error| error.to_string())?;
-    let name = object.metadata.name.as_deref().ok_or("it has no metadata.name")?;
+    let name = object
+        .metadata
+        .name
+        .as_deref()
+        .ok_or("it has no metadata.name")?;
     let params = PatchParams::apply("tipoff-apply").force();
     let api: Api<DynamicObject> = match capabilities.scope {
         kube::discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
