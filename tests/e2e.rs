@@ -2,6 +2,12 @@
 //! with `TIPOFF_E2E=1` on the cluster of `KUBECONFIG`, where it makes and deletes a namespace of
 //! its own and needs only the API server, the workload controllers and something that makes pods
 //! Ready.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! What `config/samples` and `config/manager` hold works: settings and calendars load, and an API
 //! server takes the objects.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 mod support;
 
