@@ -1,4 +1,10 @@
 //! The command line from outside: exit codes, and which stream carries what.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};

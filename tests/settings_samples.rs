@@ -1,4 +1,10 @@
 //! The sample settings do what they say: they load with their calendar, and show the defaults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
