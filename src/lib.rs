@@ -14,6 +14,7 @@ pub mod series;
 pub mod units;
 
 // ---- shell ----
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod controller;
@@ -21,4 +22,5 @@ pub mod embedded;
 pub mod serve;
 pub mod settings;
 pub mod source;
+pub mod target;
 pub mod telemetry;

@@ -207,7 +207,8 @@ impl schemars::JsonSchema for HumanDuration {
         schemars::json_schema!({
             "type": "string",
             "maxLength": 32,
-            "pattern": "^([0-9]+(ms|s|m|h|d|w))+$",
+            // nine digits a part cannot overflow, so what passes here also parses
+            "pattern": "^([0-9]{1,9}(ms|s|m|h|d|w))+$",
         })
     }
 }

@@ -11,9 +11,11 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogArgs;
 
 pub mod completions;
+pub mod crds;
 mod error;
 pub mod fixtures;
 pub mod output;
+pub mod run;
 
 pub use error::CliError;
 
@@ -32,8 +34,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the controller.
+    Run(run::RunArgs),
     /// Check, convert and list fixture files.
     Fixtures(fixtures::FixturesArgs),
+    /// Print the custom resource definition as YAML.
+    Crds(crds::CrdsArgs),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -45,6 +51,10 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, CliError> {
     let now = SystemClock::new().now();
     match command {
+        Command::Run(args) => runtime()?
+            .block_on(run::run(args))
+            .map(|()| ExitCode::SUCCESS),
+        Command::Crds(args) => crds::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
     }

@@ -27,11 +27,15 @@ fn decode<T: DeserializeOwned + Serialize>(object: &Value) -> Result<Value, Stri
     serde_json::to_value(typed).map_err(|error| error.to_string())
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent traits of a kind, as discovery lists them"
+)]
 struct Kind {
     group: &'static str,
     version: &'static str,
     plural: &'static str,
-    kind: &'static str,
+    name: &'static str,
     short: &'static [&'static str],
     namespaced: bool,
     status: bool,
@@ -42,11 +46,11 @@ struct Kind {
 
 /// Every built-in resource.
 pub(super) fn resources() -> Vec<Resource> {
-    let kind = |group, version, plural, kind, decoder| Kind {
+    let kind = |group, version, plural, name, decoder| Kind {
         group,
         version,
         plural,
-        kind,
+        name,
         short: &[],
         namespaced: true,
         status: false,
@@ -183,7 +187,7 @@ pub(super) fn resources() -> Vec<Resource> {
 }
 
 fn resource(kind: &Kind) -> Resource {
-    let selectable: &[&str] = match kind.kind {
+    let selectable: &[&str] = match kind.name {
         "Pod" => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -230,9 +234,9 @@ fn resource(kind: &Kind) -> Resource {
     Resource {
         group: kind.group.to_owned(),
         plural: kind.plural.to_owned(),
-        singular: kind.kind.to_lowercase(),
-        kind: kind.kind.to_owned(),
-        list_kind: format!("{}List", kind.kind),
+        singular: kind.name.to_lowercase(),
+        kind: kind.name.to_owned(),
+        list_kind: format!("{}List", kind.name),
         short_names: strings(kind.short),
         categories: if everyday {
             vec!["all".to_owned()]
@@ -254,10 +258,10 @@ fn resource(kind: &Kind) -> Resource {
         }],
         storage_version: kind.version.to_owned(),
         generation: kind.generation,
-        unconditional_update: kind.kind != "Lease" && kind.kind != "CustomResourceDefinition",
+        unconditional_update: kind.name != "Lease" && kind.name != "CustomResourceDefinition",
         custom: false,
         decoder: Some(kind.decoder),
-        extra_subresources: match kind.kind {
+        extra_subresources: match kind.name {
             "Pod" => vec!["resize"],
             "Namespace" => vec!["finalize"],
             _ => Vec::new(),
@@ -361,10 +365,8 @@ pub(super) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
                 causes.push(Cause::required("spec.template.spec.containers"));
             }
         }
-        "Pod" => {
-            if spec["containers"].as_array().is_none_or(Vec::is_empty) {
-                causes.push(Cause::required("spec.containers"));
-            }
+        "Pod" if spec["containers"].as_array().is_none_or(Vec::is_empty) => {
+            causes.push(Cause::required("spec.containers"));
         }
         "HorizontalPodAutoscaler" => {
             let (min, max) = (spec["minReplicas"].as_i64(), spec["maxReplicas"].as_i64());
@@ -395,15 +397,14 @@ pub(super) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
                 ));
             }
         }
-        "Lease" => {
+        "Lease"
             if spec["leaseDurationSeconds"]
                 .as_i64()
-                .is_some_and(|seconds| seconds <= 0)
-            {
-                let rule = "must be greater than 0";
-                let value = &spec["leaseDurationSeconds"];
-                causes.push(Cause::invalid("spec.leaseDurationSeconds", value, rule));
-            }
+                .is_some_and(|span| span <= 0) =>
+        {
+            let value = &spec["leaseDurationSeconds"];
+            let rule = "must be greater than 0";
+            causes.push(Cause::invalid("spec.leaseDurationSeconds", value, rule));
         }
         _ => {}
     }

@@ -305,13 +305,12 @@ fn collect_changed(
                     .find(|candidate| item_part(candidate, &rule) == part);
                 let Some(part) = part else { continue };
                 at.push(part);
-                match previous {
-                    Some(previous) => collect_changed(previous, item, resource, at, set),
-                    None => {
-                        set.insert(at);
-                        if item.is_object() {
-                            collect(item, resource, at, set);
-                        }
+                if let Some(previous) = previous {
+                    collect_changed(previous, item, resource, at, set);
+                } else {
+                    set.insert(at);
+                    if item.is_object() {
+                        collect(item, resource, at, set);
                     }
                 }
                 at.pop();

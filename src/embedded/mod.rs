@@ -10,7 +10,7 @@
 //! # Limits against a real API server
 //!
 //! - No authentication, no access rules, no admission webhooks, no quotas, no TLS, no protobuf.
-//! - Custom resources are validated by their OpenAPI schema; CEL rules are not evaluated. Built-in
+//! - Custom resources are validated by their `OpenAPI` schema; CEL rules are not evaluated. Built-in
 //!   objects are decoded into their types and meet the rules in `builtin`, not all of the real ones.
 //! - Versions of a custom kind differ in name only (conversion `None`).
 //! - Server-side apply compares values as JSON; keyed lists of built-in kinds are known by name.
@@ -22,8 +22,10 @@
 //! - Watch timeouts, bookmarks and injected delays run on real time, because they belong to the
 //!   connection; everything stored runs on the clock.
 
+mod admit;
 mod apply;
 mod builtin;
+mod collection;
 mod definitions;
 mod discovery;
 mod error;

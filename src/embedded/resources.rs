@@ -71,6 +71,10 @@ pub(super) struct Version {
 }
 
 /// A resource and its rules.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent traits of a resource, as discovery lists them"
+)]
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
     /// API group; empty for core.

@@ -1,7 +1,7 @@
 //! Structural schemas of custom resources: default, prune, validate.
 //!
 //! Decides what of a custom object is kept and whether its values are allowed, by the part of
-//! OpenAPI v3 that a `CustomResourceDefinition` may use. CEL rules (`x-kubernetes-validations`)
+//! `OpenAPI` v3 that a `CustomResourceDefinition` may use. CEL rules (`x-kubernetes-validations`)
 //! are not evaluated here. It must not look at built-in kinds, which are decoded into their types.
 
 use regex::Regex;
@@ -445,7 +445,7 @@ mod tests {
         }))
     }
 
-    fn faults(spec: Value) -> Vec<String> {
+    fn faults(spec: &Value) -> Vec<String> {
         schema()
             .validate(&json!({"apiVersion": "x/v1", "kind": "X", "spec": spec}))
             .into_iter()
@@ -456,30 +456,30 @@ mod tests {
     #[test]
     fn values_outside_the_schema_are_named() {
         assert_eq!(
-            faults(json!({"max": 4, "port": "http", "lead": "90s"})),
+            faults(&json!({"max": 4, "port": "http", "lead": "90s"})),
             [""; 0]
         );
-        assert_eq!(faults(json!({})), ["spec.max FieldValueRequired"]);
+        assert_eq!(faults(&json!({})), ["spec.max FieldValueRequired"]);
         assert_eq!(
-            faults(json!({"max": "4"})),
+            faults(&json!({"max": "4"})),
             ["spec.max FieldValueTypeInvalid"]
         );
-        assert_eq!(faults(json!({"max": 0})), ["spec.max FieldValueInvalid"]);
-        assert_eq!(faults(json!({"max": 401})), ["spec.max FieldValueInvalid"]);
+        assert_eq!(faults(&json!({"max": 0})), ["spec.max FieldValueInvalid"]);
+        assert_eq!(faults(&json!({"max": 401})), ["spec.max FieldValueInvalid"]);
         assert_eq!(
-            faults(json!({"max": 1, "mode": "Guess"})),
+            faults(&json!({"max": 1, "mode": "Guess"})),
             ["spec.mode FieldValueNotSupported"]
         );
         assert_eq!(
-            faults(json!({"max": 1, "lead": "soon"})),
+            faults(&json!({"max": 1, "lead": "soon"})),
             ["spec.lead FieldValueInvalid"]
         );
         assert_eq!(
-            faults(json!({"max": 1, "labels": {"a": 1}})),
+            faults(&json!({"max": 1, "labels": {"a": 1}})),
             ["spec.labels.a FieldValueTypeInvalid"]
         );
         assert_eq!(
-            faults(json!({"max": 1, "calendars": ["nfl", "nfl"]})),
+            faults(&json!({"max": 1, "calendars": ["nfl", "nfl"]})),
             ["spec.calendars[1] FieldValueDuplicate"]
         );
     }

@@ -64,7 +64,7 @@ impl View {
         self,
         resource: &Resource,
         version: &str,
-        objects: Vec<Value>,
+        objects: &[Value],
         metadata: Value,
         now: Timestamp,
     ) -> Value {

@@ -7,9 +7,27 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::fixture::Calendar;
+use crate::fixture::{Calendar, FixtureId};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
+
+mod event_response;
+mod experts;
+mod features;
+mod grid;
+mod lead;
+mod learn;
+mod level;
+mod peaks;
+mod quantile;
+mod replay;
+mod response;
+mod ridge;
+mod seasonal_naive;
+mod slots;
+
+pub use event_response::{EventResponse, FittedEventResponse};
+pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,10 +90,32 @@ pub struct Forecast {
     pub step: TimeDelta,
     /// Units per second per bin, in the order of [`Quantile::ALL`]; ascending per bin.
     pub paths: [Vec<f64>; 4],
+    /// The largest load of each fixture's window that is not over; empty when the model knows no
+    /// fixtures.
+    #[serde(default)]
+    pub peaks: Vec<PeakForecast>,
     /// Which model made it, for example `event-response` or `seasonal-naive`.
     pub model: String,
     /// What a reader must know: cold start, fallback and why.
     pub notes: Vec<String>,
+}
+
+/// How high load may go around fixtures that start together. A path's quantile is not the
+/// quantile of its maximum: whoever reserves capacity for a whole window wants these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PeakForecast {
+    /// The fixtures.
+    pub fixtures: Vec<FixtureId>,
+    /// Their common start.
+    pub start: Timestamp,
+    /// The window, from an hour before the lock (or the origin, if later).
+    pub from: Timestamp,
+    /// End of the window: seventy-five minutes after the expected end.
+    pub to: Timestamp,
+    /// Start of the five minutes in which the median path is highest.
+    pub at: Timestamp,
+    /// Units per second in the order of [`Quantile::ALL`], five-minute means; ascending.
+    pub quantiles: [f64; 4],
 }
 
 impl Forecast {

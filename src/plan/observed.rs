@@ -106,6 +106,9 @@ pub struct Observed {
     pub forecast_note: Option<String>,
     /// The fixtures that matter to this workload.
     pub calendar: Arc<Calendar>,
+    /// Why fixtures are missing from it. A game that nobody sees cannot hold capacity, so while
+    /// this says something nothing is lowered.
+    pub calendar_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
 }

@@ -66,7 +66,8 @@ prop_compose! {
         let paths = [1.0, 1.2, 1.3, 1.6].map(|f| path.iter().map(|x| x * f).collect());
         Arc::new(Forecast {
             origin: ago(age), start: ago(age), step: TimeDelta::minutes(5), paths,
-            model: "property".into(), notes: vec![],
+            peaks: Vec::new(),
+model: "property".into(), notes: vec![],
         })
     }
 }
@@ -128,7 +129,7 @@ prop_compose! {
         });
         Observed {
             workload: Workload { replicas, ready },
-            load, shed, queued: None, forecast, forecast_note: None,
+            load, shed, queued: None, forecast, forecast_note: None, calendar_note: None,
             calendar: Arc::new(calendar), manual,
         }
     }

@@ -80,6 +80,9 @@ pub(super) fn judge(
             }
         }
     };
+    if let Some(note) = &observed.calendar_note {
+        problems.push(format!("calendar: {note}"));
+    }
     if observed.workload.ready == 0 && observed.workload.replicas > 0 {
         problems.push("no replica is Ready: ratios and rates mean nothing now".to_owned());
     }

@@ -42,6 +42,7 @@ fn step_forecast(origin: Timestamp, level: f64, at: Timestamp, later: f64) -> Ar
         start: origin,
         step,
         paths: [path.clone(), path.clone(), path.clone(), path],
+        peaks: Vec::new(),
         model: "story".into(),
         notes: vec![],
     })
@@ -75,6 +76,7 @@ impl Story {
                 queued: None,
                 forecast: Some(step_forecast(now, 100.0, now + TimeDelta::days(2), 0.0)),
                 forecast_note: None,
+                calendar_note: None,
                 calendar: Arc::default(),
                 manual: None,
             },
@@ -293,6 +295,18 @@ fn a_lost_forecast_lowers_nothing_but_load_still_raises() {
     story.load(3000.0);
     story.tick();
     assert_eq!(story.replicas(), 30);
+}
+
+#[test]
+fn a_calendar_that_is_missing_lowers_nothing() {
+    let mut story = Story::new(20);
+    story.observed.calendar_note = Some("\"nfl\" has not loaded".into());
+    let plan = story.pass(TimeDelta::hours(1));
+    assert_eq!(story.replicas(), 20);
+    assert_eq!(plan.problems, ["calendar: \"nfl\" has not loaded"]);
+    story.observed.calendar_note = None;
+    story.pass(TimeDelta::hours(1));
+    assert!(story.replicas() < 20);
 }
 
 #[test]

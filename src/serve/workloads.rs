@@ -46,6 +46,8 @@ pub struct Facts {
     pub forecast_note: Option<String>,
     /// The fixtures.
     pub calendar: CalendarFacts,
+    /// Why fixtures are missing from it.
+    pub calendar_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
 }
@@ -91,6 +93,7 @@ impl Facts {
             forecast,
             forecast_note,
             calendar,
+            calendar_note,
             manual,
         } = observed;
         let covering = calendar
@@ -113,6 +116,7 @@ impl Facts {
                 fixtures: calendar.len(),
                 covering,
             },
+            calendar_note: calendar_note.clone(),
             manual: manual.clone(),
         }
     }

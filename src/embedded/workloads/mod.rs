@@ -10,9 +10,9 @@
 
 mod behaviour;
 mod objects;
+mod pods;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rand::SeedableRng as _;
@@ -23,11 +23,12 @@ pub use behaviour::{Delay, NodeBehaviour, PodBehaviour};
 
 use self::behaviour::Pace;
 use self::objects::Counts;
+use self::pods::end_pod;
 use super::remove::DeleteOptions;
 use super::resources::{ResourceId, SelectorPath};
 use super::selector::LabelSelector;
 use super::store::{Key, ObjectId, Store};
-use crate::units::{HumanDuration, Timestamp};
+use crate::units::Timestamp;
 
 /// Annotation of a pod (template) that overrides its start-up delay, for example `45s`.
 pub const START_UP_ANNOTATION: &str = "embedded.tipoff.dev/start-up";
@@ -46,6 +47,8 @@ enum Due {
 #[derive(Debug, Default)]
 struct PodSet {
     pods: BTreeSet<Key>,
+    /// Those of them that are not being deleted.
+    active: usize,
     /// Creations under way.
     planned: usize,
 }
@@ -232,33 +235,27 @@ impl Simulation {
         if object["metadata"]["deletionTimestamp"].is_string() {
             return;
         }
-        let wanted = object["spec"]["replicas"].as_u64().unwrap_or(1) as usize;
-        let active = self.active(set);
-        let planned = self.sets.entry(set.clone()).or_default().planned;
-        let ordered =
-            set.0.1 == "statefulsets" && object["spec"]["podManagementPolicy"] != "Parallel";
-        let mut missing = wanted.saturating_sub(active.len() + planned);
-        if ordered {
+        let wanted = wanted(&object);
+        let entry = self.sets.entry(set.clone()).or_default();
+        let (active, planned) = (entry.active, entry.planned);
+        let mut missing = wanted.saturating_sub(active + planned);
+        if in_order(set, &object) && missing > 0 {
             // One at a time, and only when all that are there are ready.
-            let all_ready = active.iter().all(|key| self.is_ready(key));
-            let ending = self
-                .sets
-                .get(set)
-                .is_some_and(|s| s.pods.len() > active.len());
-            missing = if all_ready && planned == 0 && !ending {
-                missing.min(1)
-            } else {
-                0
-            };
+            let ending = entry.pods.len() > active;
+            let all_ready = self.active(set).iter().all(|key| self.is_ready(key));
+            missing = usize::from(all_ready && planned == 0 && !ending);
         }
         for _ in 0..missing {
             let at = self.pace.next(self.at);
             self.plan(at, Due::CreatePod(set.clone()));
         }
         self.sets.entry(set.clone()).or_default().planned += missing;
-        let surplus = active.len().saturating_sub(wanted);
-        for victim in self.victims(set, active, surplus) {
-            store.remove(&id("", "pods"), &victim, &DeleteOptions::default(), self.at);
+        let surplus = active.saturating_sub(wanted);
+        if surplus > 0 {
+            for victim in self.victims(set, surplus) {
+                let options = DeleteOptions::default();
+                store.remove(&id("", "pods"), &victim, &options, self.at);
+            }
         }
     }
 
@@ -279,7 +276,8 @@ impl Simulation {
 
     /// Which pods go first: by ordinal in a stateful set; elsewhere as the replica set controller
     /// ranks them (not placed, not ready, lower deletion cost, younger).
-    fn victims(&self, set: &ObjectId, mut active: Vec<Key>, count: usize) -> Vec<Key> {
+    fn victims(&self, set: &ObjectId, count: usize) -> Vec<Key> {
+        let mut active = self.active(set);
         if set.0.1 == "statefulsets" {
             active.sort_by_key(|key| std::cmp::Reverse(ordinal(&key.1)));
         } else {
@@ -296,221 +294,6 @@ impl Simulation {
         }
         active.truncate(count);
         active
-    }
-
-    fn create_pod(&mut self, store: &mut Store, set: &ObjectId) {
-        let active = self.active(set);
-        let Some(entry) = self.sets.get_mut(set) else {
-            return;
-        };
-        entry.planned = entry.planned.saturating_sub(1);
-        let Some(owner) = store.get(&set.0, &set.1).cloned() else {
-            return;
-        };
-        let wanted = owner["spec"]["replicas"].as_u64().unwrap_or(1) as usize;
-        let ending = owner["metadata"]["deletionTimestamp"].is_string();
-        if ending || active.len() >= wanted {
-            return;
-        }
-        let name = if set.0.1 == "statefulsets" {
-            let taken: BTreeSet<u64> = entry.pods.iter().filter_map(|k| ordinal(&k.1)).collect();
-            let free = (0..)
-                .find(|number| !taken.contains(number))
-                .unwrap_or_default();
-            format!("{}-{free}", set.1.1)
-        } else {
-            store.generate_name(&format!("{}-", set.1.1))
-        };
-        let key = (set.1.0.clone(), name);
-        let uid = store.new_uid();
-        let mut pod = objects::pod(&owner, &key, &uid, self.at);
-        let node = self.find_room();
-        objects::place(&mut pod, node.as_deref(), self.at);
-        store.put(&id("", "pods"), &key, pod);
-    }
-
-    /// Takes note of a pod that appeared, is being deleted, or went.
-    fn sync_pod(&mut self, store: &mut Store, key: &Key) {
-        let pods = id("", "pods");
-        let object = store.get(&pods, key).cloned();
-        let uid = object
-            .as_ref()
-            .and_then(|pod| pod["metadata"]["uid"].as_str());
-        let replaced = self
-            .pods
-            .get(key)
-            .is_some_and(|known| Some(known.uid.as_str()) != uid);
-        if replaced {
-            self.forget_pod(store, key);
-        }
-        let Some(object) = object else { return };
-        if !self.pods.contains_key(key) {
-            self.adopt(store, key, &object);
-        }
-        let Some(known) = self.pods.get_mut(key) else {
-            return;
-        };
-        if object["metadata"]["deletionTimestamp"].is_string() && !known.terminating {
-            known.terminating = true;
-            let delay = self.pods_behave.terminate.draw(&mut self.rng);
-            let (uid, set) = (known.uid.clone(), known.set.clone());
-            self.plan(self.at + delay, Due::PodGone(key.clone(), uid));
-            if let Some(set) = set {
-                self.sync_set(store, &set);
-            }
-        }
-    }
-
-    fn forget_pod(&mut self, store: &mut Store, key: &Key) {
-        let Some(known) = self.pods.remove(key) else {
-            return;
-        };
-        self.waiting.retain(|waiting| waiting != key);
-        if let Some(room) = known.node.as_ref().and_then(|node| self.room.get_mut(node)) {
-            *room = room.saturating_add(1);
-        }
-        self.place_waiting(store);
-        if let Some(set) = known.set {
-            if let Some(entry) = self.sets.get_mut(&set) {
-                entry.pods.remove(key);
-            }
-            self.sync_set(store, &set);
-        }
-    }
-
-    fn adopt(&mut self, store: &mut Store, key: &Key, object: &Arc<Value>) {
-        let metadata = &object["metadata"];
-        let owner = metadata["ownerReferences"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|owner| owner["controller"] == true)
-            .and_then(|owner| owner["uid"].as_str())
-            .and_then(|uid| store.by_uid(uid))
-            .filter(|owner| self.kinds.contains(&owner.0))
-            .cloned();
-        if let Some(set) = &owner {
-            let entry = self.sets.entry(set.clone()).or_default();
-            entry.pods.insert(key.clone());
-            self.stale.insert(set.clone());
-        }
-        let cost = &metadata["annotations"]["controller.kubernetes.io/pod-deletion-cost"];
-        self.pods.insert(
-            key.clone(),
-            PodState {
-                uid: metadata["uid"].as_str().unwrap_or_default().to_owned(),
-                set: owner,
-                node: None,
-                created: self.at,
-                ready_since: None,
-                terminating: false,
-                deletion_cost: cost
-                    .as_str()
-                    .and_then(|c| c.parse().ok())
-                    .unwrap_or_default(),
-            },
-        );
-        if let Some(node) = object["spec"]["nodeName"].as_str() {
-            self.settle_in(key, node, object);
-        } else {
-            self.waiting.push_back(key.clone());
-            self.place_waiting(store);
-        }
-    }
-
-    /// The pod is on `node` now: it takes room and starts.
-    fn settle_in(&mut self, key: &Key, node: &str, object: &Value) {
-        if let Some(room) = self.room.get_mut(node) {
-            *room = room.saturating_sub(1);
-        }
-        let chosen = object["metadata"]["annotations"][START_UP_ANNOTATION].as_str();
-        let delay = match chosen.and_then(|text| text.parse::<HumanDuration>().ok()) {
-            Some(HumanDuration(span)) => span,
-            None => self.pods_behave.start_up.draw(&mut self.rng),
-        };
-        if let Some(pod) = self.pods.get_mut(key) {
-            pod.node = Some(node.to_owned());
-            let uid = pod.uid.clone();
-            self.plan(self.at + delay, Due::PodReady(key.clone(), uid));
-        }
-    }
-
-    fn find_room(&self) -> Option<String> {
-        let free = self.room.iter().find(|(_, room)| **room > 0);
-        free.map(|(node, _)| node.clone())
-    }
-
-    /// Places waiting pods in their order and asks for nodes for those that do not fit.
-    fn place_waiting(&mut self, store: &mut Store) {
-        let pods = id("", "pods");
-        while let Some(key) = self.waiting.front().cloned() {
-            let Some(live) = store.get(&pods, &key).cloned() else {
-                self.waiting.pop_front();
-                continue;
-            };
-            let node = self.find_room();
-            let mut pod = (*live).clone();
-            objects::place(&mut pod, node.as_deref(), self.at);
-            put_if_changed(store, &pods, &key, Some(&live), pod.clone());
-            let Some(node) = node else { break };
-            self.waiting.pop_front();
-            self.settle_in(&key, &node, &pod);
-        }
-        let Some(nodes) = self.nodes_behave else {
-            return;
-        };
-        let needed = self.waiting.len().div_ceil(nodes.pods_per_node.max(1));
-        let allowed = nodes.max.saturating_sub(self.room.len());
-        while self.booting < needed.min(allowed) {
-            self.booting += 1;
-            let delay = nodes.boot.draw(&mut self.rng);
-            self.plan(self.at + delay, Due::NodeReady);
-        }
-    }
-
-    fn add_node(&mut self, store: &mut Store) {
-        let number = (1..).find(|n| !self.room.contains_key(&format!("embedded-{n}")));
-        let name = format!("embedded-{}", number.unwrap_or_default());
-        // Without a limit the one node takes whatever comes.
-        let pods = self
-            .nodes_behave
-            .map_or(100_000, |nodes| nodes.pods_per_node);
-        let uid = store.new_uid();
-        let node = objects::node(&name, &uid, pods, self.at);
-        self.room.insert(name.clone(), pods);
-        store.put(&id("", "nodes"), &(String::new(), name), node);
-    }
-
-    fn start_pod(&mut self, store: &mut Store, key: &Key, uid: &str) {
-        let Some(known) = self.pods.get_mut(key).filter(|pod| pod.uid == uid) else {
-            return;
-        };
-        let pods = id("", "pods");
-        let Some(live) = store.get(&pods, key).cloned() else {
-            return;
-        };
-        if known.terminating {
-            return;
-        }
-        known.ready_since = Some(self.at);
-        self.addresses += 1;
-        let mut pod = (*live).clone();
-        objects::start(&mut pod, self.addresses, self.at);
-        let set = known.set.clone();
-        store.put(&pods, key, pod);
-        let Some(set) = set else { return };
-        let settle_time = store
-            .get(&set.0, &set.1)
-            .and_then(|object| object["spec"]["minReadySeconds"].as_i64())
-            .unwrap_or_default();
-        if settle_time > 0 {
-            self.plan(
-                self.at + TimeDelta::seconds(settle_time),
-                Due::Recount(set.clone()),
-            );
-        }
-        // The next pod of an ordered set may have waited for this one.
-        self.sync_set(store, &set);
     }
 
     fn counts(&self, set: &ObjectId, object: &Value) -> Counts {
@@ -553,7 +336,7 @@ impl Simulation {
         match set.0.1.as_str() {
             "replicasets" => object["status"]["fullyLabeledReplicas"] = json!(counts.active),
             "statefulsets" => object["status"]["currentReplicas"] = json!(counts.active),
-            _ => self.write_scale_status(store, set, &mut object, counts),
+            _ => write_scale_status(store, set, &mut object, counts),
         }
         put_if_changed(store, &set.0, &set.1, Some(&live), object);
         let Some(owner) = deployment_of(store, set) else {
@@ -566,29 +349,33 @@ impl Simulation {
         objects::deployment_status(&mut deployment, counts, self.at);
         put_if_changed(store, &owner.0, &owner.1, Some(&live), deployment);
     }
+}
 
-    /// Fills what the scale subresource of a custom kind reads.
-    fn write_scale_status(
-        &self,
-        store: &Store,
-        set: &ObjectId,
-        object: &mut Value,
-        counts: Counts,
-    ) {
-        let scale = store
-            .registry
-            .get(&set.0.0, &set.0.1)
-            .and_then(|resource| resource.stored_version().and_then(|v| v.scale.clone()));
-        let Some(scale) = scale else { return };
-        super::scale::set(object, &scale.status_replicas, json!(counts.active));
-        if let SelectorPath::Text(pointer) = &scale.selector {
-            let selector = LabelSelector::from_object(&object["spec"]["selector"]).to_text();
-            super::scale::set(object, pointer, json!(selector));
-        }
+/// Fills what the scale subresource of a custom kind reads.
+fn write_scale_status(store: &Store, set: &ObjectId, object: &mut Value, counts: Counts) {
+    let scale = store
+        .registry
+        .get(&set.0.0, &set.0.1)
+        .and_then(|resource| resource.stored_version().and_then(|v| v.scale.clone()));
+    let Some(scale) = scale else { return };
+    super::scale::set(object, &scale.status_replicas, json!(counts.active));
+    if let SelectorPath::Text(pointer) = &scale.selector {
+        let selector = LabelSelector::from_object(&object["spec"]["selector"]).to_text();
+        super::scale::set(object, pointer, json!(selector));
     }
 }
 
-fn ordinal(name: &str) -> Option<u64> {
+/// The count of pods a workload asks for.
+fn wanted(object: &Value) -> usize {
+    object["spec"]["replicas"].as_u64().unwrap_or(1) as usize
+}
+
+/// True for a stateful set that starts its pods one after the other.
+fn in_order(set: &ObjectId, object: &Value) -> bool {
+    set.0.1 == "statefulsets" && object["spec"]["podManagementPolicy"] != "Parallel"
+}
+
+fn ordinal(name: &str) -> Option<usize> {
     name.rsplit('-').next()?.parse().ok()
 }
 
@@ -612,23 +399,4 @@ fn put_if_changed(
     if live != Some(&object) {
         store.put(resource, key, object);
     }
-}
-
-/// The kubelet's last act: the pod goes, or waits for its finalizers.
-fn end_pod(store: &mut Store, key: &Key, now: Timestamp) {
-    let pods = id("", "pods");
-    let Some(live) = store.get(&pods, key).cloned() else {
-        return;
-    };
-    if live["metadata"]["finalizers"]
-        .as_array()
-        .is_none_or(Vec::is_empty)
-    {
-        store.erase(&pods, key, now);
-        return;
-    }
-    let mut pod = (*live).clone();
-    pod["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-    pod["status"]["phase"] = json!("Succeeded");
-    put_if_changed(store, &pods, key, Some(&live), pod);
 }

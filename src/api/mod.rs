@@ -1,0 +1,22 @@
+//! The Kubernetes API of Tipoff: the custom resource, its conditions, and the way from a written
+//! spec to a validated policy.
+//!
+//! Types only: nothing here talks to a cluster or reads a clock.
+
+pub mod conditions;
+pub mod policy;
+mod schema;
+pub mod v1alpha1;
+
+pub use conditions::{ConditionType, set_condition};
+pub use policy::{SpecError, ValidPolicy};
+pub use v1alpha1::{PredictiveAutoscaler, PredictiveAutoscalerSpec, PredictiveAutoscalerStatus};
+
+/// The custom resource definition as YAML, as `tipoff crds` prints it and `config/crd` holds it.
+///
+/// # Errors
+/// When the definition cannot be written as YAML, which no build that passed its tests does.
+pub fn crd_yaml() -> Result<String, serde_saphyr::SerializeError> {
+    use kube::CustomResourceExt as _;
+    serde_saphyr::to_string(&PredictiveAutoscaler::crd())
+}

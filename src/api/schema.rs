@@ -1,0 +1,100 @@
+//! Schemas that an API server accepts without a warning, for the few types that derive worse ones.
+//!
+//! A structural schema knows `int32` but not `uint32`, and every bound here also bounds what a CEL
+//! rule may cost.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Most replicas a policy may name: the largest cluster Kubernetes supports runs 150 000 pods.
+const MOST_REPLICAS: u32 = 150_000;
+
+/// A number of replicas of which at least one is needed.
+pub(super) fn replicas(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_REPLICAS,
+    })
+}
+
+/// The same, when it may be left out.
+pub(super) fn optional_replicas(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_REPLICAS,
+        "nullable": true,
+    })
+}
+
+/// A count in a status.
+pub(super) fn count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
+}
+
+/// A count in a status that may be unknown.
+pub(super) fn optional_count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "nullable": true })
+}
+
+/// A positive number that may be left out.
+pub(super) fn optional_positive(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "number",
+        "nullable": true,
+        "x-kubernetes-validations": [{"rule": "self > 0.0", "message": "must be above 0"}],
+    })
+}
+
+/// A share above 0 and at most 1 that may be left out.
+pub(super) fn optional_share(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "number",
+        "maximum": 1,
+        "nullable": true,
+        "x-kubernetes-validations": [{"rule": "self > 0.0", "message": "must be above 0"}],
+    })
+}
+
+/// A multiple of the load, `1.3x`.
+pub(super) fn optional_multiple(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 16,
+        "pattern": r"^[0-9]{1,3}(\.[0-9]{1,6})?x$",
+        "nullable": true,
+    })
+}
+
+/// A point in time with its offset.
+pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "maxLength": 40 })
+}
+
+/// A point in time that may be unknown.
+pub(super) fn optional_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "maxLength": 40, "nullable": true })
+}
+
+/// A quantile every forecast carries.
+pub(super) fn optional_quantile(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["p50", "p90", "p95", "p99"], "nullable": true })
+}
+
+/// Conditions merged by their type under server-side apply.
+pub(super) fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    let items = generator.subschema_for::<Condition>();
+    json_schema!({
+        "type": "array",
+        "items": items,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
+
+/// Names without repetition.
+pub(super) fn names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "items": { "type": "string", "minLength": 1, "maxLength": 253 },
+        "x-kubernetes-list-type": "set",
+    })
+}

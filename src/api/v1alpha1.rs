@@ -1,0 +1,418 @@
+//! The `PredictiveAutoscaler` resource, version `v1alpha1`: what people write and what they read
+//! back.
+//!
+//! Only fields that act are here. Defaults are not written into stored objects (but for `mode`):
+//! a better default then reaches every policy that did not choose.
+#![allow(
+    unreachable_pub,
+    reason = "the schema derive emits private copies of public types"
+)]
+
+use chrono::{DateTime, FixedOffset};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+use crate::forecast::Quantile;
+use crate::plan::Mode;
+use crate::plan::policy::HoldThrough;
+use crate::units::{HumanDuration, Timestamp};
+
+/// How a workload is sized ahead of its crowd.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, kube(cel))]
+#[kube(
+    group = "tipoff.dev",
+    version = "v1alpha1",
+    kind = "PredictiveAutoscaler",
+    plural = "predictiveautoscalers",
+    shortname = "pas",
+    namespaced,
+    status = "PredictiveAutoscalerStatus",
+    derive = "PartialEq",
+    doc = "Sizes a workload ahead of its crowd, from fixtures, history and live load.",
+    printcolumn(
+        name = "Target",
+        type_ = "string",
+        json_path = ".spec.scaleTargetRef.name"
+    ),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(
+        name = "Current",
+        type_ = "integer",
+        json_path = ".status.currentReplicas",
+        description = "replicas the workload asks for now"
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".status.desiredReplicas",
+        description = "replicas it should have"
+    ),
+    printcolumn(
+        name = "Peak",
+        type_ = "integer",
+        json_path = ".status.peak.replicas",
+        description = "replicas the next peak takes"
+    ),
+    printcolumn(
+        name = "Peak-At",
+        type_ = "string",
+        json_path = ".status.peak.at",
+        description = "when the next peak is expected"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "whether decisions are made on complete facts"
+    ),
+    printcolumn(
+        name = "Summary",
+        type_ = "string",
+        json_path = ".status.summary",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.minReplicas <= self.maxReplicas")
+        .message("minReplicas is above maxReplicas: raise maxReplicas or lower minReplicas")
+)]
+pub struct PredictiveAutoscalerSpec {
+    /// `Recommend` only says what it would do; `Enforce` does it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The workload: any kind that has a scale subresource.
+    pub scale_target_ref: ScaleTargetRef,
+    /// Fewest replicas.
+    #[schemars(schema_with = "schema::replicas")]
+    pub min_replicas: u32,
+    /// Most replicas.
+    #[schemars(schema_with = "schema::replicas")]
+    pub max_replicas: u32,
+    /// Where the load on the workload is read.
+    pub load: LoadSpec,
+    /// Names of calendars in the controller's configuration whose fixtures move this load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::names")]
+    pub calendars: Vec<String>,
+    /// What a replica carries and how long one takes to arrive; what is left out is learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacitySpec>,
+    /// How load is forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastSpec>,
+    /// Be ready this long before the load, on top of the time replicas take to arrive. Default
+    /// `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<HumanDuration>,
+    /// Multiple of the expected load that stands ready while a fixture is in play. Default `2x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_multiple")]
+    pub spike_cover: Option<String>,
+    /// Multiple of the expected load that stands ready at other times. Default `1.3x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_multiple")]
+    pub quiet_cover: Option<String>,
+    /// How capacity is let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseSpec>,
+    /// Most replicas added per minute. Default: no limit but the cluster's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_replicas")]
+    pub max_raise_per_minute: Option<u32>,
+    /// A person's order, which stands until it expires.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub manual: Option<OverrideSpec>,
+}
+
+/// The object whose size is set.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleTargetRef {
+    /// Group and version, for example `apps/v1`.
+    #[schemars(length(min = 1, max = 253))]
+    pub api_version: String,
+    /// Kind, for example `Deployment`.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// Name, in the policy's own namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Load: what is served, and what is demanded without being served.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.drainWithin) || has(self.queue)")
+        .message("load.drainWithin says how fast load.queue should drain: set load.queue too")
+)]
+pub struct LoadSpec {
+    /// Load served, in units per second.
+    pub prometheus: PrometheusQuery,
+    /// Load shed on purpose, in units per second. It is demand, though nobody served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<LoadSource>,
+    /// Work that waits, in units (not per second).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<LoadSource>,
+    /// Time in which waiting work should be drained. Default `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_within: Option<HumanDuration>,
+}
+
+/// One further load signal.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadSource {
+    /// Read from Prometheus.
+    pub prometheus: PrometheusQuery,
+}
+
+/// A question to the Prometheus of the controller's configuration.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrometheusQuery {
+    /// PromQL that yields exactly one series or a scalar.
+    #[schemars(length(min = 1, max = 16384))]
+    pub query: String,
+}
+
+/// Capacity. What is left out is learnt from what the cluster shows.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacitySpec {
+    /// Load one ready replica carries within its objective, in units per second. Default: learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_positive")]
+    pub per_replica: Option<f64>,
+    /// Share of that capacity to plan for, above 0 and at most 1. Default 0.7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_share")]
+    pub target_utilization: Option<f64>,
+    /// Decision to Ready with room on the nodes. Default: learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_up_time: Option<HumanDuration>,
+    /// Added when nodes must boot first. Default `0s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_time: Option<HumanDuration>,
+    /// Pods the cluster creates per second. Default 20, kube-controller-manager's own limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_positive")]
+    pub pods_per_second: Option<f64>,
+}
+
+/// Forecasting.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastSpec {
+    /// Quantile of the forecast to be ready for. Default `p95`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_quantile")]
+    pub quantile: Option<Quantile>,
+    /// How far ahead to forecast. Default `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<HumanDuration>,
+    /// IANA zone of the audience, whose days and weeks shape the load, for example
+    /// `America/New_York`. Default `UTC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub zone: Option<String>,
+    /// How much history to learn from. Default `28d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HumanDuration>,
+}
+
+/// The way down.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseSpec {
+    /// Nothing is let go that was needed within this time. Default `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<HumanDuration>,
+    /// Largest share of the replicas let go in one rung, above 0 and at most 1. Default 0.25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_share")]
+    pub rung: Option<f64>,
+    /// Time between rungs. Default `1m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<HumanDuration>,
+    /// Phases of a fixture during which nothing is let go. Default `Live`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_through: Option<HoldThrough>,
+}
+
+/// What a person may order.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverrideAction {
+    /// Exactly `replicas`, within the bounds.
+    Pin,
+    /// At least `replicas`, within the bounds.
+    Boost,
+    /// No change at all.
+    Freeze,
+}
+
+/// A person's order. It expires by itself.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.action == 'Freeze' || has(self.replicas)")
+        .message("override.replicas is needed to Pin or Boost"),
+    validation = Rule::new("self.action != 'Freeze' || !has(self.replicas)")
+        .message("override.replicas has no meaning with Freeze: leave it out, or Pin")
+)]
+pub struct OverrideSpec {
+    /// What.
+    pub action: OverrideAction,
+    /// How many, for `Pin` and `Boost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_replicas")]
+    pub replicas: Option<u32>,
+    /// Until when, RFC 3339 with an offset.
+    #[schemars(schema_with = "schema::time")]
+    pub expires: DateTime<FixedOffset>,
+    /// Why, for everybody to read.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+}
+
+/// What the controller last saw, decided and did.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PredictiveAutoscalerStatus {
+    /// Generation of the spec this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, LoadAvailable, ForecastAvailable, CalendarAvailable, Enforcing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+    /// When this status was written. It is rewritten at least every five minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_time")]
+    pub updated_at: Option<Timestamp>,
+    /// The sentence to read first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Why this many, one reason a line: demand, limits, holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Facts that are missing, stale or not numbers. While there is one, nothing is lowered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// Replicas the workload asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_count")]
+    pub current_replicas: Option<u32>,
+    /// Replicas it should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_count")]
+    pub desired_replicas: Option<u32>,
+    /// Replicas that are Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_count")]
+    pub ready_replicas: Option<u32>,
+    /// Load offered, in units per second: served, shed and queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_load: Option<f64>,
+    /// Ready capacity over offered load: "you can take 4.2x now".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<f64>,
+    /// The next peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak: Option<PeakStatus>,
+    /// What a replica carries and how long one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityStatus>,
+    /// The forecast in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastStatus>,
+    /// Fixtures in play or about to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covering: Vec<String>,
+    /// The last size this controller wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scale: Option<ScaleStatus>,
+}
+
+/// The next peak the forecast sees.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeakStatus {
+    /// When.
+    #[schemars(schema_with = "schema::time")]
+    pub at: Timestamp,
+    /// Load at the policy's quantile, in units per second, without cover.
+    pub load: f64,
+    /// Replicas it takes with cover, within the bounds.
+    #[schemars(schema_with = "schema::count")]
+    pub replicas: u32,
+    /// When they must be asked for.
+    #[schemars(schema_with = "schema::time")]
+    pub ready_by: Timestamp,
+    /// The same as a sentence: "in 2 h your peak will be 1,200/s".
+    pub sentence: String,
+}
+
+/// What a replica carries and how long one takes.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityStatus {
+    /// Load one ready replica carries, in units per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_replica: Option<f64>,
+    /// Decision to Ready.
+    pub scale_up_time: HumanDuration,
+    /// Where the load per replica comes from.
+    pub origin: CapacityOrigin,
+}
+
+/// Where a capacity comes from.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CapacityOrigin {
+    /// `capacity.perReplica`.
+    Typed,
+    /// From load and ready replicas, or from the largest load of the history.
+    Learned,
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// The forecast in use.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastStatus {
+    /// Nothing at or after this moment was known to it.
+    #[schemars(schema_with = "schema::time")]
+    pub origin: Timestamp,
+    /// End of what it covers.
+    #[schemars(schema_with = "schema::time")]
+    pub until: Timestamp,
+    /// Which model made it.
+    pub model: String,
+    /// What a reader must know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A size that was written.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleStatus {
+    /// Size before.
+    #[schemars(schema_with = "schema::count")]
+    pub from: u32,
+    /// Size after.
+    #[schemars(schema_with = "schema::count")]
+    pub to: u32,
+    /// When.
+    #[schemars(schema_with = "schema::time")]
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,100 @@
+//! Stage 4 of a tick: carry out what was planned, and nothing else.
+//!
+//! The gate is here, right before each write: only a leader writes, nothing is lowered while
+//! stopping or while another owner cannot be ruled out. `Recommend` plans hold no action, so there
+//! is nothing to carry out.
+
+use super::context::Context;
+use super::state::PolicyKey;
+use super::validate::Validated;
+use crate::plan::{Action, Plan};
+use crate::serve::metrics::WriteOutcome;
+use crate::target::TargetError;
+
+/// A decision with the facts it was made of.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) facts: Validated,
+    pub(super) plan: Plan,
+}
+
+/// What became of the decision.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// There was nothing to do.
+    Nothing,
+    /// The size was written.
+    Scaled {
+        /// Size before.
+        from: u32,
+        /// Size after.
+        to: u32,
+    },
+    /// It was not tried.
+    HeldBack {
+        /// Why.
+        reason: String,
+    },
+    /// It was tried and failed.
+    Failed(TargetError),
+}
+
+/// A decision and what became of it.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) facts: Validated,
+    pub(super) plan: Plan,
+    pub(super) outcome: Outcome,
+}
+
+/// Carries out a plan.
+pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> Applied {
+    let Planned { facts, plan } = planned;
+    let mut outcome = Outcome::Nothing;
+    for action in &plan.actions {
+        outcome = match *action {
+            Action::Scale { from, to } => scale(ctx, key, &facts, from, to).await,
+        };
+    }
+    Applied {
+        facts,
+        plan,
+        outcome,
+    }
+}
+
+async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to: u32) -> Outcome {
+    let refusal = if to < from && ctx.shutdown.is_cancelled() {
+        Some("the controller is stopping, and nothing is lowered on the way out".to_owned())
+    } else if to < from {
+        facts.no_lowering.clone()
+    } else {
+        None
+    };
+    if let Some(reason) = refusal {
+        ctx.metrics.write(WriteOutcome::Dropped);
+        return Outcome::HeldBack { reason };
+    }
+    if !ctx.leadership.is_leader() {
+        ctx.metrics.write(WriteOutcome::Dropped);
+        return Outcome::HeldBack {
+            reason: "another controller leads".to_owned(),
+        };
+    }
+    let written = ctx
+        .targets
+        .write(&key.namespace, &facts.target, &facts.size, to)
+        .await;
+    match written {
+        Ok(()) => {
+            ctx.metrics.write(WriteOutcome::Ok);
+            tracing::info!(policy = %key, from, to, "scaled");
+            Outcome::Scaled { from, to }
+        }
+        Err(error) => {
+            ctx.metrics.write(WriteOutcome::Failed);
+            tracing::warn!(policy = %key, from, to, %error, "failed to scale");
+            Outcome::Failed(error)
+        }
+    }
+}

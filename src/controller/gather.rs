@@ -1,0 +1,121 @@
+//! Stage 1 of a tick: ask the cluster and Prometheus for every fact, all at once.
+//!
+//! Judges nothing: a failed question is a fact as well. Every call has its own timeout, so the
+//! stage ends even when nobody answers.
+
+use std::sync::Arc;
+
+use kube::Resource as _;
+use kube::ResourceExt as _;
+
+use super::context::Context;
+use super::state::PolicyKey;
+use super::trainer::Outlook;
+use crate::api::PredictiveAutoscaler;
+use crate::api::v1alpha1::ScaleTargetRef;
+use crate::plan::Mode;
+use crate::settings::Live;
+use crate::source::{Sample, SourceError};
+use crate::target::{HpaSight, TargetError, WorkloadSize};
+use crate::units::Timestamp;
+
+/// The answer to one query.
+pub(super) type Reading = Result<Sample, SourceError>;
+
+/// Every fact of one tick, as it came in.
+#[derive(Debug)]
+pub(super) struct Raw {
+    /// When the questions were asked.
+    pub(super) now: Timestamp,
+    /// The workload's size.
+    pub(super) size: Result<WorkloadSize, TargetError>,
+    /// Load served.
+    pub(super) load: Reading,
+    /// Load shed, when the policy has such a signal.
+    pub(super) shed: Option<Reading>,
+    /// Work that waits, when the policy has such a signal.
+    pub(super) queue: Option<Reading>,
+    /// The latest forecast.
+    pub(super) outlook: Outlook,
+    /// The controller's configuration.
+    pub(super) live: Arc<Live>,
+    /// Whether an HPA owns the size.
+    pub(super) hpa: HpaSight,
+    /// An older policy in `Enforce` that names the same workload.
+    pub(super) rival: Option<String>,
+}
+
+/// Asks everything.
+pub(super) async fn gather(
+    ctx: &Context,
+    key: &PolicyKey,
+    object: &PredictiveAutoscaler,
+    live: Arc<Live>,
+    now: Timestamp,
+) -> Raw {
+    let spec = &object.spec;
+    let target = &spec.scale_target_ref;
+    let shed = spec
+        .load
+        .shed
+        .as_ref()
+        .map(|source| source.prometheus.query.as_str());
+    let queue = spec
+        .load
+        .queue
+        .as_ref()
+        .map(|source| source.prometheus.query.as_str());
+    let source = ctx.sources.current(&live.settings.prometheus);
+    let ask = async |query: &str| match &source {
+        Ok(source) => source.instant(query, now).await,
+        Err(error) => Err(error.clone()),
+    };
+    let ask_too = async |query: Option<&str>| match query {
+        Some(query) => Some(ask(query).await),
+        None => None,
+    };
+    let (size, load, shed, queue, hpa) = tokio::join!(
+        ctx.targets.read(&key.namespace, target),
+        ask(&spec.load.prometheus.query),
+        ask_too(shed),
+        ask_too(queue),
+        ctx.hpas.on(&key.namespace, target),
+    );
+    Raw {
+        now,
+        size,
+        load,
+        shed,
+        queue,
+        outlook: ctx.trainer.outlook(key),
+        live,
+        hpa,
+        rival: rival(ctx, key, object, target),
+    }
+}
+
+/// The policy that has the older claim on the same workload: by creation, then by name.
+fn rival(
+    ctx: &Context,
+    key: &PolicyKey,
+    object: &PredictiveAutoscaler,
+    target: &ScaleTargetRef,
+) -> Option<String> {
+    let claim = |object: &PredictiveAutoscaler| {
+        let created = object.meta().creation_timestamp.as_ref().map(|time| time.0);
+        (created, object.name_any())
+    };
+    let mine = claim(object);
+    ctx.policies()
+        .into_iter()
+        .filter_map(|other| {
+            let other = other.0.as_ref().ok()?;
+            let same = other.namespace().as_deref() == Some(&key.namespace)
+                && other.name_any() != key.name
+                && other.spec.mode == Mode::Enforce
+                && other.spec.scale_target_ref == *target
+                && other.meta().deletion_timestamp.is_none();
+            (same && claim(other) < mine).then(|| other.name_any())
+        })
+        .min()
+}

@@ -1,0 +1,164 @@
+//! Stage 5 of a tick: say what was seen, decided and done, in metrics, status and Events.
+//!
+//! Only the leader writes, and a status only when it says something new. What cannot be said is
+//! logged and said at the next tick; it never stops a decision.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource as _;
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::events::Event;
+use serde_json::json;
+
+use super::act::Applied;
+use super::context::Context;
+use super::state::{PolicyKey, PolicyState, Told};
+use super::validate::Refusal;
+use super::{events, status};
+use crate::api::PredictiveAutoscaler;
+use crate::api::conditions::{ConditionType, Finding, Holds};
+use crate::api::v1alpha1::PredictiveAutoscalerStatus;
+use crate::serve::metrics::WorkloadSample;
+use crate::serve::{Facts, Report};
+use crate::target::WRITE_TIMEOUT;
+use crate::target::call::within;
+use crate::target::scale::MANAGER;
+use crate::units::Timestamp;
+
+/// What a tick ended in.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// A decision.
+    Decided(Box<Applied>),
+    /// Nothing to decide.
+    Refused(Refusal, Timestamp),
+    /// The object cannot be read at all.
+    Unreadable(Finding, Timestamp),
+}
+
+/// Says it.
+pub(super) async fn report(
+    ctx: &Context,
+    key: &PolicyKey,
+    meta: &ObjectMeta,
+    found: Option<&PredictiveAutoscalerStatus>,
+    state: &mut PolicyState,
+    ending: &Ending,
+) {
+    if let Ending::Decided(applied) = ending {
+        let Applied { facts, plan, .. } = applied.as_ref();
+        ctx.metrics.workload(WorkloadSample {
+            namespace: &key.namespace,
+            name: &key.name,
+            plan,
+            replicas: facts.size.replicas,
+            ready: facts.size.ready,
+        });
+        for kind in &facts.source_errors {
+            ctx.metrics.source_error(kind);
+        }
+        let target = &facts.target;
+        ctx.workloads.put(Report {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            target: format!("{}/{}", target.kind, target.name),
+            mode: facts.policy.mode,
+            observed: Facts::new(&facts.observed, facts.now),
+            plan: plan.clone(),
+        });
+    }
+    if !ctx.leadership.is_leader() {
+        // the leader's words count; what it wrote is read back should we lead one day
+        state.written = None;
+        state.told = None;
+        return;
+    }
+    let empty = PredictiveAutoscalerStatus::default();
+    let last = state.written.as_ref().or(found);
+    let generation = meta.generation;
+    let (new, findings) = match ending {
+        Ending::Decided(applied) => status::of_applied(applied, last.unwrap_or(&empty), generation),
+        Ending::Refused(refusal, now) => {
+            status::of_refusal(refusal, last.unwrap_or(&empty), generation, *now)
+        }
+        Ending::Unreadable(finding, now) => {
+            status::of_finding(finding.clone(), last.unwrap_or(&empty), generation, *now)
+        }
+    };
+    let told = state.told.get_or_insert_with(|| already_told(found));
+    let mut news = events::of_findings(&findings, told);
+    if let Ending::Decided(applied) = ending {
+        news.extend(events::of_outcome(&applied.outcome, &applied.plan));
+    }
+    if status::worth_writing(&new, last) && write_status(ctx, key, &new).await {
+        state.written = Some(new);
+    }
+    for event in &news {
+        publish(ctx, key, event).await;
+    }
+}
+
+/// What the Events of an earlier leader have told, as far as the status shows it.
+fn already_told(found: Option<&PredictiveAutoscalerStatus>) -> Told {
+    const ALL: [ConditionType; 5] = [
+        ConditionType::Ready,
+        ConditionType::LoadAvailable,
+        ConditionType::ForecastAvailable,
+        ConditionType::CalendarAvailable,
+        ConditionType::Enforcing,
+    ];
+    let conditions = found
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    ALL.iter()
+        .filter_map(|&condition| {
+            let written = conditions.iter().find(|c| c.type_ == condition.name())?;
+            let holds = match written.status.as_str() {
+                "True" => Holds::True,
+                "False" => Holds::False,
+                _ => Holds::Unknown,
+            };
+            let finding = Finding::new(condition, holds, &*written.reason, &*written.message);
+            Some((condition.into(), (holds, events::key(&finding))))
+        })
+        .collect()
+}
+
+/// Applies the status as its only owner, so that what is left out is removed. True when it is
+/// written.
+async fn write_status(ctx: &Context, key: &PolicyKey, status: &PredictiveAutoscalerStatus) -> bool {
+    let api: Api<PredictiveAutoscaler> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let body = json!({
+        "apiVersion": PredictiveAutoscaler::api_version(&()),
+        "kind": PredictiveAutoscaler::kind(&()),
+        "metadata": { "name": key.name },
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let patch = Patch::Apply(&body);
+    let call = api.patch_status(&key.name, &params, &patch);
+    match within(WRITE_TIMEOUT, "take the status", call).await {
+        Ok(_) => true,
+        // deleted meanwhile: nobody is left to read it
+        Err(error) if error.is_not_found() => false,
+        Err(error) => {
+            tracing::warn!(policy = %key, kind = error.kind(), %error, "status not written");
+            false
+        }
+    }
+}
+
+async fn publish(ctx: &Context, key: &PolicyKey, event: &Event) {
+    let about = ObjectReference {
+        api_version: Some(PredictiveAutoscaler::api_version(&()).into_owned()),
+        kind: Some(PredictiveAutoscaler::kind(&()).into_owned()),
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        uid: Some(key.uid.clone()).filter(|uid| !uid.is_empty()),
+        ..ObjectReference::default()
+    };
+    let call = ctx.recorder.publish(event, &about);
+    if let Err(error) = within(WRITE_TIMEOUT, "take an event", call).await {
+        tracing::warn!(policy = %key, reason = event.reason, %error, "event not sent");
+    }
+}

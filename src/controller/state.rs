@@ -1,0 +1,186 @@
+//! What the controller keeps in memory for each policy between two ticks.
+//!
+//! Nothing of it survives a restart but what stands in the status: the brain then starts with an
+//! empty memory and lowers nothing until it has seen a whole window.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::api::conditions::{ConditionType, Holds};
+use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleTargetRef};
+use crate::fixture::Calendar;
+use crate::plan::Memory;
+use crate::settings::Live;
+use crate::units::Timestamp;
+
+/// Which policy: two of the same name are not the same when one was deleted in between.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct PolicyKey {
+    /// Namespace.
+    pub(super) namespace: String,
+    /// Name.
+    pub(super) name: String,
+    /// Uid, empty when the API server gave none.
+    pub(super) uid: String,
+}
+
+impl fmt::Display for PolicyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What was last told about a condition, so that an Event is sent once per change.
+pub(super) type Told = HashMap<ConditionName, (Holds, String)>;
+
+/// A hashable [`ConditionType`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ConditionName(&'static str);
+
+impl From<ConditionType> for ConditionName {
+    fn from(condition: ConditionType) -> Self {
+        Self(condition.name())
+    }
+}
+
+/// The fixtures of the calendars a policy names, merged once per change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Merged {
+    pub(super) parts: Vec<Arc<Calendar>>,
+    pub(super) calendar: Arc<Calendar>,
+}
+
+/// Everything kept for one policy.
+#[derive(Debug, Default)]
+pub(super) struct PolicyState {
+    /// The brain's memory.
+    pub(super) memory: Memory,
+    /// The workload that memory speaks of.
+    pub(super) target: Option<ScaleTargetRef>,
+    /// The last tick.
+    pub(super) ticked_at: Option<Timestamp>,
+    /// What the last tick was made for.
+    pub(super) seen: Option<Seen>,
+    /// When the next one is due.
+    pub(super) due_at: Option<Timestamp>,
+    /// The merged calendar.
+    pub(super) merged: Merged,
+    /// The last status this process wrote, while it leads.
+    pub(super) written: Option<PredictiveAutoscalerStatus>,
+    /// What Events have told.
+    pub(super) told: Option<Told>,
+}
+
+/// What a tick depends on besides the facts it reads: when none of it changed, a watch event is
+/// only the echo of our own status.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) generation: Option<i64>,
+    pub(super) live: Arc<Live>,
+    pub(super) leading: bool,
+}
+
+impl Seen {
+    fn same(&self, other: &Self) -> bool {
+        self.generation == other.generation
+            && self.leading == other.leading
+            && Arc::ptr_eq(&self.live, &other.live)
+    }
+}
+
+impl PolicyState {
+    /// How long nothing needs to be done, when this is the same policy as at the last tick and the
+    /// next one is not due yet.
+    pub(super) fn rests(&self, now: Timestamp, seen: &Seen) -> Option<TimeDelta> {
+        let same = self.seen.as_ref().is_some_and(|last| last.same(seen));
+        let due_at = self.due_at.filter(|due_at| same && now < *due_at)?;
+        Some(due_at - now)
+    }
+
+    /// The memory a decision at `now` may use. It is emptied for another workload, and forgets
+    /// that it saw a whole window when ticks stayed out for as long as one.
+    pub(super) fn recall(
+        &mut self,
+        target: &ScaleTargetRef,
+        window: TimeDelta,
+        now: Timestamp,
+    ) -> &mut Memory {
+        if self.target.as_ref() != Some(target) {
+            self.memory = Memory::default();
+            self.target = Some(target.clone());
+        }
+        if self.ticked_at.is_some_and(|last| now - last > window) {
+            self.memory.sighted_since = None;
+        }
+        self.ticked_at = Some(now);
+        &mut self.memory
+    }
+}
+
+/// All policies' states.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    by_key: Mutex<HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>>,
+}
+
+impl States {
+    /// The state of one policy, made when there is none.
+    pub(super) fn of(&self, key: &PolicyKey) -> Arc<AsyncMutex<PolicyState>> {
+        Arc::clone(self.lock().entry(key.clone()).or_default())
+    }
+
+    /// Forgets every policy that `stays` does not know. Returns those forgotten.
+    pub(super) fn retain(&self, stays: impl Fn(&PolicyKey) -> bool) -> Vec<PolicyKey> {
+        let mut states = self.lock();
+        let gone: Vec<_> = states.keys().filter(|key| !stays(key)).cloned().collect();
+        for key in &gone {
+            states.remove(key);
+        }
+        gone
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    fn target(name: &str) -> ScaleTargetRef {
+        ScaleTargetRef {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_memory_is_of_one_workload() {
+        let mut state = PolicyState::default();
+        let window = TimeDelta::minutes(5);
+        state.recall(&target("a"), window, at(0)).desired = Some(9);
+        assert_eq!(state.recall(&target("a"), window, at(15)).desired, Some(9));
+        assert_eq!(state.recall(&target("b"), window, at(30)).desired, None);
+    }
+
+    #[test]
+    fn a_window_slept_through_was_not_seen() {
+        let mut state = PolicyState::default();
+        let window = TimeDelta::minutes(5);
+        state.recall(&target("a"), window, at(0)).sighted_since = Some(at(0));
+        let memory = state.recall(&target("a"), window, at(200));
+        assert_eq!(memory.sighted_since, Some(at(0)));
+        let memory = state.recall(&target("a"), window, at(501));
+        assert_eq!(memory.sighted_since, None);
+    }
+}

@@ -1,0 +1,376 @@
+//! Learns and forecasts in the background: one task per policy reads the history, fits a model
+//! every few hours and forecasts every few minutes. A decision takes the latest forecast there is
+//! and never waits for one.
+//!
+//! What fails leaves the last good forecast in place with a note; the brain decides how long it
+//! may still be used.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::history::History;
+use super::sources::Sources;
+use super::state::PolicyKey;
+use crate::clock::SharedClock;
+use crate::fixture::Calendar;
+use crate::forecast::{EventResponse, Fit, FittedEventResponse, Forecast, Horizon, Predict};
+use crate::series::Series;
+use crate::serve::metrics::Metrics;
+use crate::settings::Live;
+use crate::units::{Rate, Timestamp};
+
+/// Bin width of history and forecast: fine enough for a kick-off, coarse enough that four weeks
+/// are 8 064 points, less than the 11 000 that Prometheus returns at most.
+const STEP: TimeDelta = TimeDelta::minutes(5);
+
+/// How the trainer paces itself, in time of the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two forecasts.
+    pub predict_every: TimeDelta,
+    /// Between two fits.
+    pub fit_every: TimeDelta,
+    /// Between two tries while there is no forecast.
+    pub retry_every: TimeDelta,
+    /// Fits at the same time.
+    pub fits_at_once: usize,
+}
+
+impl Default for Pace {
+    /// A forecast is cheap and should follow today's level; a fit moves little within hours.
+    fn default() -> Self {
+        Self {
+            predict_every: TimeDelta::minutes(5),
+            fit_every: TimeDelta::hours(6),
+            retry_every: TimeDelta::seconds(30),
+            fits_at_once: 1,
+        }
+    }
+}
+
+/// What a policy wants forecast.
+#[derive(Debug, Clone)]
+pub(super) struct Lesson {
+    /// PromQL of the load.
+    pub(super) query: String,
+    /// The fixtures that move it.
+    pub(super) calendar: Arc<Calendar>,
+    /// Zone of the audience.
+    pub(super) zone: Tz,
+    /// How much history to learn from.
+    pub(super) history: TimeDelta,
+    /// How far ahead to forecast.
+    pub(super) horizon: TimeDelta,
+}
+
+impl Lesson {
+    /// Whether what was fitted for `self` still serves `other`: a changed calendar only needs a
+    /// new forecast.
+    fn shares_fit(&self, other: &Self) -> bool {
+        self.query == other.query && self.zone == other.zone && self.history == other.history
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.shares_fit(other)
+            && self.horizon == other.horizon
+            && Arc::ptr_eq(&self.calendar, &other.calendar)
+    }
+}
+
+/// The latest that is known of a policy's future.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outlook {
+    /// The last good forecast.
+    pub(super) forecast: Option<Arc<Forecast>>,
+    /// Why there is none, or why it was not renewed.
+    pub(super) note: Option<String>,
+    /// The largest load of the history, and when.
+    pub(super) history_peak: Option<(Timestamp, Rate)>,
+}
+
+/// A policy's task, as the trainer holds it. Dropping it ends the task.
+struct Pupil {
+    lesson: watch::Sender<Arc<Lesson>>,
+    outlook: watch::Receiver<Outlook>,
+}
+
+/// What all tasks share.
+#[derive(Clone)]
+struct School {
+    clock: SharedClock,
+    sources: Arc<Sources>,
+    live: watch::Receiver<Arc<Live>>,
+    pace: Pace,
+    metrics: Metrics,
+    fits: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+/// Starts and ends the tasks.
+pub(super) struct Trainer {
+    school: School,
+    tasks: TaskTracker,
+    pupils: Mutex<HashMap<PolicyKey, Pupil>>,
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer").finish_non_exhaustive()
+    }
+}
+
+impl Trainer {
+    /// A trainer whose tasks end with `shutdown`.
+    pub(super) fn new(
+        clock: SharedClock,
+        sources: Arc<Sources>,
+        live: watch::Receiver<Arc<Live>>,
+        pace: Pace,
+        metrics: Metrics,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            school: School {
+                clock,
+                sources,
+                live,
+                pace,
+                metrics,
+                fits: Arc::new(Semaphore::new(pace.fits_at_once.max(1))),
+                shutdown,
+            },
+            tasks: TaskTracker::new(),
+            pupils: Mutex::default(),
+        }
+    }
+
+    /// Sees to it that a policy is forecast for, with this lesson from now on.
+    pub(super) fn teach(&self, key: &PolicyKey, lesson: Lesson) {
+        let mut pupils = self.lock();
+        if let Some(pupil) = pupils.get(key) {
+            pupil.lesson.send_if_modified(|taught| {
+                let new = !taught.same(&lesson);
+                if new {
+                    *taught = Arc::new(lesson);
+                }
+                new
+            });
+            return;
+        }
+        let (lesson_tx, lesson_rx) = watch::channel(Arc::new(lesson));
+        let (outlook_tx, outlook_rx) = watch::channel(Outlook::default());
+        let task = Task {
+            school: self.school.clone(),
+            key: key.clone(),
+            lesson: lesson_rx,
+            outlook: outlook_tx,
+        };
+        self.tasks.spawn(task.run());
+        pupils.insert(
+            key.clone(),
+            Pupil {
+                lesson: lesson_tx,
+                outlook: outlook_rx,
+            },
+        );
+    }
+
+    /// The latest outlook of a policy; empty before its first lesson.
+    pub(super) fn outlook(&self, key: &PolicyKey) -> Outlook {
+        self.lock()
+            .get(key)
+            .map(|pupil| pupil.outlook.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    /// Ends a policy's task.
+    pub(super) fn dismiss(&self, key: &PolicyKey) {
+        self.lock().remove(key);
+    }
+
+    /// Waits until every task has ended, after shutdown began.
+    pub(super) async fn ended(&self) {
+        self.lock().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PolicyKey, Pupil>> {
+        self.pupils.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Task {
+    school: School,
+    key: PolicyKey,
+    lesson: watch::Receiver<Arc<Lesson>>,
+    outlook: watch::Sender<Outlook>,
+}
+
+/// A model and when it was fitted, for which lesson.
+struct Model {
+    fitted: Arc<FittedEventResponse>,
+    due_at: Timestamp,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let clock = Arc::clone(&self.school.clock);
+        let mut lesson = self.lesson.borrow_and_update().clone();
+        let mut history = History::new(STEP);
+        let mut model: Option<Model> = None;
+        loop {
+            let wait = match self.study(&lesson, &mut history, &mut model).await {
+                Ok(()) => self.school.pace.predict_every,
+                Err(note) => {
+                    tracing::warn!(policy = %self.key, note, "no new forecast");
+                    let had_one = self.outlook.borrow().forecast.is_some();
+                    self.outlook
+                        .send_modify(|outlook| outlook.note = Some(note));
+                    if had_one {
+                        self.school.pace.predict_every
+                    } else {
+                        self.school.pace.retry_every
+                    }
+                }
+            };
+            tokio::select! {
+                () = clock.sleep(wait) => {}
+                changed = self.lesson.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let next = self.lesson.borrow_and_update().clone();
+                    if !next.shares_fit(&lesson) {
+                        history = History::new(STEP);
+                        model = None;
+                        // a forecast of another load is none
+                        self.outlook.send_replace(Outlook::default());
+                    }
+                    lesson = next;
+                }
+                () = self.school.shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// One round: read what is new, fit when it is time, forecast.
+    async fn study(
+        &mut self,
+        lesson: &Arc<Lesson>,
+        history: &mut History,
+        model: &mut Option<Model>,
+    ) -> Result<(), String> {
+        let School {
+            clock,
+            sources,
+            live,
+            pace,
+            metrics,
+            fits,
+            shutdown,
+        } = self.school.clone();
+        let now = clock.now();
+        let settings = live.borrow().settings.prometheus.clone();
+        let source = sources
+            .current(&settings)
+            .map_err(|error| error.to_string())?;
+        let refreshed = tokio::select! {
+            refreshed = history.refresh(&source, &lesson.query, lesson.history, now) => refreshed,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        refreshed.map_err(|error| format!("history: {error}"))?;
+
+        let series = history.series();
+        let known = model.take_if(|model| now < model.due_at);
+        let permit = if known.is_none() {
+            Some(
+                fits.acquire_owned()
+                    .await
+                    .map_err(|error| error.to_string())?,
+            )
+        } else {
+            None
+        };
+        let work = Work {
+            series: Arc::clone(&series),
+            lesson: Arc::clone(lesson),
+            known: known.as_ref().map(|model| Arc::clone(&model.fitted)),
+            now,
+        };
+        let began = clock.monotonic();
+        let done = tokio::task::spawn_blocking(move || work.run())
+            .await
+            .map_err(|error| format!("the fit was cut short: {error}"))?;
+        let fitting = permit.is_some();
+        drop(permit);
+        if fitting {
+            match &done {
+                Ok(_) => metrics.fit(clock.monotonic().saturating_sub(began).as_secs_f64()),
+                Err(_) => metrics.fit_failed(),
+            }
+        }
+        let (fitted, forecast) = done?;
+        *model = Some(known.unwrap_or_else(|| Model {
+            fitted,
+            due_at: now + pace.fit_every + jitter(&self.key, pace.fit_every),
+        }));
+        self.outlook.send_replace(Outlook {
+            forecast: Some(Arc::new(forecast)),
+            note: None,
+            history_peak: series.peak(),
+        });
+        Ok(())
+    }
+}
+
+/// What a blocking thread is handed.
+struct Work {
+    series: Arc<Series>,
+    lesson: Arc<Lesson>,
+    known: Option<Arc<FittedEventResponse>>,
+    now: Timestamp,
+}
+
+impl Work {
+    fn run(self) -> Result<(Arc<FittedEventResponse>, Forecast), String> {
+        let Self {
+            series,
+            lesson,
+            known,
+            now,
+        } = self;
+        let fitted = match known {
+            Some(fitted) => fitted,
+            None => EventResponse::new(lesson.zone)
+                .fit(&series, &lesson.calendar, now)
+                .map(Arc::new)
+                .map_err(|error| error.to_string())?,
+        };
+        let horizon = Horizon {
+            origin: now,
+            length: lesson.horizon,
+            step: STEP,
+        };
+        let forecast = fitted.predict(&series, &lesson.calendar, horizon);
+        Ok((fitted, forecast))
+    }
+}
+
+/// Up to a quarter of the interval, fixed per policy, so that a thousand policies made at once do
+/// not fit at once for ever.
+fn jitter(key: &PolicyKey, interval: TimeDelta) -> TimeDelta {
+    let hash = key
+        .to_string()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    TimeDelta::milliseconds(interval.num_milliseconds() / 4 * (hash % 1000) as i64 / 1000)
+}

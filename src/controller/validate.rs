@@ -1,0 +1,388 @@
+//! Stage 2 of a tick: from raw answers to what the brain may be given, or the reason why there is
+//! nothing to decide. Pure: no client, no clock.
+
+use std::sync::Arc;
+
+use super::gather::{Raw, Reading};
+use super::state::Merged;
+use super::trainer::{Lesson, Outlook};
+use crate::api::conditions::{ConditionType, Finding, Holds, reason};
+use crate::api::policy::ValidPolicy;
+use crate::api::v1alpha1::PredictiveAutoscalerSpec;
+use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
+use crate::capacity::CapacityEstimate;
+use crate::fixture::Calendar;
+use crate::plan::{Memory, Mode, Observed, Policy, Signal, Workload};
+use crate::settings::Live;
+use crate::source::SourceError;
+use crate::target::{HpaSight, TargetError, WorkloadSize};
+use crate::units::Timestamp;
+
+/// Facts a plan can be made of.
+#[derive(Debug)]
+pub(super) struct Validated {
+    /// When the facts were asked for.
+    pub(super) now: Timestamp,
+    /// The policy, with `Recommend` where something else owns the size.
+    pub(super) policy: Policy,
+    /// The workload.
+    pub(super) target: ScaleTargetRef,
+    /// Its size as read, to write against.
+    pub(super) size: WorkloadSize,
+    /// What the brain is given.
+    pub(super) observed: Observed,
+    /// Why a smaller size may not be written, when it may not.
+    pub(super) no_lowering: Option<String>,
+    /// What the trainer should learn.
+    pub(super) lesson: Lesson,
+    /// Capacity shown by the history's peak.
+    pub(super) shown_by_history: Option<CapacityEstimate>,
+    /// What was found about the conditions.
+    pub(super) findings: Vec<Finding>,
+    /// Kinds of errors of the load signals, for metrics.
+    pub(super) source_errors: Vec<&'static str>,
+}
+
+/// Why there is nothing to decide.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The spec cannot be used.
+    Spec(SpecError),
+    /// The workload cannot be seen.
+    Target(TargetError),
+}
+
+impl Refusal {
+    /// The condition it becomes.
+    pub(super) fn finding(&self) -> Finding {
+        let (why, message) = match self {
+            Self::Spec(error) => (reason::INVALID_SPEC, error.to_string()),
+            Self::Target(error) => {
+                let why = match error {
+                    TargetError::BadApiVersion { .. } => reason::INVALID_SPEC,
+                    TargetError::NotFound { .. } => reason::TARGET_NOT_FOUND,
+                    TargetError::NotServed { .. } | TargetError::NotScalable { .. } => {
+                        reason::TARGET_NOT_SCALABLE
+                    }
+                    _ => reason::TARGET_UNREADABLE,
+                };
+                (why, error.to_string())
+            }
+        };
+        Finding::new(ConditionType::Ready, Holds::False, why, message)
+    }
+}
+
+/// Checks everything.
+pub(super) fn validate(
+    spec: &PredictiveAutoscalerSpec,
+    raw: Raw,
+    merged: &mut Merged,
+) -> Result<Validated, Refusal> {
+    let Raw {
+        now,
+        size,
+        load,
+        shed,
+        queue,
+        outlook,
+        live,
+        hpa,
+        rival,
+    } = raw;
+    let ValidPolicy {
+        mut policy,
+        target,
+        queries,
+        calendars,
+        horizon,
+        history,
+        zone,
+        manual,
+    } = spec.validate().map_err(Refusal::Spec)?;
+    let size = size.map_err(Refusal::Target)?;
+
+    let drain = policy.drain_within.num_milliseconds() as f64 / 1e3;
+    let source_errors = [Some(&load), shed.as_ref(), queue.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|reading| reading.as_ref().err())
+        .map(SourceError::kind)
+        .collect();
+    let load = load_finding(&policy, now, load, shed, queue, drain);
+    let (calendar, calendar_note, calendar_finding) = fixtures(&calendars, &live, merged);
+    let (no_lowering, enforcing) = enforcing(&mut policy, &hpa, rival);
+    let Outlook {
+        forecast,
+        note: forecast_note,
+        history_peak,
+    } = outlook;
+
+    let findings = vec![
+        load.finding,
+        forecast_finding(forecast.is_some(), forecast_note.as_deref()),
+        calendar_finding,
+        enforcing,
+    ];
+    Ok(Validated {
+        now,
+        target,
+        observed: Observed {
+            workload: Workload {
+                replicas: size.replicas,
+                ready: size.ready,
+            },
+            load: load.load,
+            shed: load.shed,
+            queued: load.queued,
+            forecast,
+            forecast_note,
+            calendar: Arc::clone(&calendar),
+            calendar_note,
+            manual,
+        },
+        size,
+        no_lowering,
+        lesson: Lesson {
+            query: queries.load,
+            calendar,
+            zone,
+            history,
+            horizon,
+        },
+        shown_by_history: history_peak
+            .map(|(at, peak)| CapacityEstimate::from_history_peak(at, peak, policy.max_replicas)),
+        policy,
+        findings,
+        source_errors,
+    })
+}
+
+/// Gives the memory what the history shows of capacity, when that is more than it knows.
+pub(super) fn remember_history(
+    memory: &mut Memory,
+    shown: Option<CapacityEstimate>,
+    now: Timestamp,
+) {
+    if let Some(shown) = shown
+        && shown.at(now) > memory.capacity.at(now)
+    {
+        memory.capacity = shown;
+    }
+}
+
+struct LoadSignals {
+    load: Signal,
+    shed: Option<Signal>,
+    queued: Option<Signal>,
+    finding: Finding,
+}
+
+fn load_finding(
+    policy: &Policy,
+    now: Timestamp,
+    load: Reading,
+    shed: Option<Reading>,
+    queue: Option<Reading>,
+    drain_seconds: f64,
+) -> LoadSignals {
+    let mut why = None;
+    let mut messages = Vec::new();
+    let mut signal = |name: &str, reading: Reading, scale: f64| {
+        let signal = match reading {
+            Ok(sample) => Signal::Sample {
+                rate: sample.rate * scale,
+                at: sample.at,
+            },
+            Err(error) => {
+                why.get_or_insert_with(|| camel(error.kind()));
+                Signal::Missing {
+                    reason: error.to_string(),
+                }
+            }
+        };
+        if let Err(problem) = signal.fresh(now, policy.freshness.load) {
+            why.get_or_insert_with(|| reason::STALE.to_owned());
+            messages.push(format!("{name}: {problem}"));
+        }
+        signal
+    };
+    let load = signal("load", load, 1.0);
+    let shed = shed.map(|reading| signal("shed load", reading, 1.0));
+    let queued = queue.map(|reading| signal("queue", reading, 1.0 / drain_seconds));
+    let finding = match why {
+        None => Finding::new(
+            ConditionType::LoadAvailable,
+            true,
+            reason::FRESH,
+            "every load signal is fresh",
+        ),
+        Some(why) => Finding::new(
+            ConditionType::LoadAvailable,
+            false,
+            why,
+            messages.join("; "),
+        ),
+    };
+    LoadSignals {
+        load,
+        shed,
+        queued,
+        finding,
+    }
+}
+
+fn forecast_finding(there: bool, note: Option<&str>) -> Finding {
+    let condition = ConditionType::ForecastAvailable;
+    match (there, note) {
+        (true, None) => Finding::new(condition, true, reason::FRESH, "the forecast is recent"),
+        (true, Some(note)) => Finding::new(
+            condition,
+            true,
+            reason::STALE,
+            format!("the last good forecast stays in use: {note}"),
+        ),
+        (false, None) => Finding::new(
+            condition,
+            Holds::Unknown,
+            reason::TRAINING,
+            "history is being read and a model fitted",
+        ),
+        (false, Some(note)) => Finding::new(condition, false, reason::NO_FORECAST, note),
+    }
+}
+
+/// The fixtures of every calendar named, what is missing of them, and the finding.
+fn fixtures(
+    names: &[String],
+    live: &Live,
+    merged: &mut Merged,
+) -> (Arc<Calendar>, Option<String>, Finding) {
+    let mut parts = Vec::new();
+    let mut missing = Vec::new();
+    for name in names {
+        match live.calendar(name) {
+            Ok(calendar) => parts.push(Arc::clone(calendar)),
+            Err(why) => missing.push(why),
+        }
+    }
+    let same = parts.len() == merged.parts.len()
+        && parts
+            .iter()
+            .zip(&merged.parts)
+            .all(|(new, old)| Arc::ptr_eq(new, old));
+    if !same {
+        merged.calendar = match parts.as_slice() {
+            [one] => Arc::clone(one),
+            several => Arc::new(
+                several
+                    .iter()
+                    .flat_map(|calendar| calendar.iter())
+                    .cloned()
+                    .collect(),
+            ),
+        };
+        merged.parts = parts;
+    }
+    let condition = ConditionType::CalendarAvailable;
+    let finding = if !missing.is_empty() {
+        Finding::new(condition, false, reason::NOT_CONFIGURED, missing.join("; "))
+    } else if names.is_empty() {
+        Finding::new(
+            condition,
+            true,
+            reason::NONE_NAMED,
+            "the policy names no calendar, so no fixture is planned for",
+        )
+    } else {
+        Finding::new(
+            condition,
+            true,
+            reason::CONFIGURED,
+            format!("{} fixtures", merged.calendar.len()),
+        )
+    };
+    let note = (!missing.is_empty()).then(|| missing.join("; "));
+    (Arc::clone(&merged.calendar), note, finding)
+}
+
+/// Whether decisions are carried out; turns the policy to `Recommend` when something else owns
+/// the size. The first value says why nothing may be lowered although decisions are carried out.
+fn enforcing(
+    policy: &mut Policy,
+    hpa: &HpaSight,
+    rival: Option<String>,
+) -> (Option<String>, Finding) {
+    let condition = ConditionType::Enforcing;
+    let owner = match (hpa, rival) {
+        (HpaSight::Present { name }, _) => Some((
+            reason::HPA_PRESENT,
+            format!(
+                "HorizontalPodAutoscaler {name} scales the same workload, and two autoscalers undo \
+                 each other: delete it, or raise its minReplicas to what is recommended here"
+            ),
+        )),
+        (_, Some(other)) => Some((
+            reason::TARGET_TAKEN,
+            format!(
+                "PredictiveAutoscaler {other} is older and enforces on the same workload: delete \
+                 one of the two"
+            ),
+        )),
+        _ => None,
+    };
+    if policy.mode == Mode::Recommend {
+        let message = match owner {
+            Some((_, message)) => {
+                format!(
+                    "mode is Recommend: nothing is written. Enforce would not either: {message}"
+                )
+            }
+            None => "mode is Recommend: nothing is written".to_owned(),
+        };
+        return (
+            None,
+            Finding::new(condition, false, reason::RECOMMEND, message),
+        );
+    }
+    if let Some((why, message)) = owner {
+        policy.mode = Mode::Recommend;
+        return (None, Finding::new(condition, false, why, message));
+    }
+    match hpa {
+        HpaSight::Unknown { reason: why } => (
+            Some(format!(
+                "it cannot be ruled out that an HPA owns the workload: {why}"
+            )),
+            Finding::new(
+                condition,
+                true,
+                reason::ENFORCED,
+                format!("sizes are raised, but not lowered until HPAs can be seen: {why}"),
+            ),
+        ),
+        _ => (
+            None,
+            Finding::new(
+                condition,
+                true,
+                reason::ENFORCED,
+                "decisions are carried out",
+            ),
+        ),
+    }
+}
+
+/// `not_a_number` as a condition's reason: `NotANumber`.
+fn camel(kind: &str) -> String {
+    kind.split('_')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters
+                .next()
+                .map(|first| first.to_ascii_uppercase())
+                .into_iter()
+                .chain(letters)
+        })
+        .collect()
+}

@@ -1,0 +1,180 @@
+//! Mixes experts by their own past errors.
+//!
+//! An expert is a half-life of the regression with a form of the level correction. Its weight in
+//! a lead bucket is `exp(-6 (L/Lmin - 1))`, where `L` is its decayed absolute error in forecasts
+//! that were really issued and have matured: no tuning set is needed and growth is followed
+//! (FORECASTING study, 1.1). Experts are averaged in log load.
+
+use super::lead::{self, BUCKETS};
+use super::level::{self, FORMS, Level};
+
+/// Half-lives of the regression, days.
+pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
+
+/// Number of experts.
+pub(crate) const EXPERTS: usize = HALF_LIVES.len() * FORMS;
+
+/// How sharply a worse expert is punished.
+const SHARPNESS: f64 = 6.0;
+
+/// Half-life of an expert's past error, days.
+const MEMORY: f64 = 5.0;
+
+/// Decayed absolute errors of all experts, per lead bucket, units per second.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Losses([[f64; EXPERTS]; BUCKETS]);
+
+impl Losses {
+    pub(crate) const NONE: Self = Self([[0.0; EXPERTS]; BUCKETS]);
+
+    /// A day passes.
+    pub(crate) fn age(&mut self) {
+        let keep = 0.5_f64.powf(1.0 / MEMORY);
+        for loss in self.0.iter_mut().flatten() {
+            *loss *= keep;
+        }
+    }
+
+    /// Counts one matured forecast of every expert: `predicted` and `actual` in log load.
+    pub(crate) fn add(&mut self, bucket: usize, predicted: &[f64; EXPERTS], actual: f64) {
+        let actual = actual.exp();
+        for (loss, log) in self.0[bucket].iter_mut().zip(predicted) {
+            *loss += (log.exp() - actual).abs();
+        }
+    }
+
+    /// Adds another's errors to these.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            *mine += theirs;
+        }
+    }
+
+    /// Weights per bucket, summing to one. Equal ones where nothing has matured.
+    pub(crate) fn weights(&self) -> Weights {
+        Weights(self.0.map(|losses| {
+            let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+            // an error of nothing at all cannot be a yardstick
+            let yard = least
+                .max(1e-9 * losses.iter().sum::<f64>())
+                .max(f64::MIN_POSITIVE);
+            let raw = losses.map(|loss| {
+                if loss.is_finite() {
+                    (-SHARPNESS * (loss - least) / yard).exp()
+                } else {
+                    0.0
+                }
+            });
+            let sum: f64 = raw.iter().sum();
+            if sum > 0.0 {
+                raw.map(|weight| weight / sum)
+            } else {
+                [1.0 / EXPERTS as f64; EXPERTS]
+            }
+        }))
+    }
+}
+
+/// Weight of each expert in each lead bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
+
+/// One log prediction per half-life.
+pub(crate) type Fits = [f64; HALF_LIVES.len()];
+
+/// What every expert says `ahead` bins after the origin.
+pub(crate) fn each(fits: &Fits, levels: &[Level; HALF_LIVES.len()], fade: f64) -> [f64; EXPERTS] {
+    std::array::from_fn(|expert| {
+        let (model, form) = (expert / FORMS, expert % FORMS);
+        let (lasting, fading) = levels[model].parts(form);
+        fits[model] + lasting + fading * fade
+    })
+}
+
+/// The mixture seen from one origin: linear in the fits, so a bin costs a few multiplications.
+#[derive(Debug, Clone)]
+pub(crate) struct Mixture {
+    /// Per bucket: weight of each fit, lasting and fading correction.
+    parts: [(Fits, f64, f64); BUCKETS],
+}
+
+impl Mixture {
+    pub(crate) fn new(weights: &Weights, levels: &[Level; HALF_LIVES.len()]) -> Self {
+        let parts = std::array::from_fn(|bucket| {
+            let mut fits = [0.0; HALF_LIVES.len()];
+            let (mut lasting, mut fading) = (0.0, 0.0);
+            for (expert, weight) in weights.0[bucket].iter().enumerate() {
+                let (model, form) = (expert / FORMS, expert % FORMS);
+                let (stays, fades) = levels[model].parts(form);
+                fits[model] += weight;
+                lasting += weight * stays;
+                fading += weight * fades;
+            }
+            (fits, lasting, fading)
+        });
+        Self { parts }
+    }
+
+    /// Log load at a lead of `lead` model bins, given the fits there.
+    pub(crate) fn at(&self, lead: f64, fits: &Fits) -> f64 {
+        let fade = level::fade(lead);
+        lead::blend(lead)
+            .iter()
+            .filter(|(_, share)| *share > 0.0)
+            .map(|&(bucket, share)| {
+                let (weights, lasting, fading) = &self.parts[bucket];
+                let fit: f64 = weights.iter().zip(fits).map(|(w, f)| w * f).sum();
+                share * (fit + lasting + fading * fade)
+            })
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_expert_leads_and_ignorance_is_even() {
+        let mut losses = Losses::NONE;
+        let even = losses.weights();
+        assert!(
+            even.0[0]
+                .iter()
+                .all(|w| (w - 1.0 / EXPERTS as f64).abs() < 1e-12)
+        );
+        let mut predicted = [1.0; EXPERTS];
+        predicted[4] = 0.1;
+        losses.add(2, &predicted, 0.0);
+        let weights = losses.weights();
+        assert!(weights.0[2][4] > 0.999);
+        assert_eq!(weights.0[0], even.0[0]);
+    }
+
+    #[test]
+    fn perfect_and_absurd_experts_do_not_break_the_weights() {
+        let mut losses = Losses::NONE;
+        let mut predicted = [0.0; EXPERTS];
+        predicted[0] = 1e6; // exp overflows
+        losses.add(0, &predicted, 0.0);
+        let weights = losses.weights();
+        assert_eq!(weights.0[0][0], 0.0);
+        assert!((weights.0[0].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_mixture_is_the_weighted_mean_of_the_experts() {
+        let mut losses = Losses::NONE;
+        let predicted: [f64; EXPERTS] = std::array::from_fn(|e| 0.05 * e as f64 + 0.2);
+        losses.add(1, &predicted, 0.0);
+        let weights = losses.weights();
+        let residuals: Vec<f64> = (0..288).map(|i| f64::from(i) * 0.001).collect();
+        let level = Level::new(&residuals, &mut Vec::new());
+        let levels = [level; 3];
+        let fits = [1.0, 1.1, 1.3];
+        let lead = 7.0;
+        let said = each(&fits, &levels, level::fade(lead));
+        let mean: f64 = said.iter().zip(&weights.0[1]).map(|(p, w)| p * w).sum();
+        assert!((Mixture::new(&weights, &levels).at(lead, &fits) - mean).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,108 @@
+//! How today's load runs against the model: the level correction at an origin.
+//!
+//! `correction(lead) = rho * day + (short - rho * day) * 0.5^(lead / 90 min)`, where `day` is the
+//! median residual of the last 24 hours and `short` the mean residual of the last hour or of the
+//! last bins: what is off right now fades, what has been off all day persists in part
+//! (FORECASTING study, 1.1; the last-bins form is its nowcast: model growth times present level).
+
+/// Share of the day's deviation that persists, per form.
+const PERSISTENCE: [f64; 3] = [0.2, 0.6, 1.0];
+
+/// Half-life of the short deviation, model bins (90 minutes).
+const FADE: f64 = 18.0;
+
+/// Bins of the last hour.
+const HOUR: usize = 12;
+
+/// Bins that tell the present level.
+const NOW: usize = 2;
+
+/// Residuals needed before a day's median counts in full; with fewer it shrinks in proportion.
+const FULL_DAY: f64 = 24.0;
+
+/// Number of forms: each persistence with the last hour and with the last bins.
+pub(crate) const FORMS: usize = 2 * PERSISTENCE.len();
+
+/// Residuals of one model at an origin, in log load.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Level {
+    /// Median of the last day.
+    day: f64,
+    /// Mean of the last hour.
+    hour: f64,
+    /// Mean of the last bins.
+    now: f64,
+}
+
+impl Level {
+    /// From the residuals of the last day, oldest first, NaN where unknown. Without any residual
+    /// the level is the model's own.
+    pub(crate) fn new(residuals: &[f64], scratch: &mut Vec<f64>) -> Self {
+        scratch.clear();
+        scratch.extend(residuals.iter().copied().filter(|r| r.is_finite()));
+        if scratch.is_empty() {
+            return Self::default();
+        }
+        let shrink = (scratch.len() as f64 / FULL_DAY).min(1.0);
+        let middle = scratch.len() / 2;
+        let (_, median, _) = scratch.select_nth_unstable_by(middle, f64::total_cmp);
+        let day = *median * shrink;
+        let last = &residuals[residuals.len().saturating_sub(HOUR)..];
+        let mean = |values: &mut dyn Iterator<Item = f64>| -> Option<f64> {
+            let (count, sum) = values.fold((0.0, 0.0), |(n, s), v| (n + 1.0, s + v));
+            (count > 0.0).then_some(sum / count)
+        };
+        let known = || last.iter().rev().copied().filter(|r| r.is_finite());
+        let hour = mean(&mut known()).unwrap_or(day);
+        let now = mean(&mut known().take(NOW)).unwrap_or(day);
+        Self { day, hour, now }
+    }
+
+    /// Lasting and fading part of one form: the correction is
+    /// `lasting + fading * fade(lead)`.
+    pub(crate) fn parts(self, form: usize) -> (f64, f64) {
+        let lasting = PERSISTENCE[form % PERSISTENCE.len()] * self.day;
+        let short = if form < PERSISTENCE.len() {
+            self.hour
+        } else {
+            self.now
+        };
+        (lasting, short - lasting)
+    }
+}
+
+/// How much of the short deviation is left after `lead` model bins.
+pub(crate) fn fade(lead: f64) -> f64 {
+    0.5_f64.powf(lead / FADE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_deviation_is_followed_and_a_fresh_one_fades() {
+        let steady = Level::new(&[0.3; 288], &mut Vec::new());
+        let (lasting, fading) = steady.parts(2);
+        assert!((lasting - 0.3).abs() < 1e-12 && fading.abs() < 1e-12);
+
+        let mut residuals = vec![0.0; 288];
+        residuals[286..].fill(1.0);
+        let fresh = Level::new(&residuals, &mut Vec::new());
+        let (lasting, fading) = fresh.parts(5);
+        assert_eq!((lasting, fading), (0.0, 1.0));
+        assert!((fade(18.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn gaps_do_not_count_and_nothing_known_means_no_correction() {
+        assert_eq!(
+            Level::new(&[f64::NAN; 288], &mut Vec::new()),
+            Level::default()
+        );
+        let mut residuals = vec![0.2; 288];
+        residuals[270..].fill(f64::NAN);
+        let level = Level::new(&residuals, &mut Vec::new());
+        assert!((level.hour - 0.2).abs() < 1e-12);
+    }
+}

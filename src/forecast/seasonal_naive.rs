@@ -1,0 +1,186 @@
+//! The baseline to beat: load will be what it was a period ago.
+//!
+//! The median is the value one period before the target, or as many periods as it takes to reach
+//! something known; margins are the pooled past scores of doing so. Knows no fixtures.
+
+use chrono::TimeDelta;
+
+use super::event_response::LEAST_HOURS;
+use super::grid::{DAY, Grid, STEP};
+use super::lead::BUCKETS;
+use super::quantile::{MarginTable, Scores};
+use super::{Fit, FitError, Forecast, Horizon, Predict};
+use crate::fixture::Calendar;
+use crate::series::Series;
+use crate::units::Timestamp;
+
+/// Periods looked back before giving up.
+const MOST_PERIODS: usize = 5;
+
+/// Days of errors that make the margins.
+const SCORED_DAYS: usize = 28;
+
+/// Added to a rate before its logarithm is taken, units per second.
+const OFFSET: f64 = 0.5;
+
+/// Repeats what was one period ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeasonalNaive {
+    days: usize,
+}
+
+impl SeasonalNaive {
+    /// Yesterday at the same time.
+    pub const DAY: Self = Self { days: 1 };
+
+    /// A week ago at the same time.
+    pub const WEEK: Self = Self { days: 7 };
+
+    const fn bins(self) -> usize {
+        self.days * DAY
+    }
+}
+
+/// The part of the history that may be repeated, and how wrong that has been.
+#[derive(Debug, Clone)]
+pub struct FittedSeasonalNaive {
+    period: SeasonalNaive,
+    grid: Grid,
+    margins: MarginTable,
+}
+
+impl Fit for SeasonalNaive {
+    type Fitted = FittedSeasonalNaive;
+
+    fn fit(
+        &self,
+        history: &Series,
+        _: &Calendar,
+        at: Timestamp,
+    ) -> Result<FittedSeasonalNaive, FitError> {
+        let grid = Grid::before(history, at, SCORED_DAYS * DAY + MOST_PERIODS * self.bins());
+        let hours = grid.hours();
+        if hours < LEAST_HOURS {
+            return Err(FitError::TooLittleHistory {
+                at,
+                have_hours: hours,
+                need_hours: LEAST_HOURS,
+            });
+        }
+        let mut scores = Scores::new();
+        let first = grid.len().saturating_sub(SCORED_DAYS * DAY);
+        for bin in first..grid.len() {
+            let Some(said) = repeated(&grid.values, bin as i64, self.bins(), bin) else {
+                continue;
+            };
+            let score = ((grid.values[bin] + OFFSET) / (said + OFFSET)).ln();
+            let age = (grid.len() - bin) as f64 / DAY as f64;
+            for bucket in 0..BUCKETS {
+                scores.add(false, bucket, score, age);
+            }
+        }
+        Ok(FittedSeasonalNaive {
+            period: *self,
+            margins: scores.margins(&[DAY as f64 / 6.0; BUCKETS]),
+            grid,
+        })
+    }
+}
+
+impl Predict for FittedSeasonalNaive {
+    fn predict(&self, recent: &Series, _: &Calendar, horizon: Horizon) -> Forecast {
+        let reach = MOST_PERIODS * self.period.bins();
+        let fresh = Grid::before(recent, horizon.origin, reach);
+        // what the fit kept stands in for what `recent` does not reach
+        let grid = if fresh.hours() >= self.grid.hours().min(self.period.days as f64 * 24.0) {
+            &fresh
+        } else {
+            &self.grid
+        };
+        let fallback = grid
+            .values
+            .iter()
+            .rev()
+            .copied()
+            .find(|value| value.is_finite())
+            .unwrap_or(0.0);
+        let step = horizon.step.num_seconds().max(1);
+        let bins = (horizon.length.num_seconds() / step).max(0);
+        let begin = horizon.origin.timestamp() - grid.end;
+        let mut paths: [Vec<f64>; 4] = Default::default();
+        for bin in 0..bins {
+            let (from, to) = (begin + bin * step, begin + (bin + 1) * step);
+            let known = grid.len() as i64;
+            let pieces = known + from.div_euclid(STEP)..=known + (to - 1).div_euclid(STEP);
+            let (sum, count) = pieces
+                .map(|target| {
+                    repeated(&grid.values, target, self.period.bins(), grid.len())
+                        .unwrap_or(fallback)
+                })
+                .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+            let median = sum / count;
+            paths[0].push(median);
+            let margins = self.margins.at(false, 0.0);
+            for (path, margin) in paths[1..].iter_mut().zip(margins) {
+                path.push((median + OFFSET) * margin.exp() - OFFSET);
+            }
+        }
+        Forecast {
+            origin: horizon.origin,
+            start: horizon.origin,
+            step: TimeDelta::seconds(step),
+            paths,
+            peaks: Vec::new(),
+            model: format!("seasonal-naive-{}d", self.period.days),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The newest known value a whole number of periods before bin `target`, among the first `known`
+/// bins.
+fn repeated(values: &[f64], target: i64, period: usize, known: usize) -> Option<f64> {
+    let least = ((target - known as i64).max(0) as usize / period) + 1;
+    (least..least + MOST_PERIODS)
+        .map_while(|periods| usize::try_from(target - (periods * period) as i64).ok())
+        .filter(|&bin| bin < known)
+        .map(|bin| values[bin])
+        .find(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{TimeZone as _, Utc};
+
+    #[test]
+    fn repeats_the_newest_known_period() {
+        let start = Utc.with_ymd_and_hms(2024, 1, 1, 0, 0, 0).unwrap();
+        let mut values: Vec<f64> = (0..4 * 288).map(|i| 100.0 + f64::from(i % 288)).collect();
+        values[3 * 288 + 5] = f64::NAN;
+        let series = Series::from_raw(start, TimeDelta::minutes(5), values);
+        let origin = series.end();
+        let horizon = Horizon {
+            origin,
+            length: TimeDelta::hours(48),
+            step: TimeDelta::minutes(5),
+        };
+        let calendar = Calendar::default();
+        let fitted = SeasonalNaive::DAY.fit(&series, &calendar, origin).unwrap();
+        let forecast = fitted.predict(&series, &calendar, horizon);
+        for (bin, value) in forecast.paths[0].iter().enumerate() {
+            assert_eq!(*value, 100.0 + (bin % 288) as f64);
+        }
+        // hourly output is the mean of its twelve bins
+        let hourly = fitted.predict(
+            &series,
+            &calendar,
+            Horizon {
+                step: TimeDelta::hours(1),
+                ..horizon
+            },
+        );
+        assert_eq!(hourly.len(), 48);
+        assert_eq!(hourly.paths[0][0], 105.5);
+    }
+}

@@ -1,0 +1,86 @@
+//! One call to the API server: bounded in time, its failure in words and in one of few kinds.
+
+use std::time::Duration;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No answer in time.
+    #[error("the API server did not {what} within {} s", after.as_secs())]
+    Timeout {
+        /// What was asked for.
+        what: &'static str,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// An answer that is a failure, or none at all.
+    #[error("the API server did not {what}: {}", text(source))]
+    Api {
+        /// What was asked for.
+        what: &'static str,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+}
+
+impl CallError {
+    /// One of few words, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "timeout",
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if status.is_not_found() => "not_found",
+                kube::Error::Api(status) if status.is_conflict() => "conflict",
+                kube::Error::Api(status) if status.is_forbidden() => "forbidden",
+                kube::Error::Api(status) if status.is_invalid() => "invalid",
+                kube::Error::Api(status) if status.code == 429 => "too_many_requests",
+                kube::Error::Api(status) if status.code >= 500 => "server",
+                kube::Error::Api(_) => "api",
+                kube::Error::Discovery(_) => "not_found",
+                _ => "transport",
+            },
+        }
+    }
+
+    /// True when the object or its kind is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == "not_found"
+    }
+
+    /// True when another write came first.
+    pub fn is_conflict(&self) -> bool {
+        self.kind() == "conflict"
+    }
+
+    /// True when RBAC does not allow it.
+    pub fn is_forbidden(&self) -> bool {
+        self.kind() == "forbidden"
+    }
+}
+
+/// The message of a status without the dump of its whole structure.
+fn text(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}
+
+/// Waits for a call at most `after`; `what` completes "the API server did not ...".
+///
+/// # Errors
+/// [`CallError`], when it failed or took too long.
+pub async fn within<T>(
+    after: Duration,
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(after, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(CallError::Api {
+            what,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(CallError::Timeout { what, after }),
+    }
+}

@@ -1,0 +1,21 @@
+//! What a size is written to, and who else may write it.
+//!
+//! Reads and writes only; nothing here decides a size. Every call has its own timeout in real
+//! time, because the client has none of its own.
+
+use std::time::Duration;
+
+pub mod call;
+pub mod hpa;
+pub mod ready;
+pub mod scale;
+
+pub use call::CallError;
+pub use hpa::{HpaSight, Hpas};
+pub use scale::{ScaleTargets, TargetError, WorkloadSize};
+
+/// Longest a read from the API server may take. Its own objective is 1 s for single objects.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest a write may take, retries of the client included.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
