@@ -165,7 +165,7 @@ impl Findings {
     }
 }
 
-fn gather(input: &Input) -> (Vec<Imported>, Findings) {
+fn gather(input: &Input) -> (Vec<(&Path, Imported)>, Findings) {
     let options = input.options();
     let mut findings = Findings::default();
     let mut files = Vec::new();
@@ -178,7 +178,7 @@ fn gather(input: &Input) -> (Vec<Imported>, Findings) {
                 findings
                     .warnings
                     .extend(imported.warnings.iter().map(ToString::to_string));
-                files.push(imported);
+                files.push((path.as_path(), imported));
             }
             Err(error) => findings.refused.push(error),
         }
@@ -190,18 +190,13 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
     let (files, mut findings) = gather(input);
     let mut calendar = Calendar::default();
     let (mut text, mut summary) = (String::new(), String::new());
-    for imported in files {
-        let source = source_of(&imported, input);
+    for (path, imported) in files {
         let _ = writeln!(
             summary,
-            "{source}: {} as {}: {}, {}, {}",
+            "{}: {} as {}, {}, {}",
+            path.display(),
             counted(imported.fixtures.len(), "fixture"),
             imported.format,
-            if imported.removed.is_empty() {
-                "none removed".to_owned()
-            } else {
-                format!("{} removed", imported.removed.len())
-            },
             counted(imported.rejects.len(), "reject"),
             counted(imported.warnings.len(), "warning"),
         );
@@ -228,22 +223,6 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
     Ok(findings.exit())
 }
 
-fn source_of(imported: &Imported, input: &Input) -> String {
-    let places = imported
-        .fixtures
-        .iter()
-        .map(|f| &f.provenance.source)
-        .chain(imported.rejects.iter().map(|r| &r.place.source))
-        .chain(imported.warnings.iter().map(|w| &w.place.source));
-    places.into_iter().next().cloned().unwrap_or_else(|| {
-        input
-            .files
-            .first()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default()
-    })
-}
-
 fn counted(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),
@@ -266,11 +245,11 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
     });
     let removed: Vec<_> = files
         .iter()
-        .flat_map(|f| f.removed.iter().cloned())
+        .flat_map(|(_, file)| file.removed.iter().cloned())
         .collect();
     let mut calendar = Calendar::default();
     let mut merging = Vec::new();
-    for imported in files {
+    for (_, imported) in files {
         let said = imported.warnings.len();
         let mut all = Vec::new();
         add(&mut calendar, imported, &mut all);
@@ -352,7 +331,10 @@ fn table(fixtures: &[&Fixture], local: Option<Tz>, at: Option<Timestamp>) -> Str
         let zone = local.or(fixture.start.zone);
         let mut row = vec![
             start_text(&fixture.start, Tz::UTC),
-            zone.map_or_else(|| "-".to_owned(), |zone| start_text(&fixture.start, zone)),
+            zone.map_or_else(
+                || here_text(&fixture.start),
+                |zone| start_text(&fixture.start, zone),
+            ),
             precision(fixture.start.precision).to_owned(),
             fixture.status.name().to_owned(),
         ];
@@ -401,6 +383,16 @@ fn start_text(start: &Start, zone: Tz) -> String {
     }
 }
 
+/// In the zone of this machine, for fixtures that name none.
+fn here_text(start: &Start) -> String {
+    if start.is_timed() {
+        let here = start.at.with_timezone(&chrono::Local);
+        here.format("%a %Y-%m-%d %H:%M %:z").to_string()
+    } else {
+        start_text(start, Tz::UTC)
+    }
+}
+
 fn lock_text(fixture: &Fixture) -> String {
     if fixture.locks.is_empty() || !fixture.start.is_timed() {
         return "-".to_owned();
@@ -415,17 +407,15 @@ fn lock_text(fixture: &Fixture) -> String {
 
 /// Length to the typical end, and to the latest, after which the crowd settles.
 fn ends_text(fixture: &Fixture) -> String {
-    match fixture.ended_at {
-        Some(ended) => ended.format("%H:%M UTC").to_string(),
-        None => {
-            let latest = fixture.latest_end() - fixture.start.latest();
-            format!(
-                "+{}..{}",
-                HumanDuration(fixture.duration.typical),
-                HumanDuration(latest)
-            )
-        }
+    if let Some(ended) = fixture.ended_at {
+        return ended.format("%H:%M UTC").to_string();
     }
+    let latest = fixture.latest_end() - fixture.start.latest();
+    format!(
+        "+{}..{}",
+        HumanDuration(fixture.duration.typical),
+        HumanDuration(latest)
+    )
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

@@ -1,0 +1,290 @@
+//! What is shown, asked for as a client would.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use chrono::TimeDelta;
+use http_body_util::BodyExt as _;
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
+use super::*;
+use crate::fixture::Fixture;
+use crate::forecast::Forecast;
+use crate::plan::{Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::units::{Rate, Timestamp};
+
+fn noon() -> Timestamp {
+    "2026-09-13T12:00:00Z".parse().unwrap()
+}
+
+/// A workload at 300/s with four replicas of 100/s, an hour before a game.
+fn decided() -> (Observed, Plan) {
+    let path: Vec<f64> = (0..120)
+        .map(|i| if i < 60 { 300.0 } else { 900.0 })
+        .collect();
+    let start = noon() + TimeDelta::hours(1);
+    let observed = Observed {
+        workload: Workload {
+            replicas: 4,
+            ready: 4,
+        },
+        load: Signal::Sample {
+            rate: Rate::per_second(300.0),
+            at: noon(),
+        },
+        shed: None,
+        queued: None,
+        forecast: Some(Arc::new(Forecast {
+            origin: noon(),
+            start: noon(),
+            step: TimeDelta::minutes(1),
+            paths: [path.clone(), path.clone(), path.clone(), path],
+            model: "flat".into(),
+            notes: vec![],
+        })),
+        forecast_note: None,
+        calendar: Arc::new(
+            [Fixture::game("opener", "NFL", start)]
+                .into_iter()
+                .collect(),
+        ),
+        manual: None,
+    };
+    let mut policy = Policy::new(2, 40).unwrap();
+    policy.per_replica = Some(Rate::per_second(100.0));
+    let plan = plan(&observed, &policy, &Memory::default(), noon());
+    (observed, plan)
+}
+
+fn shown() -> Shown {
+    Shown {
+        metrics: Metrics::new().unwrap(),
+        readiness: Readiness::default(),
+        workloads: Workloads::default(),
+    }
+}
+
+fn with_workload() -> Shown {
+    let shown = shown();
+    let (observed, plan) = decided();
+    shown.metrics.workload(sample(&plan));
+    shown.workloads.put(Report {
+        namespace: "dfs".into(),
+        name: "contest-entry".into(),
+        target: "Deployment/contest-entry".into(),
+        mode: Mode::Recommend,
+        observed: Facts::new(&observed, noon()),
+        plan,
+    });
+    shown
+}
+
+fn sample(plan: &Plan) -> WorkloadSample<'_> {
+    WorkloadSample {
+        namespace: "dfs",
+        name: "contest-entry",
+        plan,
+        replicas: 4,
+        ready: 4,
+    }
+}
+
+async fn ask(shown: &Shown, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = routes(shown.clone()).oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn ask_json(shown: &Shown, path: &str) -> (StatusCode, Value) {
+    let (status, body) = ask(shown, path).await;
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[tokio::test]
+async fn healthy_is_not_ready() {
+    let shown = Shown {
+        readiness: Readiness::waiting_for(["crd", "cache"]),
+        ..shown()
+    };
+    assert_eq!(ask(&shown, "/healthz").await.0, StatusCode::OK);
+    shown.readiness.wait(
+        "crd",
+        "PredictiveAutoscaler is not installed: run tipoff crds",
+    );
+    let (status, body) = ask(&shown, "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    insta::assert_snapshot!(body, @r"
+    cache: not there yet
+    crd: PredictiveAutoscaler is not installed: run tipoff crds
+    ");
+    shown.readiness.done("cache");
+    shown.readiness.done("crd");
+    assert_eq!(
+        ask(&shown, "/readyz").await,
+        (StatusCode::OK, "ok\n".to_owned())
+    );
+    shown.readiness.wait("crd", "gone");
+    assert_eq!(
+        ask(&shown, "/readyz").await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+#[tokio::test]
+async fn the_list_has_the_sentence_and_the_detail_has_everything() {
+    let shown = with_workload();
+    let (status, list) = ask_json(&shown, "/api/v1/workloads").await;
+    assert_eq!(status, StatusCode::OK);
+    let item = &list["items"][0];
+    assert_eq!(item["name"], "contest-entry");
+    assert_eq!(item["current"], 4);
+    assert!(
+        item["summary"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+    );
+
+    let (status, report) = ask_json(&shown, "/api/v1/workloads/dfs/contest-entry").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(report["mode"], "Recommend");
+    assert_eq!(report["observed"]["workload"]["ready"], 4);
+    assert_eq!(report["observed"]["load"]["sample"]["rate"], 300.0);
+    assert_eq!(report["observed"]["forecast"]["model"], "flat");
+    assert_eq!(report["observed"]["calendar"]["fixtures"], 1);
+    // what is shown is enough to make the decision again
+    let plan: Plan = serde_json::from_value(report["plan"].clone()).unwrap();
+    assert_eq!(plan, decided().1);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_with_the_way_to_what_is() {
+    let shown = with_workload();
+    for path in ["/api/v1/workloads/dfs/nobody", "/nowhere"] {
+        let (status, body) = ask_json(&shown, path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert!(body["error"].is_string());
+    }
+    shown.workloads.remove("dfs", "contest-entry");
+    let (_, list) = ask_json(&shown, "/api/v1/workloads").await;
+    assert_eq!(list["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn metrics_show_the_workload_and_forget_it_when_it_is_gone() {
+    let shown = with_workload();
+    let (_, text) = ask(&shown, "/metrics").await;
+    let labels = r#"{name="contest-entry",namespace="dfs"}"#;
+    for line in [
+        format!("tipoff_workload_load{labels} 300"),
+        format!("tipoff_workload_ready_replicas{labels} 4"),
+        r#"tipoff_decisions_total{decision="hold"} 0"#.to_owned(),
+        r#"tipoff_writes_total{outcome="dropped"} 0"#.to_owned(),
+        "tipoff_leader 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    shown.metrics.forget_workload("dfs", "contest-entry");
+    let (_, text) = ask(&shown, "/metrics").await;
+    assert!(!text.contains("contest-entry"), "{text}");
+}
+
+#[test]
+fn a_load_that_is_not_known_is_not_shown_as_a_number() {
+    let metrics = Metrics::new().unwrap();
+    let (_, mut plan) = decided();
+    metrics.workload(sample(&plan));
+    assert!(metrics.render().unwrap().contains("tipoff_workload_load{"));
+    plan.offered = None;
+    plan.headroom = None;
+    plan.peak = None;
+    metrics.workload(sample(&plan));
+    let text = metrics.render().unwrap();
+    for gauge in [
+        "load{",
+        "headroom_ratio{",
+        "forecast_peak_load{",
+        "forecast_peak_replicas{",
+    ] {
+        assert!(
+            !text.contains(&format!("tipoff_workload_{gauge}")),
+            "{gauge}\n{text}"
+        );
+    }
+}
+
+#[test]
+fn every_counter_counts() {
+    let metrics = Metrics::new().unwrap();
+    metrics.write(WriteOutcome::Failed);
+    metrics.reload(Reloaded::Calendar, false);
+    metrics.source_error("timeout");
+    metrics.fit(0.5);
+    metrics.fit_failed();
+    metrics.leader(true);
+    metrics.settings_problems(3);
+    metrics.tick_late(2.5);
+    let text = metrics.render().unwrap();
+    for line in [
+        r#"tipoff_writes_total{outcome="failed"} 1"#,
+        r#"tipoff_reloads_total{outcome="refused",what="calendar"} 1"#,
+        r#"tipoff_source_errors_total{kind="timeout"} 1"#,
+        "tipoff_fit_duration_seconds_count 1",
+        "tipoff_fit_failures_total 1",
+        "tipoff_leader 1",
+        "tipoff_settings_problems 3",
+        "tipoff_ticks_late_total 1",
+        "tipoff_tick_lateness_seconds 2.5",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_alerting_rules_name_metrics_that_exist() {
+    let shown = with_workload();
+    shown.metrics.source_error("timeout");
+    let text = shown.metrics.render().unwrap();
+    let known: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prometheus/rules.yaml");
+    let rules = std::fs::read_to_string(path).unwrap();
+    let named: BTreeSet<&str> = rules
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("tipoff_"))
+        .collect();
+    assert!(named.len() >= 6, "{named:?}");
+    let unknown: Vec<_> = named.difference(&known).collect();
+    assert!(
+        unknown.is_empty(),
+        "{unknown:?} are in the rules and not in {known:?}"
+    );
+}
+
+#[tokio::test]
+async fn it_serves_until_it_is_stopped() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(run(listener, shown(), stop.clone()));
+    // a plain client: no TLS provider is needed to speak HTTP
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+}

@@ -1,0 +1,340 @@
+//! `tipoff fixtures` as people run it: real files of all formats, and files that are wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail like the test"
+)]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn tipoff(directory: &Path, args: &[&str]) -> Run {
+    let output = Command::cargo_bin("tipoff")
+        .unwrap()
+        .current_dir(directory)
+        .env("TZ", "UTC")
+        .arg("fixtures")
+        .args(args)
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn with_file(name: &str, content: &str) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join(name), content).unwrap();
+    directory
+}
+
+fn calendars() -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/data/calendars"
+    ));
+    if path.exists() {
+        Some(path)
+    } else {
+        println!("skipped: the calendars are not here");
+        None
+    }
+}
+
+#[test]
+fn every_real_calendar_imports_or_is_refused_for_a_true_reason() {
+    let Some(directory) = calendars() else {
+        return;
+    };
+    let london: &[&str] = &["--zone", "Europe/London"];
+    for (file, args, code, said) in [
+        (
+            "espn_scoreboard_wc2026_6events.json",
+            &[][..],
+            0,
+            "6 fixtures as espn",
+        ),
+        (
+            "fixturedownload_epl-2025-GMTStandardTime_excerpt.csv",
+            &[][..],
+            2,
+            "none of the times (17) has a zone; declare the zone they are in, for example --zone Europe/London, as the file's name suggests",
+        ),
+        (
+            "fixturedownload_epl-2025-GMTStandardTime_excerpt.csv",
+            london,
+            0,
+            "17 fixtures as fixturedownload",
+        ),
+        (
+            "fpl_fixtures_2026_40.json",
+            &[][..],
+            0,
+            "40 fixtures as fpl",
+        ),
+        ("nfl_2026_excerpt.ics", &[][..], 0, "3 fixtures as ics"),
+        (
+            "nfl_shield_2023_01_DET_KC.json",
+            &[][..],
+            0,
+            "1 fixture as nfl",
+        ),
+        ("nhl_offseason_empty.ics", &[][..], 0, "no fixtures as ics"),
+        (
+            "openfootball_2025-26_en.1.json",
+            &[][..],
+            2,
+            "none of the times (379) has a zone; declare the zone",
+        ),
+        (
+            "openfootball_2025-26_en.1.json",
+            london,
+            0,
+            "380 fixtures as openfootball",
+        ),
+        (
+            "openfootball_worldcup_2026_excerpt.json",
+            &[][..],
+            0,
+            "4 fixtures as openfootball",
+        ),
+    ] {
+        let mut all = vec!["check", file];
+        all.extend(args);
+        let run = tipoff(&directory, &all);
+        assert_eq!(run.code, code, "{file}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{file}: {}", run.stderr);
+        assert!(!run.stderr.contains("reject   "), "{file}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn real_calendars_survive_conversion_to_our_formats() {
+    let Some(directory) = calendars() else {
+        return;
+    };
+    let scratch = TempDir::new().unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let path = path.to_str().unwrap();
+        for (name, to) in [("out.yaml", "yaml"), ("out.csv", "csv")] {
+            let run = tipoff(
+                scratch.path(),
+                &[
+                    "import",
+                    path,
+                    "--zone",
+                    "Europe/London",
+                    "--output",
+                    name,
+                    "--to",
+                    to,
+                ],
+            );
+            assert_eq!(run.code, 0, "{path}: {}", run.stderr);
+            let first = tipoff(scratch.path(), &["check", path, "--zone", "Europe/London"]);
+            let again = tipoff(scratch.path(), &["check", name, "--zone", "Europe/London"]);
+            if first.stdout.is_empty() {
+                continue;
+            }
+            assert_eq!(again.code, 0, "{path}: {}", again.stderr);
+            let starts = |run: &Run| -> Vec<String> {
+                run.stdout
+                    .lines()
+                    .skip(1)
+                    .map(|line| line.chars().take(20).collect())
+                    .collect()
+            };
+            assert_eq!(starts(&first), starts(&again), "{path} as {to}");
+        }
+    }
+}
+
+#[test]
+fn other_tables_are_refused_or_taken_with_a_competition() {
+    let Some(directory) = calendars() else {
+        return;
+    };
+    let data = directory.parent().unwrap();
+    let file = "nfl/schedule_2013_2023.csv";
+    let bare = tipoff(data, &["check", file]);
+    assert_eq!(bare.code, 2);
+    assert!(
+        bare.stderr.contains("column competition is missing"),
+        "{}",
+        bare.stderr
+    );
+    let named = tipoff(
+        data,
+        &[
+            "check",
+            file,
+            "--competition",
+            "NFL",
+            "--zone",
+            "America/New_York",
+        ],
+    );
+    assert_eq!(named.code, 0, "{}", named.stderr);
+    assert!(
+        named.stderr.contains("2993 fixtures as csv"),
+        "{}",
+        named.stderr
+    );
+    let cup = tipoff(
+        data,
+        &["check", "wc98/fixtures.csv", "--local", "Europe/Paris"],
+    );
+    assert_eq!(cup.code, 0, "{}", cup.stderr);
+    assert_eq!(cup.stdout.lines().count(), 45);
+    assert!(
+        cup.stdout
+            .contains("Wed 1998-06-10 15:30  Wed 1998-06-10 17:30 CEST")
+    );
+}
+
+const SEASON: &str = "\
+id,start,competition,home,away,stage,lock,status,weight,zone
+opener,2090-09-10T20:20:00,NFL,Bills,Patriots,Week 1,2090-09-10T20:00:00,,3,America/New_York
+late,2090-09-14T00:00:00Z,NFL,Rams,Jets,Week 1,,,,
+early,2090-09-13T17:00:00Z,NFL,Bears,Lions,Week 1,,flexed,,
+clash,2090-09-13T18:00:00Z,NFL,Bears,Packers,Week 1,,,,
+open,TBD,NFL,Colts,Texans,Week 18,,,,
+naive,2090-09-13T13:00:00,NFL,Browns,Ravens,Week 1,,,,
+gap,2090-03-12T02:30:00,NFL,Browns,Ravens,Week 1,,,,America/New_York
+early,2090-09-13T20:00:00Z,NFL,Bears,Lions,Week 1,,,,
+";
+
+#[test]
+fn check_prints_every_fixture_and_everything_wrong() {
+    let directory = with_file("season.csv", SEASON);
+    let run = tipoff(directory.path(), &["check", "season.csv"]);
+    assert_eq!(run.code, 2);
+    assert_snapshot!(run.stdout);
+    assert_snapshot!(run.stderr);
+}
+
+#[test]
+fn bad_files_are_refused_with_place_and_remedy() {
+    let directory = TempDir::new().unwrap();
+    for (name, content) in [
+        ("empty.csv", ""),
+        ("prose.txt", "once upon a time\n"),
+        ("columns.csv", "date,home\n1,2\n"),
+        ("twice.csv", "start,start,competition\n"),
+        ("field.yaml", "fixtures:\n  - id: a\n    strat: x\n"),
+        ("broken.yaml", "fixtures: [\n"),
+        ("broken.json", "{\"matches\": [\n"),
+        ("other.json", "{\"weather\": 1}"),
+        ("cut.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\n"),
+        ("naive.csv", "start,competition\n2090-01-01T20:00:00,NFL\n"),
+    ] {
+        fs::write(directory.path().join(name), content).unwrap();
+    }
+    fs::write(
+        directory.path().join("latin.csv"),
+        b"start,competition\n\xe9\n",
+    )
+    .unwrap();
+    let mut all = String::new();
+    for name in [
+        "empty.csv",
+        "prose.txt",
+        "columns.csv",
+        "twice.csv",
+        "field.yaml",
+        "broken.yaml",
+        "broken.json",
+        "other.json",
+        "cut.ics",
+        "naive.csv",
+        "latin.csv",
+        "absent.csv",
+    ] {
+        let run = tipoff(directory.path(), &["check", name]);
+        assert_eq!(run.code, 2, "{name}: {}", run.stderr);
+        assert!(run.stdout.is_empty(), "{name}");
+        all.push_str(&run.stderr);
+    }
+    assert_snapshot!(all);
+}
+
+#[test]
+fn one_bad_file_does_not_hide_the_others() {
+    let directory = with_file(
+        "good.csv",
+        "id,start,competition\na,2090-01-01T20:00:00Z,NFL\n",
+    );
+    fs::write(directory.path().join("bad.csv"), "x,y\n").unwrap();
+    let run = tipoff(directory.path(), &["check", "bad.csv", "good.csv"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stdout.contains("2090-01-01 20:00"));
+    assert!(run.stderr.contains("bad.csv:1"));
+}
+
+#[test]
+fn bad_usage_is_exit_2() {
+    let directory = with_file("a.csv", "id,start,competition\n");
+    for args in [
+        &["check"][..],
+        &["check", "a.csv", "--zone", "Mars/Base"],
+        &["check", "a.csv", "--format", "xlsx"],
+        &["list", "a.csv", "--at", "tomorrow"],
+    ] {
+        assert_eq!(tipoff(directory.path(), args).code, 2, "{args:?}");
+    }
+    let zone = tipoff(directory.path(), &["check", "a.csv", "--zone", "Mars/Base"]);
+    assert!(zone.stderr.contains("America/New_York"), "{}", zone.stderr);
+}
+
+#[test]
+fn a_stated_format_overrides_what_the_content_looks_like() {
+    let directory = with_file(
+        "a.csv",
+        "id,start,competition\na,2090-01-01T20:00:00Z,NFL\n",
+    );
+    let run = tipoff(directory.path(), &["check", "a.csv", "--format", "ics"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("not readable as ics"), "{}", run.stderr);
+}
+
+#[test]
+fn list_shows_phases_as_they_were_known_then() {
+    let directory = with_file(
+        "a.yaml",
+        "competition: NFL\nfixtures:\n  \
+         - {id: a, start: '2090-01-01T18:00:00Z', home: A, away: B, status: final}\n  \
+         - {id: b, start: '2090-01-01T20:00:00Z', home: C, away: D}\n  \
+         - {id: c, start: '2090-01-02T20:00:00Z', home: E, away: F, known_at: '2090-01-01T19:30:00Z'}\n",
+    );
+    let run = tipoff(
+        directory.path(),
+        &["list", "a.yaml", "--at", "2090-01-01T19:15:00Z"],
+    );
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_snapshot!(run.stdout);
+}
+
+#[test]
+fn import_writes_nothing_when_a_file_is_refused() {
+    let directory = with_file("bad.csv", "x,y\n");
+    let run = tipoff(
+        directory.path(),
+        &["import", "bad.csv", "--output", "out.yaml"],
+    );
+    assert_eq!(run.code, 2);
+    assert!(!directory.path().join("out.yaml").exists());
+}
