@@ -89,6 +89,32 @@ fn a_first_fixture_ever_is_expected_above_the_quiet_level() {
 }
 
 #[test]
+fn a_fixture_known_by_its_day_widens_the_band_all_day_and_moves_the_median_little() {
+    let season = Season::new(42);
+    let mut calendar = season.calendar.clone();
+    let certain = calendar
+        .starting_between(days(42), days(43))
+        .first()
+        .map(|fixture| (*fixture).clone())
+        .unwrap();
+    let mut someday = certain.clone();
+    someday.start.at = days(42); // the placeholder is midnight
+    someday.start.precision = tipoff::fixture::Precision::Date;
+    calendar.insert(someday);
+    let exact = forecast(&season.series, &season.calendar, days(42));
+    let vague = forecast(&season.series, &calendar, days(42));
+    let value = |f: &Forecast, q, hour| f.at(q, days(42) + TimeDelta::hours(hour)).unwrap();
+    for hour in [13, 16, 19, 22] {
+        let median = value(&vague, Quantile::P50, hour) / value(&exact, Quantile::P50, 13);
+        assert!(median < 2.5, "{hour}: {median}");
+        let ready = value(&vague, Quantile::P95, hour) / value(&vague, Quantile::P50, hour);
+        assert!(ready > 1.5, "{hour}: {ready}");
+    }
+    let midnight = value(&vague, Quantile::P50, 1) / value(&exact, Quantile::P50, 1);
+    assert!((0.9..1.1).contains(&midnight), "{midnight}");
+}
+
+#[test]
 fn minutes_ahead_are_surer_than_a_day_ahead() {
     let season = Season::new(42);
     let forecast = forecast(&season.series, &season.calendar, days(42));
@@ -144,6 +170,16 @@ fn gaps_are_not_learnt_as_zero() {
         "{:?}",
         part.notes
     );
+}
+
+#[test]
+fn after_months_without_data_the_level_is_the_usual_one() {
+    let season = Season::new(20);
+    let origin = days(100);
+    let late = forecast(&season.series, &Calendar::default(), origin);
+    let mean = late.path(Quantile::P50)[..288].iter().sum::<f64>() / 288.0;
+    assert!((60.0..240.0).contains(&mean), "{mean}");
+    assert!(late.notes.iter().any(|note| note.contains("no load known")));
 }
 
 #[test]
@@ -245,6 +281,80 @@ fn any_input_and_output_step_will_do() {
         .collect();
     let coarse = Series::from_raw(start(), TimeDelta::minutes(30), coarse);
     forecast(&coarse, &season.calendar, days(21));
+}
+
+/// Twelve weeks of slates: Thursday and Monday night, and a Sunday with eight games at once, four
+/// more overlapping them, and one at night. Crowds add; the truth is not the model's own form.
+#[test]
+fn slates_that_overlap_are_learnt_and_not_multiplied() {
+    let zone = Tz::UTC;
+    let mut games: Vec<(i64, f64)> = Vec::new();
+    for week in 0..13 {
+        let sunday = (7 * week + 6) * 1_440;
+        games.push((sunday - 3 * 1_440 + 1_455, 2.0)); // Thursday night, after midnight UTC
+        games.push((sunday + 17 * 60, if week % 4 == 1 { 9.0 } else { 8.0 }));
+        games.push((sunday + 20 * 60 + 5, 2.0));
+        games.push((sunday + 20 * 60 + 25, 2.0));
+        games.push((sunday + 1_460, 2.5));
+        games.push((sunday + 1_440 + 1_455, 2.0));
+    }
+    let calendar: Calendar = games
+        .iter()
+        .enumerate()
+        .flat_map(|(slot, &(minute, count))| {
+            (0..count.round() as usize).map(move |game| {
+                let at = start() + TimeDelta::minutes(minute);
+                let mut fixture = Fixture::game(format!("{slot}-{game}"), "league", at);
+                fixture.duration.typical = TimeDelta::minutes(190);
+                fixture
+            })
+        })
+        .collect();
+    let truth = |at: Timestamp| {
+        let minute = (at - start()).num_seconds() as f64 / 60.0;
+        let crowd: f64 = games
+            .iter()
+            .map(|&(kick, count)| {
+                let since = minute - kick as f64;
+                let share = if since < 0.0 {
+                    since
+                } else {
+                    since * 110.0 / 190.0
+                };
+                0.4 * count * (multiple(share) - 1.0)
+            })
+            .sum();
+        calm(at) * (1.0 + crowd)
+    };
+    let values: Vec<f64> = (0..84 * 288)
+        .map(|bin| {
+            let at = start() + TimeDelta::minutes(5 * bin) + TimeDelta::seconds(150);
+            truth(at) * (1.0 + 0.05 * ((bin * 7_919 % 101) as f64 / 50.0 - 1.0))
+        })
+        .collect();
+    let series = Series::from_raw(start(), TimeDelta::minutes(5), values);
+    let origin = days(12 * 7 - 1); // the Sunday of the twelfth week, not in the history
+    let ours = EventResponse::new(zone)
+        .fit(&series, &calendar, origin)
+        .unwrap()
+        .predict(&series, &calendar, horizon(origin));
+    assert_sound(&ours);
+    let (mut error, mut load) = (0.0, 0.0);
+    for bin in 0..288 {
+        let actual = truth(ours.time(bin) + TimeDelta::seconds(150));
+        error += (ours.path(Quantile::P50)[bin] - actual).abs();
+        load += actual;
+    }
+    assert!(error / load < 0.12, "WAPE {}", error / load);
+    let largest = (0..288)
+        .map(|bin| truth(ours.time(bin) + TimeDelta::seconds(150)))
+        .fold(0.0, f64::max);
+    let peak = ours
+        .peaks
+        .iter()
+        .map(|peak| peak.quantiles[2])
+        .fold(0.0, f64::max);
+    assert!(peak > largest && peak < 2.0 * largest, "{peak} {largest}");
 }
 
 proptest! {

@@ -14,6 +14,7 @@ pub mod completions;
 pub mod crds;
 mod error;
 pub mod fixtures;
+pub mod forecast;
 pub mod output;
 pub mod run;
 
@@ -36,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the controller.
     Run(run::RunArgs),
+    /// Forecast a load from its history and fixtures.
+    Forecast(forecast::ForecastArgs),
     /// Check, convert and list fixture files.
     Fixtures(fixtures::FixturesArgs),
     /// Print the custom resource definition as YAML.
@@ -54,6 +57,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::Run(args) => runtime()?
             .block_on(run::run(args))
             .map(|()| ExitCode::SUCCESS),
+        Command::Forecast(args) => forecast::run(args).map_err(CliError::failed),
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),

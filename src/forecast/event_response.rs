@@ -8,8 +8,8 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::experts::{HALF_LIVES, Mixture, Weights};
-use super::features::{Design, WINDOW};
+use super::experts::{MODELS, Mixture, Weights};
+use super::features::{Design, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
 use super::lead;
 use super::learn::{self, Coefficients, History};
@@ -18,6 +18,7 @@ use super::peaks::PeakMargins;
 use super::quantile::MarginTable;
 use super::replay::{self, Window, fit};
 use super::slots::{Slot, slots};
+use super::weekly::Weekly;
 use super::{Fit, FitError, Forecast, Horizon, PeakForecast, Predict};
 use crate::fixture::Calendar;
 use crate::series::Series;
@@ -37,6 +38,9 @@ const LONGEST: usize = 120;
 
 /// No prediction leaves this many natural logarithms around what was seen (a factor of 1,000).
 const LEASH: f64 = 6.9;
+
+/// Longest lead whose errors are measured, hours.
+const LONGEST_LEAD: i64 = 48;
 
 /// A fit older than this is named in the forecast, hours.
 const STALE_FIT: i64 = 48;
@@ -71,6 +75,7 @@ pub struct FittedEventResponse {
     design: Design,
     coefficients: Coefficients,
     weights: Weights,
+    weekly: Weekly,
     margins: MarginTable,
     peaks: PeakMargins,
     notes: Vec<String>,
@@ -109,13 +114,16 @@ impl Fit for EventResponse {
             known().fold(f64::NEG_INFINITY, f64::max) + LEASH,
         );
         let weekly = hours >= WEEKLY_AFTER * 24.0;
-        let slots = slots(calendar, at, self.zone);
         let begin = grid.middle(0);
-        let design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
+        let slots = slots(calendar, at, self.zone, (first, at));
+        let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        // where all data have faded, a usual level is a better guess than one unit per second
+        design.prior[0] = median(known().collect());
         let near = reaching(&slots, begin, grid.end);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let history = History { log, rows };
-        let keep = replay::DAYS.min(history.days());
+        let keep = replay::PERIODS.min(history.periods());
         let mut known =
             learn::coefficients(&history, &design, keep).ok_or_else(|| FitError::NotSolvable {
                 at,
@@ -141,6 +149,7 @@ impl Fit for EventResponse {
             design,
             coefficients: known.pop().unwrap_or_default(),
             weights: lessons.weights,
+            weekly: lessons.weekly,
             margins: lessons.margins,
             peaks: lessons.peaks,
             notes,
@@ -151,12 +160,19 @@ impl Fit for EventResponse {
 impl Predict for FittedEventResponse {
     fn predict(&self, recent: &Series, calendar: &Calendar, horizon: Horizon) -> Forecast {
         let origin = horizon.origin;
-        let slots = slots(calendar, origin, self.zone);
+        let span = (origin - TimeDelta::days(1), origin + horizon.length);
+        let slots = slots(calendar, origin, self.zone, span);
         let view = View::new(self, recent, &slots, origin);
         let mut notes = self.notes.clone();
         let age = origin - self.at;
         if age > TimeDelta::hours(STALE_FIT) {
             notes.push(format!("fitted {} h before the origin", age.num_hours()));
+        }
+        if horizon.length > TimeDelta::hours(LONGEST_LEAD) {
+            notes.push(format!(
+                "errors beyond {LONGEST_LEAD} h ahead are not measured: \
+                 the margins there are those of {LONGEST_LEAD} h"
+            ));
         }
         match view.data_age {
             None => notes.push(
@@ -238,15 +254,15 @@ impl<'a> View<'a> {
             .design
             .rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let fits: Vec<_> = (0..rows.len())
-            .map(|bin| fit(rows.row(bin), &model.coefficients))
+            .map(|bin| fit(&rows, bin, &model.coefficients, &model.weekly))
             .collect();
         let mut scratch = Vec::new();
-        let levels: [Level; HALF_LIVES.len()] = std::array::from_fn(|half_life| {
+        let levels: [Level; MODELS] = std::array::from_fn(|place| {
             let residuals: Vec<f64> = grid
                 .values
                 .iter()
                 .zip(&fits)
-                .map(|(value, fits)| (value + model.offset).ln() - fits[half_life])
+                .map(|(value, fits)| (value + model.offset).ln() - fits[place])
                 .collect();
             Level::new(&residuals, &mut scratch)
         });
@@ -272,12 +288,19 @@ impl<'a> View<'a> {
     fn quantiles(&self, near: &[Slot], moments: impl Iterator<Item = i64>) -> [Vec<f64>; 4] {
         let moments: Vec<i64> = moments.collect();
         let rows = self.model.design.rows(near, moments.iter().copied());
+        let tallest = near
+            .iter()
+            .any(|slot| slot.share < 1.0)
+            .then(|| self.model.design.tallest(near, moments.iter().copied()));
         let mut paths: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(moments.len()));
         for (index, &at) in moments.iter().enumerate() {
             let lead = self.lead(at);
-            let log = self.log(rows.row(index), lead);
+            let log = self.log(&rows, index, lead);
             let margins = self.model.margins.at(rows.in_event[index], lead);
             paths[0].push(self.model.rate(log));
+            let log = tallest
+                .as_ref()
+                .map_or(log, |rows| self.log(rows, index, lead).max(log));
             for (path, margin) in paths[1..].iter_mut().zip(margins) {
                 path.push(self.model.rate(log + margin));
             }
@@ -285,8 +308,10 @@ impl<'a> View<'a> {
         paths
     }
 
-    fn log(&self, row: (&[u16], &[f64]), lead: f64) -> f64 {
-        self.mixture.at(lead, &fit(row, &self.model.coefficients))
+    fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
+        let model = self.model;
+        let fits = fit(rows, index, &model.coefficients, &model.weekly);
+        self.mixture.at(lead, &fits)
     }
 
     /// The peak of what is left of a slot's window.
@@ -300,10 +325,16 @@ impl<'a> View<'a> {
         let near = reaching(slots, from, to);
         let rows = self.model.design.rows(&near, moments.iter().copied());
         let (place, log) = (0..rows.len())
-            .map(|index| self.log(rows.row(index), self.lead(moments[index])))
+            .map(|index| self.log(&rows, index, self.lead(moments[index])))
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let ahead = self.lead(slot.anchors.start.max(self.origin) + STEP / 2);
+        // a window under way has its peak, not its start, ahead
+        let target = if slot.anchors.start < self.origin {
+            moments[place]
+        } else {
+            slot.anchors.start + STEP / 2
+        };
+        let ahead = self.lead(target);
         let margins = self.model.peaks.at(lead::bucket(ahead as usize));
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
@@ -335,13 +366,20 @@ fn known_part(mut grid: Grid) -> Grid {
 /// study, less for small loads (a hundredth of the median of what is not zero) and never less
 /// than half a unit per bin.
 fn log_offset(values: &[f64]) -> f64 {
-    let mut positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
+    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
     if positive.is_empty() {
         return 0.5;
     }
-    let middle = positive.len() / 2;
-    let (_, median, _) = positive.select_nth_unstable_by(middle, f64::total_cmp);
-    (0.01 * *median).clamp(0.5 / STEP as f64, 0.5)
+    (0.01 * median(positive)).clamp(0.5 / STEP as f64, 0.5)
+}
+
+/// The middle value; zero of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 /// Slots that can move load in `[from, to)`.

@@ -1,21 +1,36 @@
 //! Mixes experts by their own past errors.
 //!
-//! An expert is a half-life of the regression with a form of the level correction. Its weight in
-//! a lead bucket is `exp(-6 (L/Lmin - 1))`, where `L` is its decayed absolute error in forecasts
+//! An expert is a model (a regression with its half-life and stiffness, or the steadiest with what
+//! it leaves over by time of the week) with a form of the level correction. Its weight in
+//! a lead bucket is `exp(-12 (L/Lmin - 1))`, where `L` is its decayed absolute error in forecasts
 //! that were really issued and have matured: no tuning set is needed and growth is followed
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
 
+use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::level::{self, FORMS, Level};
 
 /// Half-lives of the regression, days.
 pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
 
-/// Number of experts.
-pub(crate) const EXPERTS: usize = HALF_LIVES.len() * FORMS;
+/// The regressions: a half-life (its place in [`HALF_LIVES`]) and how stiffly the prior holds,
+/// relative to the design's penalties. The reference method has the first three; the loose ones
+/// let amplitudes far from the prior be learnt from few fixtures, if that proves right.
+pub(crate) const REGRESSIONS: [(usize, f64); 5] =
+    [(0, 1.0), (1, 1.0), (2, 1.0), (1, 0.2), (2, 0.2)];
 
-/// How sharply a worse expert is punished.
-const SHARPNESS: f64 = 6.0;
+/// Place of the slowest stiff regression, the steadiest.
+pub(crate) const STEADIEST: usize = 2;
+
+/// Number of models: the regressions, and the steadiest with its weekly remainder.
+pub(crate) const MODELS: usize = REGRESSIONS.len() + 1;
+
+/// Number of experts.
+pub(crate) const EXPERTS: usize = MODELS * FORMS;
+
+/// How sharply a worse expert is punished. Twice the study's 6: with four times as many experts
+/// the mediocre ones would outvote the good. Chosen on ordinary series without fixtures.
+const SHARPNESS: f64 = 12.0;
 
 /// Half-life of an expert's past error, days.
 const MEMORY: f64 = 5.0;
@@ -27,19 +42,18 @@ pub(crate) struct Losses([[f64; EXPERTS]; BUCKETS]);
 impl Losses {
     pub(crate) const NONE: Self = Self([[0.0; EXPERTS]; BUCKETS]);
 
-    /// A day passes.
-    pub(crate) fn age(&mut self) {
-        let keep = 0.5_f64.powf(1.0 / MEMORY);
+    /// So many model bins pass.
+    pub(crate) fn age(&mut self, bins: usize) {
+        let keep = 0.5_f64.powf(bins as f64 / DAY as f64 / MEMORY);
         for loss in self.0.iter_mut().flatten() {
             *loss *= keep;
         }
     }
 
-    /// Counts one matured forecast of every expert: `predicted` and `actual` in log load.
+    /// Counts one matured forecast of every expert: `predicted` and `actual` in shifted load.
     pub(crate) fn add(&mut self, bucket: usize, predicted: &[f64; EXPERTS], actual: f64) {
-        let actual = actual.exp();
-        for (loss, log) in self.0[bucket].iter_mut().zip(predicted) {
-            *loss += (log.exp() - actual).abs();
+        for (loss, predicted) in self.0[bucket].iter_mut().zip(predicted) {
+            *loss += (predicted - actual).abs();
         }
     }
 
@@ -79,29 +93,50 @@ impl Losses {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
 
-/// One log prediction per half-life.
-pub(crate) type Fits = [f64; HALF_LIVES.len()];
+/// One log prediction per model.
+pub(crate) type Fits = [f64; MODELS];
 
-/// What every expert says `ahead` bins after the origin.
-pub(crate) fn each(fits: &Fits, levels: &[Level; HALF_LIVES.len()], fade: f64) -> [f64; EXPERTS] {
-    std::array::from_fn(|expert| {
-        let (model, form) = (expert / FORMS, expert % FORMS);
-        let (lasting, fading) = levels[model].parts(form);
-        fits[model] + lasting + fading * fade
-    })
+/// What every expert says from one origin.
+#[derive(Debug)]
+pub(crate) struct Voices<'a> {
+    levels: &'a [Level; MODELS],
+    /// Factor of each expert once short deviations are gone.
+    settled: [f64; EXPERTS],
+}
+
+impl<'a> Voices<'a> {
+    pub(crate) fn new(levels: &'a [Level; MODELS]) -> Self {
+        let settled =
+            std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS).0.exp());
+        Self { levels, settled }
+    }
+
+    /// Shifted load (units per second plus the log's offset) at a lead with so much `fade` left.
+    pub(crate) fn say(&self, fits: &Fits, fade: f64) -> [f64; EXPERTS] {
+        let rates = fits.map(f64::exp);
+        std::array::from_fn(|expert| {
+            let (model, form) = (expert / FORMS, expert % FORMS);
+            if fade > 0.0 {
+                let (lasting, fading) = self.levels[model].parts(form);
+                rates[model] * (lasting + fading * fade).exp()
+            } else {
+                rates[model] * self.settled[expert]
+            }
+        })
+    }
 }
 
 /// The mixture seen from one origin: linear in the fits, so a bin costs a few multiplications.
 #[derive(Debug, Clone)]
 pub(crate) struct Mixture {
-    /// Per bucket: weight of each fit, lasting and fading correction.
+    /// Per bucket: weight of each model, lasting and fading correction.
     parts: [(Fits, f64, f64); BUCKETS],
 }
 
 impl Mixture {
-    pub(crate) fn new(weights: &Weights, levels: &[Level; HALF_LIVES.len()]) -> Self {
+    pub(crate) fn new(weights: &Weights, levels: &[Level; MODELS]) -> Self {
         let parts = std::array::from_fn(|bucket| {
-            let mut fits = [0.0; HALF_LIVES.len()];
+            let mut fits = [0.0; MODELS];
             let (mut lasting, mut fading) = (0.0, 0.0);
             for (expert, weight) in weights.0[bucket].iter().enumerate() {
                 let (model, form) = (expert / FORMS, expert % FORMS);
@@ -138,11 +173,8 @@ mod tests {
     fn the_better_expert_leads_and_ignorance_is_even() {
         let mut losses = Losses::NONE;
         let even = losses.weights();
-        assert!(
-            even.0[0]
-                .iter()
-                .all(|w| (w - 1.0 / EXPERTS as f64).abs() < 1e-12)
-        );
+        let equal = 1.0 / EXPERTS as f64;
+        assert!(even.0[0].iter().all(|w| (w - equal).abs() < 1e-12));
         let mut predicted = [1.0; EXPERTS];
         predicted[4] = 0.1;
         losses.add(2, &predicted, 0.0);
@@ -155,7 +187,7 @@ mod tests {
     fn perfect_and_absurd_experts_do_not_break_the_weights() {
         let mut losses = Losses::NONE;
         let mut predicted = [0.0; EXPERTS];
-        predicted[0] = 1e6; // exp overflows
+        predicted[0] = f64::INFINITY; // an exponential overflowed
         losses.add(0, &predicted, 0.0);
         let weights = losses.weights();
         assert_eq!(weights.0[0][0], 0.0);
@@ -170,11 +202,15 @@ mod tests {
         let weights = losses.weights();
         let residuals: Vec<f64> = (0..288).map(|i| f64::from(i) * 0.001).collect();
         let level = Level::new(&residuals, &mut Vec::new());
-        let levels = [level; 3];
-        let fits = [1.0, 1.1, 1.3];
+        let levels = [level; MODELS];
+        let fits: Fits = std::array::from_fn(|model| 1.0 + 0.1 * model as f64);
         let lead = 7.0;
-        let said = each(&fits, &levels, level::fade(lead));
-        let mean: f64 = said.iter().zip(&weights.0[1]).map(|(p, w)| p * w).sum();
+        let said = Voices::new(&levels).say(&fits, level::fade(lead));
+        let mean: f64 = said
+            .iter()
+            .zip(&weights.0[1])
+            .map(|(p, w)| p.ln() * w)
+            .sum();
         assert!((Mixture::new(&weights, &levels).at(lead, &fits) - mean).abs() < 1e-12);
     }
 }

@@ -16,11 +16,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
+use super::audience::{LocalClock, is_weekend};
 use super::response::{self, HATS, PHASES};
 use super::slots::Slot;
+use super::weekly::week_bin;
 
 /// Harmonics of the day.
 const HARMONICS: usize = 6;
@@ -70,6 +71,10 @@ pub(crate) struct Rows {
     values: Vec<f64>,
     /// True for moments in a slot's event window.
     pub(crate) in_event: Vec<bool>,
+    /// True for moments that no slot's response reaches.
+    pub(crate) calm: Vec<bool>,
+    /// Five minutes of the audience's week.
+    pub(crate) week_bin: Vec<u16>,
 }
 
 impl Rows {
@@ -163,9 +168,30 @@ impl Design {
         self.penalty.len()
     }
 
-    /// Rows for ascending moments, seconds since the epoch.
+    /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known
+    /// counts by the probability of each start.
     pub(crate) fn rows(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
-        let known: Vec<KnownSlot<'_>> = slots.iter().map(|slot| self.known(slot)).collect();
+        let known: Vec<_> = slots
+            .iter()
+            .map(|slot| self.known(slot, slot.share))
+            .collect();
+        self.build(slots, &known, moments, false)
+    }
+
+    /// As [`Self::rows`], but at every moment a fixture whose start is not known counts as if it
+    /// began when it would weigh most then: what an upper quantile must be ready for.
+    pub(crate) fn tallest(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
+        let known: Vec<_> = slots.iter().map(|slot| self.known(slot, 1.0)).collect();
+        self.build(slots, &known, moments, true)
+    }
+
+    fn build(
+        &self,
+        slots: &[Slot],
+        known: &[KnownSlot<'_>],
+        moments: impl Iterator<Item = i64>,
+        tallest: bool,
+    ) -> Rows {
         let mut ends: Vec<usize> = (0..known.len()).collect();
         ends.sort_by_key(|&slot| known[slot].span.0);
         let mut waiting = ends.into_iter().peekable();
@@ -187,7 +213,12 @@ impl Design {
             let (day, second) = clock.read(at);
             self.calm_part(&mut scratch, day, second, matchdays.contains(&day));
             let weekend = self.weekly && is_weekend(day);
-            let in_event = self.event_part(&mut scratch, &known, &active, at, weekend);
+            let in_event = if tallest {
+                let chosen = one_of_each(known, &active, at);
+                self.event_part(&mut scratch, known, &chosen, at, weekend)
+            } else {
+                self.event_part(&mut scratch, known, &active, at, weekend)
+            };
             let used = if active.is_empty() {
                 self.events
             } else {
@@ -202,6 +233,8 @@ impl Design {
             }
             rows.ends.push(rows.columns.len() as u32);
             rows.in_event.push(in_event);
+            rows.calm.push(active.is_empty());
+            rows.week_bin.push(week_bin(day, second));
         }
         rows
     }
@@ -266,7 +299,7 @@ impl Design {
         in_event
     }
 
-    fn known<'a>(&self, slot: &'a Slot) -> KnownSlot<'a> {
+    fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {
         let shares = |names: &[String], columns: &BTreeMap<String, usize>| -> Vec<(usize, f64)> {
             let share = 1.0 / names.len().max(1) as f64;
             names
@@ -285,7 +318,7 @@ impl Design {
         );
         KnownSlot {
             slot,
-            weight: slot.share * slot.count.powf(CROWDING),
+            weight: share * slot.count.powf(CROWDING),
             span: slot.anchors.span(),
             amplitudes,
         }
@@ -308,6 +341,21 @@ struct KnownSlot<'a> {
     weight: f64,
     span: (i64, i64),
     amplitudes: Vec<(usize, f64)>,
+}
+
+/// Of every group of active slots the one whose shape is highest at the moment.
+fn one_of_each(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> Vec<usize> {
+    let height = |index: usize| response::shape(known[index].slot.anchors.minute(at));
+    let mut chosen: Vec<usize> = Vec::with_capacity(active.len());
+    for &index in active {
+        let group = known[index].slot.group;
+        match chosen.iter_mut().find(|c| known[**c].slot.group == group) {
+            Some(best) if height(index) > height(*best) => *best = index,
+            Some(_) => {}
+            None => chosen.push(index),
+        }
+    }
+    chosen
 }
 
 /// `f(t)` of the module's formula. Slots that exclude each other are one term of the sums.
@@ -347,59 +395,26 @@ fn most_frequent<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Ve
     kept
 }
 
-/// Saturday or Sunday; days count from 1 January 1970, a Thursday.
-fn is_weekend(day: i64) -> bool {
-    matches!((day + 3).rem_euclid(7), 5 | 6)
-}
-
-/// Reads local days and seconds of the day, asking the zone once per quarter hour (offsets change
-/// on no finer grid).
-struct LocalClock {
-    zone: Tz,
-    quarter: i64,
-    offset: i64,
-}
-
-impl LocalClock {
-    fn new(zone: Tz) -> Self {
-        Self {
-            zone,
-            quarter: i64::MIN,
-            offset: 0,
-        }
-    }
-
-    /// Local day since the epoch and second of that day.
-    fn read(&mut self, at: i64) -> (i64, i64) {
-        let quarter = at.div_euclid(900);
-        if quarter != self.quarter {
-            self.quarter = quarter;
-            self.offset = DateTime::from_timestamp(at, 0).map_or(0, |utc| {
-                let offset = self.zone.offset_from_utc_datetime(&utc.naive_utc());
-                i64::from(offset.fix().local_minus_utc())
-            });
-        }
-        let local = at + self.offset;
-        (local.div_euclid(86_400), local.rem_euclid(86_400))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::{Calendar, Fixture};
     use crate::forecast::slots::slots;
-    use chrono::{TimeDelta, Utc};
+    use chrono::{TimeDelta, TimeZone as _, Utc};
 
     fn start() -> crate::units::Timestamp {
         // a Wednesday
         Utc.with_ymd_and_hms(2024, 5, 15, 18, 0, 0).unwrap()
     }
 
+    fn week() -> (crate::units::Timestamp, crate::units::Timestamp) {
+        (start(), start() + TimeDelta::days(7))
+    }
+
     /// Prior response at a moment, in units of the prior's top.
     fn height(fixtures: Vec<Fixture>, minute: i64) -> f64 {
         let calendar: Calendar = fixtures.into_iter().collect();
-        let slots = slots(&calendar, start(), Tz::UTC);
+        let slots = slots(&calendar, start(), Tz::UTC, week());
         let design = Design::new(Tz::UTC, true, &slots, 0, 0);
         let at = start().timestamp() + minute * 60;
         let rows = design.rows(&slots, std::iter::once(at));
@@ -439,20 +454,14 @@ mod tests {
             .fold(0.0, f64::max);
         // in its tallest hour about a third of the possible starts are in play
         assert!(most > 0.25 && most < 0.5, "{most}");
-    }
 
-    #[test]
-    fn weekends_are_those_of_the_audience() {
-        // Saturday 03:00 UTC is still Friday evening in New York
-        let at = Utc
-            .with_ymd_and_hms(2024, 5, 18, 3, 0, 0)
-            .unwrap()
-            .timestamp();
-        let utc = LocalClock::new(Tz::UTC).read(at);
-        let new_york = LocalClock::new(Tz::America__New_York).read(at);
-        assert!(is_weekend(utc.0));
-        assert!(!is_weekend(new_york.0));
-        assert_eq!(new_york.1, 23 * 3_600);
+        // but whoever must be ready is told of one that is
+        let calendar: Calendar = [someday].into_iter().collect();
+        let slots = slots(&calendar, start(), Tz::UTC, week());
+        let design = Design::new(Tz::UTC, true, &slots, 0, 0);
+        let evening = start().timestamp() + 3_600;
+        let rows = design.tallest(&slots, std::iter::once(evening));
+        assert!((rows.fit(0, &design.prior) / 2.0_f64.ln() - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -462,7 +471,7 @@ mod tests {
         let mut next = game("b", 60 * 24 * 7);
         next.home = Some("new".into());
         let calendar: Calendar = [past, next].into_iter().collect();
-        let slots = slots(&calendar, start(), Tz::UTC);
+        let slots = slots(&calendar, start(), Tz::UTC, week());
         let origin = start().timestamp() + 86_400;
         let design = Design::new(Tz::UTC, true, &slots, 0, origin);
         assert_eq!(design.teams.keys().collect::<Vec<_>>(), ["cup/old"]);

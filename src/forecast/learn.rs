@@ -1,11 +1,10 @@
-//! Walks through the history day by day and keeps what was known at the end of each day.
+//! Walks through the history in periods and keeps what was known at the end of each.
 //!
-//! One pass: a day's rows become one block of normal equations; for every half-life the sum of
+//! One pass: a period's rows become one block of normal equations; for every half-life the sum of
 //! past blocks decays and the block joins, so the fit of any past origin costs one small Cholesky
-//! and uses nothing later than that origin. Days end at the fit's own time of day, so the last
-//! one ends at the origin.
+//! and uses nothing later than that origin. The last period ends at the origin.
 
-use super::experts::HALF_LIVES;
+use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, Rows};
 use super::grid::DAY;
 use super::ridge::Normal;
@@ -20,17 +19,21 @@ const EVENT_WEIGHT: f64 = 2.0;
 /// (inside them that would eat the peaks).
 const HUBER: f64 = 2.0;
 
-/// Days whose spread tells what is usual.
-const SPREAD_DAYS: usize = 7;
+/// Model bins between two past fits. Half a day: as stale as a fit gets in operation, where one
+/// is made every few hours.
+pub(crate) const PERIOD: usize = DAY / 2;
+
+/// Periods whose spread tells what is usual: a week.
+const SPREAD_PERIODS: usize = 7 * DAY / PERIOD;
 
 /// Smallest robust standard deviation, log load: below it nothing is an outlier.
 const LEAST_SPREAD: f64 = 0.02;
 
-/// Days before outliers are looked for.
-const TRUSTED_AFTER: usize = 3;
+/// Periods before outliers are looked for: three days.
+const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
 
-/// Coefficients of every half-life, by column.
-pub(crate) type Coefficients = Vec<[f64; HALF_LIVES.len()]>;
+/// Coefficients of every regression, by column.
+pub(crate) type Coefficients = Vec<[f64; REGRESSIONS.len()]>;
 
 /// The history on the model's grid, in log load, with its rows.
 #[derive(Debug)]
@@ -42,25 +45,25 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Number of days, the first of which may be short.
-    pub(crate) fn days(&self) -> usize {
-        self.log.len().div_ceil(DAY)
+    /// Number of periods, the first of which may be short.
+    pub(crate) fn periods(&self) -> usize {
+        self.log.len().div_ceil(PERIOD)
     }
 
-    /// First bin of a day; `days()` gives the origin.
-    pub(crate) fn day_start(&self, day: usize) -> usize {
-        (self.log.len() + day * DAY).saturating_sub(self.days() * DAY)
+    /// First bin of a period; `periods()` gives the origin.
+    pub(crate) fn period_start(&self, period: usize) -> usize {
+        (self.log.len() + period * PERIOD).saturating_sub(self.periods() * PERIOD)
     }
 
-    /// The day a bin belongs to.
-    pub(crate) fn day_of(&self, bin: usize) -> usize {
-        let short = self.days() * DAY - self.log.len();
-        (bin + short) / DAY
+    /// The period a bin belongs to.
+    pub(crate) fn period_of(&self, bin: usize) -> usize {
+        let short = self.periods() * PERIOD - self.log.len();
+        (bin + short) / PERIOD
     }
 }
 
-/// Coefficients known at the start of each of the last `keep` days and at the origin (the last
-/// element belongs to day `days()`). `None` when some fit has no solution.
+/// Coefficients known at the start of each of the last `keep` periods and at the origin (the last
+/// element). `None` when some fit has no solution.
 pub(crate) fn coefficients(
     history: &History,
     design: &Design,
@@ -70,11 +73,17 @@ pub(crate) fn coefficients(
     let mut sums = HALF_LIVES.map(|_| Normal::new(columns));
     let mut block = Normal::new(columns);
     let mut spreads: Vec<f64> = Vec::new();
-    let mut slowest: Option<Vec<f64>> = None;
+    let mut steadiest: Option<Vec<f64>> = None;
+    let penalties = REGRESSIONS.map(|(_, stiffness)| -> Vec<f64> {
+        design.penalty.iter().map(|p| p * stiffness).collect()
+    });
+    let solve = |regression: usize, sums: &[Normal]| {
+        sums[REGRESSIONS[regression].0].solve(&penalties[regression], &design.prior)
+    };
     let mut kept = Vec::new();
-    for day in 0..history.days() {
-        let bins = history.day_start(day)..history.day_start(day + 1);
-        let trust = slowest.as_deref().filter(|_| day >= TRUSTED_AFTER);
+    for period in 0..history.periods() {
+        let bins = history.period_start(period)..history.period_start(period + 1);
+        let trust = steadiest.as_deref().filter(|_| period >= TRUSTED_AFTER);
         let limits = trust.and_then(|known| Limits::of(history, bins.clone(), known, &mut spreads));
         block.clear();
         for bin in bins {
@@ -92,34 +101,38 @@ pub(crate) fn coefficients(
             block.add_row(columns, values, y, weight);
         }
         for (sum, half_life) in sums.iter_mut().zip(HALF_LIVES) {
-            sum.decay_and_add(0.5_f64.powf(1.0 / half_life), &block);
+            let days = PERIOD as f64 / DAY as f64;
+            sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
         }
-        let wanted = day + 1 + keep >= history.days();
-        let solve = |sum: &Normal| sum.solve(&design.penalty, &design.prior);
-        let slow = solve(&sums[HALF_LIVES.len() - 1])?;
+        let wanted = period + 1 + keep >= history.periods();
+        // before the periods kept only the search for outliers needs a fit: a daily one will do
+        if !wanted && steadiest.is_some() && period % 2 == 0 {
+            continue;
+        }
+        let steady = solve(STEADIEST, &sums)?;
         if wanted {
-            let mut all: Coefficients = slow.iter().map(|&b| [b; HALF_LIVES.len()]).collect();
-            for (model, sum) in sums[..HALF_LIVES.len() - 1].iter().enumerate() {
-                for (line, b) in all.iter_mut().zip(solve(sum)?) {
-                    line[model] = b;
+            let mut all: Coefficients = steady.iter().map(|&b| [b; REGRESSIONS.len()]).collect();
+            for regression in (0..REGRESSIONS.len()).filter(|&r| r != STEADIEST) {
+                for (line, b) in all.iter_mut().zip(solve(regression, &sums)?) {
+                    line[regression] = b;
                 }
             }
             kept.push(all);
         }
-        slowest = Some(slow);
+        steadiest = Some(steady);
     }
     Some(kept)
 }
 
-/// What counts as usual on one day.
+/// What counts as usual in one period.
 struct Limits {
     middle: f64,
     reach: f64,
 }
 
 impl Limits {
-    /// From the day's residuals against what was known before it, outside event windows. The
-    /// day's own median is taken off first: a day that runs high as a whole is growth, not an
+    /// From the period's residuals against what was known before it, outside event windows. Its
+    /// own median is taken off first: half a day that runs high as a whole is growth, not an
     /// outlier.
     fn of(
         history: &History,
@@ -137,7 +150,7 @@ impl Limits {
             *residual = (*residual - middle).abs();
         }
         spreads.push(1.4826 * median(&mut residuals)?);
-        if spreads.len() > SPREAD_DAYS {
+        if spreads.len() > SPREAD_PERIODS {
             spreads.remove(0);
         }
         let usual = median(&mut spreads.clone())?.max(LEAST_SPREAD);

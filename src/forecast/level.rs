@@ -71,9 +71,16 @@ impl Level {
     }
 }
 
+/// Half-lives after which a short deviation is gone for good.
+const GONE: f64 = 6.0;
+
 /// How much of the short deviation is left after `lead` model bins.
 pub(crate) fn fade(lead: f64) -> f64 {
-    0.5_f64.powf(lead / FADE)
+    if lead < GONE * FADE {
+        0.5_f64.powf(lead / FADE)
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::fixture::{Calendar, FixtureId};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
+mod audience;
 mod event_response;
 mod experts;
 mod features;
@@ -25,6 +26,7 @@ mod response;
 mod ridge;
 mod seasonal_naive;
 mod slots;
+mod weekly;
 
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};

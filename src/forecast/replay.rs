@@ -1,23 +1,25 @@
 //! Issues again, without hindsight, the forecasts of the last weeks, to learn from their errors.
 //!
-//! Every past day starts from the coefficients known then; within the day origins follow each
-//! other as they would in operation, each with its own level correction. An error counts for
-//! expert weights only from the day after its target, and for margins only when the target lies
-//! before the fit's origin: exactly what had matured.
+//! Every past period starts from the coefficients known then; within it origins follow each other
+//! as they would in operation, each with its own level correction. An error counts for expert
+//! weights only from the period after its target, and for margins only when the target lies before
+//! the fit's origin: exactly what had matured.
 
-use super::experts::{self, Fits, HALF_LIVES, Losses, Mixture, Weights};
+use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
+use super::features::Rows;
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
-use super::learn::{Coefficients, History};
+use super::learn::{Coefficients, History, PERIOD};
 use super::level::{self, Level};
 use super::peaks::PeakMargins;
 use super::quantile::{MarginTable, Scores};
+use super::weekly::Weekly;
 
-/// Days issued again. Older scores would weigh less than a tenth.
-pub(crate) const DAYS: usize = 28;
+/// Periods issued again: four weeks. Older scores would weigh less than a tenth.
+pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
 
-/// History a day must have behind it before it is issued again.
-const WARM_UP: usize = 2;
+/// Bins of history an origin must have behind it.
+const WARM_UP: usize = 2 * DAY;
 
 /// Bins between origins for leads up to four hours.
 const OFTEN: usize = 12;
@@ -46,34 +48,38 @@ pub(crate) struct Window {
 #[derive(Debug)]
 pub(crate) struct Lessons {
     pub(crate) weights: Weights,
+    pub(crate) weekly: Weekly,
     pub(crate) margins: MarginTable,
     pub(crate) peaks: PeakMargins,
 }
 
-/// Issues again the days for which `known` holds coefficients; its last element is the origin's.
+/// Issues again the periods for which `known` holds coefficients; its last element is the origin's.
 pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Window]) -> Lessons {
     let bins = history.log.len();
-    let days = history.days();
-    let first = (days + 1).saturating_sub(known.len());
-    let mut pending = vec![Losses::NONE; days];
+    let periods = history.periods();
+    let first = (periods + 1).saturating_sub(known.len());
+    let mut pending = vec![Losses::NONE; periods];
     let mut losses = Losses::NONE;
     let mut scores = Scores::new();
     let mut peaks = PeakScores::new(windows.len());
-    let mut day_view = DayView::default();
-    for day in first..days {
-        if day > 0 {
-            losses.age();
-            losses.absorb(&pending[day - 1]);
+    let mut weekly = Weekly::new();
+    let mut view = View::default();
+    for period in first..periods {
+        if period > 0 {
+            losses.age(PERIOD);
+            losses.absorb(&pending[period - 1]);
         }
-        if day < WARM_UP {
+        let start = history.period_start(period);
+        if start < WARM_UP {
             continue;
         }
         let weights = losses.weights();
-        let start = history.day_start(day);
-        day_view.set(history, &known[day - first], start);
-        for origin in (start..(start + DAY).min(bins)).step_by(OFTEN) {
-            let levels = day_view.levels(origin);
+        view.remember(history, start, &mut weekly);
+        view.set(history, &known[period - first], &weekly, start);
+        for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
+            let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
+            let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
@@ -85,54 +91,75 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
                 if !actual.is_finite() {
                     continue;
                 }
-                let fits = day_view.fits(bin);
+                let fits = view.fits(bin);
                 let bucket = lead::bucket(ahead);
-                let said = experts::each(fits, &levels, level::fade(ahead as f64));
-                pending[history.day_of(bin)].add(bucket, &said, actual);
+                let said = voices.say(fits, level::fade(ahead as f64));
+                pending[history.period_of(bin)].add(bucket, &said, actual.exp());
                 let score = actual - mixture.at(ahead as f64, fits);
                 let age = (bins - bin) as f64 / DAY as f64;
                 scores.add(history.rows.in_event[bin], bucket, score, age);
             }
             peaks.issue(history, windows, origin, seldom, |bin| {
-                mixture.at((bin - origin) as f64, day_view.fits(bin))
+                mixture.at((bin - origin) as f64, view.fits(bin))
             });
         }
     }
-    if days > 0 {
-        losses.age();
-        losses.absorb(&pending[days - 1]);
+    if let Some(last) = pending.last() {
+        losses.age(PERIOD);
+        losses.absorb(last);
     }
+    view.remember(history, bins, &mut weekly);
     Lessons {
         weights: losses.weights(),
+        weekly,
         margins: scores.margins(&PSEUDO),
         peaks: peaks.margins(windows, bins),
     }
 }
 
-/// The fits of one day's coefficients around that day, with residuals.
+/// The fits of one period's coefficients around that period, with residuals.
 #[derive(Debug, Default)]
-struct DayView {
+struct View {
     from: usize,
     fits: Vec<Fits>,
-    residuals: [Vec<f64>; HALF_LIVES.len()],
+    residuals: [Vec<f64>; MODELS],
     scratch: Vec<f64>,
 }
 
-impl DayView {
-    /// From a day before `start` to the end of the longest lead of that day's last origin.
-    fn set(&mut self, history: &History, coefficients: &Coefficients, start: usize) {
+impl View {
+    /// From a day before `start` to the end of the longest lead of that period's last origin.
+    fn set(
+        &mut self,
+        history: &History,
+        coefficients: &Coefficients,
+        weekly: &Weekly,
+        start: usize,
+    ) {
         self.from = start.saturating_sub(DAY);
-        let to = (start + DAY + FAR.1).min(history.log.len());
+        let to = (start + PERIOD + FAR.1).min(history.log.len());
         self.fits.clear();
         for residuals in &mut self.residuals {
             residuals.clear();
         }
         for bin in self.from..to {
-            let fits = fit(history.rows.row(bin), coefficients);
+            let fits = fit(&history.rows, bin, coefficients, weekly);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
                 residuals.push(history.log[bin] - fit);
             }
             self.fits.push(fits);
+        }
+    }
+
+    /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
+    /// stays out: it sets the level, and would explain itself away.
+    fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
+        let steadiest = &self.residuals[STEADIEST];
+        for bin in self.from..until.saturating_sub(DAY) {
+            if let Some(&residual) = steadiest.get(bin - self.from)
+                && history.rows.calm[bin]
+            {
+                weekly.add(history.rows.week_bin[bin], residual);
+            }
         }
     }
 
@@ -141,7 +168,7 @@ impl DayView {
     }
 
     /// Levels from the day before `origin`, that bin excluded.
-    fn levels(&mut self, origin: usize) -> [Level; HALF_LIVES.len()] {
+    fn levels(&mut self, origin: usize) -> [Level; MODELS] {
         let to = origin - self.from;
         let from = to.saturating_sub(DAY);
         let scratch = &mut self.scratch;
@@ -150,15 +177,18 @@ impl DayView {
     }
 }
 
-/// What every half-life says about one row.
-pub(crate) fn fit((columns, values): (&[u16], &[f64]), coefficients: &Coefficients) -> Fits {
-    let mut fits = [0.0; HALF_LIVES.len()];
+/// What every model says about one row.
+pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
+    let (columns, values) = rows.row(index);
+    let mut fits = [0.0; REGRESSIONS.len()];
     for (&column, value) in columns.iter().zip(values) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
         }
     }
-    fits
+    let mut all = [fits[STEADIEST] + weekly.at(rows.week_bin[index]); MODELS];
+    all[..REGRESSIONS.len()].copy_from_slice(&fits);
+    all
 }
 
 /// Sums of peak scores by window and lead bucket.

@@ -65,25 +65,37 @@ impl Normal {
             l[j * (j + 1) / 2 + j] += penalty[j];
             b[j] += penalty[j] * prior[j];
         }
+        let mut inverse = vec![0.0; k];
         for i in 0..k {
             let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
             let line = &mut rest[..=i];
-            for j in 0..i {
-                let base = j * (j + 1) / 2;
-                let above = &done[base..=base + j];
-                line[j] = (line[j] - dot(&line[..j], &above[..j])) / above[j];
+            let row = |j: usize| &done[j * (j + 1) / 2..=j * (j + 3) / 2];
+            // four columns at once share the loads of this line
+            let mut j = 0;
+            while j + 4 <= i {
+                let rows = [row(j), row(j + 1), row(j + 2), row(j + 3)];
+                let sums = four_dots(&line[..j], rows.map(|row| &row[..j]));
+                for (place, sum) in sums.into_iter().enumerate() {
+                    let close = dot(&line[j..j + place], &rows[place][j..j + place]);
+                    line[j + place] = (line[j + place] - sum - close) * inverse[j + place];
+                }
+                j += 4;
+            }
+            for j in j..i {
+                line[j] = (line[j] - dot(&line[..j], &row(j)[..j])) * inverse[j];
             }
             let pivot = line[i] - dot(&line[..i], &line[..i]);
             if !(pivot > 0.0 && pivot.is_finite()) {
                 return None;
             }
             line[i] = pivot.sqrt();
+            inverse[i] = line[i].recip();
             // forward substitution rides along
-            b[i] = (b[i] - dot(&line[..i], &b[..i])) / line[i];
+            b[i] = (b[i] - dot(&line[..i], &b[..i])) * inverse[i];
         }
         for i in (0..k).rev() {
             let base = i * (i + 1) / 2;
-            b[i] /= l[base + i];
+            b[i] *= inverse[i];
             let value = b[i];
             for (target, factor) in b[..i].iter_mut().zip(&l[base..base + i]) {
                 *target -= factor * value;
@@ -105,6 +117,27 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     }
     let tail: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     (sums[0] + sums[1]) + (sums[2] + sums[3]) + tail
+}
+
+/// Inner products of one vector with four others of the same length.
+fn four_dots(a: &[f64], rows: [&[f64]; 4]) -> [f64; 4] {
+    let (a2, a_rest) = a.as_chunks::<2>();
+    let chunks = rows.map(|row| row.as_chunks::<2>());
+    let mut sums = [[0.0; 2]; 4];
+    for (place, x) in a2.iter().enumerate() {
+        for (sum, (row, _)) in sums.iter_mut().zip(&chunks) {
+            let y = &row[place];
+            sum[0] += x[0] * y[0];
+            sum[1] += x[1] * y[1];
+        }
+    }
+    std::array::from_fn(|place| {
+        let tail = a_rest
+            .first()
+            .zip(chunks[place].1.first())
+            .map_or(0.0, |(x, y)| x * y);
+        sums[place][0] + sums[place][1] + tail
+    })
 }
 
 #[cfg(test)]
@@ -149,17 +182,17 @@ mod tests {
         #[test]
         fn the_solution_satisfies_the_equations(
             rows in proptest::collection::vec(
-                (proptest::collection::vec(-3.0..3.0f64, 7), -10.0..10.0f64), 1..30),
-            penalty in proptest::collection::vec(0.01..5.0f64, 7),
+                (proptest::collection::vec(-3.0..3.0f64, 11), -10.0..10.0f64), 1..30),
+            penalty in proptest::collection::vec(0.01..5.0f64, 11),
         ) {
-            let columns: Vec<u16> = (0..7).collect();
-            let mut normal = Normal::new(7);
+            let columns: Vec<u16> = (0..11).collect();
+            let mut normal = Normal::new(11);
             for (x, y) in &rows {
                 normal.add_row(&columns, x, *y, 1.0);
             }
-            let prior = [0.5; 7];
+            let prior = [0.5; 11];
             let b = normal.solve(&penalty, &prior).unwrap();
-            for i in 0..7 {
+            for i in 0..11 {
                 let mut left = penalty[i] * (b[i] - prior[i]);
                 for (x, y) in &rows {
                     let fit: f64 = x.iter().zip(&b).map(|(x, b)| x * b).sum();

@@ -10,6 +10,7 @@ use chrono::{NaiveTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 
 use super::response::Anchors;
+use crate::fixture::phase::MAX_DELAY;
 use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
 use crate::units::Timestamp;
 
@@ -18,6 +19,12 @@ const PLAUSIBLE: (u32, u32) = (11, 21);
 
 /// A fixture that may not be needed counts this share of one that is certain.
 const IF_NECESSARY: f64 = 0.5;
+
+/// A fixture still on past its typical end is expected to end after this.
+const STILL_ON: TimeDelta = TimeDelta::minutes(10);
+
+/// How far outside a span fixtures may start and still be looked at.
+const NEAR: TimeDelta = TimeDelta::days(2);
 
 /// Play shorter than this is a marker in a feed, not a duration.
 const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
@@ -43,13 +50,21 @@ pub(crate) struct Slot {
     pub(crate) group: usize,
 }
 
-/// The slots of all fixtures known at `origin`, in order of start.
-pub(crate) fn slots(calendar: &Calendar, origin: Timestamp, zone: Tz) -> Vec<Slot> {
+/// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, in
+/// order of start. Two days are more than any response reaches.
+pub(crate) fn slots(
+    calendar: &Calendar,
+    origin: Timestamp,
+    zone: Tz,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Slot> {
+    let (from, to) = (from - NEAR, to + NEAR);
     let mut by_start: BTreeMap<(i64, bool), Vec<&Fixture>> = BTreeMap::new();
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
-        if !known || fixture.status.is_off() {
+        let near = fixture.start.at >= from && fixture.start.at < to;
+        if !(known && near) || fixture.status.is_off() {
             continue;
         }
         match fixture.start.precision {
@@ -120,7 +135,7 @@ fn slot(
         .iter()
         .map(|f| {
             let actual = f.ended_at.filter(|&end| end <= origin && end > f.start.at);
-            actual.unwrap_or(f.start.at + f.duration.typical) + shift
+            actual.unwrap_or_else(|| expected_end(f, origin)) + shift
         })
         .max()
         .unwrap_or(start)
@@ -155,6 +170,21 @@ fn slot(
     }
 }
 
+/// The end of a fixture that has not ended: the typical one, or, when the feed vouched after the
+/// start that play goes on past it, soon.
+fn expected_end(fixture: &Fixture, origin: Timestamp) -> Timestamp {
+    let typical = fixture.start.at + fixture.duration.typical;
+    let vouched = fixture
+        .known_at
+        .is_some_and(|known| known > fixture.start.at);
+    let limit = fixture.latest_end() + MAX_DELAY;
+    if fixture.status.is_live() && vouched && origin < limit {
+        typical.max(origin + STILL_ON)
+    } else {
+        typical
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +196,12 @@ mod tests {
     }
 
     fn of(fixtures: Vec<Fixture>, origin: Timestamp) -> Vec<Slot> {
-        slots(&fixtures.into_iter().collect(), origin, Tz::UTC)
+        slots(
+            &fixtures.into_iter().collect(),
+            origin,
+            Tz::UTC,
+            (at(0), at(24)),
+        )
     }
 
     #[test]
@@ -206,6 +241,12 @@ mod tests {
         );
         let before = of(vec![ended], at(17))[0].anchors;
         assert_eq!(before.end - before.start, 110 * 60);
+
+        let mut long = Fixture::game("c", "cup", at(15));
+        long.status = Status::Live;
+        long.known_at = Some(at(17));
+        let end = of(vec![long], at(17))[0].anchors.end;
+        assert_eq!(end, (at(17) + STILL_ON).timestamp());
 
         let mut off = Fixture::game("c", "cup", at(15));
         off.status = Status::Postponed;

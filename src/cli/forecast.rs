@@ -1,0 +1,206 @@
+//! `tipoff forecast`: projects load from a history and a fixture list as they stood at a time.
+//!
+//! Reads files and prints; what is forecast is decided in `crate::forecast`. Rows of the load
+//! file from `--at` on are not even read.
+
+mod read;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use clap::{Args, ValueEnum};
+
+use crate::fixture::Calendar;
+use crate::forecast::{EventResponse, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::units::{HumanDuration, Rate, Timestamp};
+
+/// Most bins one call may ask for.
+const MOST_BINS: i64 = 1_000_000;
+
+/// Forecast load from a history and a fixture list, learning only from what is known before a
+/// time.
+#[derive(Debug, Clone, Args)]
+pub struct ForecastArgs {
+    /// Load history: CSV with `timestamp_utc` and one value column, plain or gzipped.
+    #[arg(long, value_name = "FILE")]
+    pub load: PathBuf,
+    /// Fixture list; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub fixtures: Vec<PathBuf>,
+    /// The moment of the forecast, for example 1998-06-10T00:00:00Z. Nothing from it on is learnt.
+    #[arg(long, value_name = "TIME", value_parser = read::time)]
+    pub at: Timestamp,
+    /// How far ahead.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub horizon: HumanDuration,
+    /// Width of a row, 1m to 1h.
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub step: HumanDuration,
+    /// Values are counts per this interval; without it they are units per second.
+    #[arg(long, value_name = "DURATION")]
+    pub per: Option<HumanDuration>,
+    /// Zone by whose clock the audience lives, for example `America/New_York`.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub zone: Tz,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How a forecast is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `timestamp_utc,p50,p90,p95,p99`, units per second.
+    Csv,
+    /// The whole forecast with peaks and notes.
+    Json,
+    /// For people: hours and peaks.
+    Table,
+}
+
+/// Runs the command on standard output and standard error.
+///
+/// # Errors
+/// When standard output cannot be written (a closed pipe is no error).
+pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
+    match text(args) {
+        Ok(text) => match io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(ExitCode::SUCCESS),
+        },
+        Err(error) => {
+            writeln!(io::stderr().lock(), "error: {error}")?;
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// What the command prints.
+///
+/// # Errors
+/// Bad input, with file and line and what to do.
+pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
+    let (step, length) = (args.step.0, args.horizon.0);
+    if step < TimeDelta::minutes(1) || step > TimeDelta::hours(1) {
+        return Err(InputError(format!(
+            "--step {}: must be from 1m to 1h",
+            args.step
+        )));
+    }
+    if step.subsec_nanos() != 0 {
+        return Err(InputError(format!(
+            "--step {}: must be whole seconds",
+            args.step
+        )));
+    }
+    if length < step || length.num_seconds() / step.num_seconds() > MOST_BINS {
+        return Err(InputError(format!(
+            "--horizon {}: must be from one step to {MOST_BINS} steps of {}",
+            args.horizon, args.step
+        )));
+    }
+    let series = read::load(&args.load, args.per, args.at)?;
+    let mut calendar = Calendar::default();
+    for path in &args.fixtures {
+        for fixture in read::fixtures(path)? {
+            calendar.insert(fixture);
+        }
+    }
+    let fitted = EventResponse::new(args.zone)
+        .fit(&series, &calendar, args.at)
+        .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
+    let horizon = Horizon {
+        origin: args.at,
+        length,
+        step,
+    };
+    let forecast = fitted.predict(&series, &calendar, horizon);
+    Ok(match args.format {
+        Format::Csv => csv(&forecast),
+        Format::Json => json(&forecast)?,
+        Format::Table => table(&forecast, &calendar, args.zone),
+    })
+}
+
+/// Bad usage or bad input: what, where, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+fn csv(forecast: &Forecast) -> String {
+    let mut out = String::from("timestamp_utc,p50,p90,p95,p99\n");
+    for bin in 0..forecast.len() {
+        let _ = write!(out, "{}", forecast.time(bin).format("%FT%TZ"));
+        for path in &forecast.paths {
+            let _ = write!(out, ",{:.6}", path[bin]);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn json(forecast: &Forecast) -> Result<String, InputError> {
+    serde_json::to_string_pretty(forecast)
+        .map(|mut text| {
+            text.push('\n');
+            text
+        })
+        .map_err(|error| InputError(format!("the forecast cannot be written as JSON: {error}")))
+}
+
+/// One line an hour (the largest of its bins), then the peaks of the fixtures.
+fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
+    let show = |value: f64| Rate::per_second(value).to_string();
+    let mut out = format!(
+        "Load from {} ({zone}), {} model, largest of each hour:\n\n{:<18}{:>10}{:>10}{:>10}{:>10}\n",
+        forecast.origin.with_timezone(&zone).format("%F %R"),
+        forecast.model,
+        "hour",
+        "p50",
+        "p90",
+        "p95",
+        "p99"
+    );
+    let mut from = forecast.start;
+    while from < forecast.end() {
+        let to = (from + TimeDelta::hours(1)).min(forecast.end());
+        let _ = write!(out, "{:<18}", from.with_timezone(&zone).format("%a %F %R"));
+        for quantile in Quantile::ALL {
+            let last = to - TimeDelta::seconds(1);
+            if let Some((_, rate)) = forecast.max_over(quantile, from, last) {
+                let _ = write!(out, "{:>10}", rate.to_string());
+            }
+        }
+        out.push('\n');
+        from = to;
+    }
+    if !forecast.peaks.is_empty() {
+        out.push_str("\nPeaks of fixtures:\n\n");
+    }
+    for peak in &forecast.peaks {
+        let names: Vec<String> = peak
+            .fixtures
+            .iter()
+            .filter_map(|id| calendar.get(id))
+            .map(crate::fixture::Fixture::title)
+            .collect();
+        let _ = writeln!(
+            out,
+            "{}  about {}: {} (p95 {}, p99 {})  {}",
+            peak.start.with_timezone(&zone).format("%a %F %R"),
+            peak.at.with_timezone(&zone).format("%R"),
+            show(peak.quantiles[0]),
+            show(peak.quantiles[2]),
+            show(peak.quantiles[3]),
+            names.join(", ")
+        );
+    }
+    for note in &forecast.notes {
+        let _ = writeln!(out, "\nnote: {note}");
+    }
+    out
+}
