@@ -222,6 +222,8 @@ impl Clock for ManualClock {
         if instant <= state.now {
             return std::future::ready(()).boxed();
         }
+        // Sleepers that gave up would pile up while nobody advances.
+        state.sleepers.retain(|(_, sleeper)| !sleeper.is_closed());
         let (wake, woken) = oneshot::channel();
         state.sleepers.push((instant, wake));
         async move {

@@ -57,6 +57,9 @@ impl LeaseSeen {
 }
 
 /// A candidate's own side.
+///
+/// It has one write under way at a time, and does not release the lease while it has one: an
+/// answer that comes after the release would make it a leader again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// A name that no other candidate and no former process has.
@@ -263,11 +266,18 @@ mod tests {
         prop::collection::vec(event, 1..400)
     }
 
-    /// A request on its way: sent at, the version it was based on, and whether the server took it.
+    /// What became of a request that arrived.
+    enum Taken {
+        As { version: u64 },
+        Refused,
+    }
+
+    /// A request on its way, based on a version of the lease.
     struct Request {
+        identity: String,
         sent: Duration,
         version: u64,
-        taken: Option<bool>,
+        taken: Option<Taken>,
     }
 
     struct Actor {
@@ -277,6 +287,8 @@ mod tests {
         seen: Option<LeaseSeen>,
         version: u64,
         request: Option<Request>,
+        /// A request nobody waits for any more, which may still arrive.
+        adrift: Option<Request>,
         lives: u32,
     }
 
@@ -288,7 +300,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig::with_cases(2048))]
 
         #[test]
         fn there_are_never_two_leaders(events in events()) {
@@ -301,6 +313,7 @@ mod tests {
                     seen: None,
                     version: 0,
                     request: None,
+                    adrift: None,
                     lives: 0,
                 })
                 .collect();
@@ -324,6 +337,7 @@ mod tests {
                         match next(actor.seen.as_ref(), &actor.me, now) {
                             Step::Acquire | Step::Renew if actor.request.is_none() => {
                                 actor.request = Some(Request {
+                                    identity: actor.me.identity.clone(),
                                     sent: now,
                                     version: actor.version,
                                     taken: None,
@@ -335,31 +349,35 @@ mod tests {
                     }
                     Event::Arrive(who) => {
                         let actor = &mut actors[who];
-                        if let Some(request) = &mut actor.request
-                            && request.taken.is_none()
-                        {
-                            request.taken = Some(request.version == server.version);
-                            if request.version == server.version {
+                        let under_way = actor.request.as_mut().filter(|r| r.taken.is_none());
+                        let mut adrift = actor.adrift.take();
+                        for request in under_way.into_iter().chain(&mut adrift) {
+                            request.taken = Some(if request.version == server.version {
                                 server.version += 1;
                                 let renewed = format!("{:?}", request.sent);
-                                server.record = Some(held_by(&actor.me.identity, &renewed));
-                            }
+                                server.record = Some(held_by(&request.identity, &renewed));
+                                Taken::As { version: server.version }
+                            } else {
+                                Taken::Refused
+                            });
                         }
                     }
                     Event::Answer { who, lost } => {
                         let actor = &mut actors[who];
                         let now = time + actor.offset;
-                        if let Some(Request { sent, taken: Some(taken), .. }) = actor.request {
-                            actor.request = None;
-                            if taken && !lost {
-                                actor.version = server.version;
+                        match actor.request.take() {
+                            Some(request) if lost => actor.adrift = Some(request),
+                            Some(Request { sent, taken: Some(Taken::As { version }), .. }) => {
+                                actor.version = version;
                                 let record = held_by(&actor.me.identity, &format!("{sent:?}"));
                                 actor.seen =
                                     Some(LeaseSeen::observe(actor.seen.take(), record, now));
                                 actor.me.renewed = Some(sent);
-                            } else if !lost {
+                            }
+                            Some(Request { taken: Some(Taken::Refused), .. }) => {
                                 actor.me.renewed = None;
                             }
+                            waiting => actor.request = waiting,
                         }
                     }
                     Event::Crash(who) => {
@@ -368,11 +386,14 @@ mod tests {
                         actor.me = candidate(&format!("{who}/{}", actor.lives));
                         actor.version = 0;
                         actor.seen = None;
-                        actor.request = None;
+                        actor.adrift = actor.request.take();
                     }
                     Event::Release(who) => {
                         let actor = &mut actors[who];
-                        if actor.me.renewed.take().is_some() && actor.version == server.version {
+                        if actor.request.is_none()
+                            && actor.me.renewed.take().is_some()
+                            && actor.version == server.version
+                        {
                             server.version += 1;
                             if let Some(record) = &mut server.record {
                                 record.holder = None;

@@ -3,6 +3,12 @@
 //! The core's files name no I/O crate, no file, socket or environment, no terminal and no module
 //! of the shell; the wall clock has one reader. Comments, texts and test modules may say what
 //! they like.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -103,7 +109,7 @@ fn tokens(source: &str) -> Vec<(usize, String)> {
         line += rest[..taken].iter().filter(|c| **c == '\n').count();
         at += taken;
     }
-    without_tests(tokens)
+    without_tests(&tokens)
 }
 
 /// Length of a text in quotes, escapes included.
@@ -130,7 +136,7 @@ fn raw_text(rest: &[char]) -> Option<usize> {
 }
 
 /// Drops every `#[cfg(test)] mod name { ... }`.
-fn without_tests(tokens: Vec<(usize, String)>) -> Vec<(usize, String)> {
+fn without_tests(tokens: &[(usize, String)]) -> Vec<(usize, String)> {
     const MARK: [&str; 8] = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
     let mut kept = Vec::with_capacity(tokens.len());
     let mut at = 0;

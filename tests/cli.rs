@@ -1,4 +1,10 @@
 //! The command line from outside: exit codes, and which stream carries what.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -80,4 +86,22 @@ fn a_reader_that_leaves_early_is_no_failure() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{errors}");
     assert_eq!(errors, "");
+}
+
+#[test]
+fn settings_that_are_not_usable_are_bad_input_with_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tipoff.yaml");
+    std::fs::write(&file, "prometheus:\n  url: nowhere\n").unwrap();
+    let path = file.to_str().unwrap();
+    for (path, says) in [
+        (path, "tipoff.yaml:2:8: prometheus.url"),
+        ("/no/such/tipoff.yaml", "--config"),
+    ] {
+        let arguments = ["run", "--embedded", "--config", path];
+        let output = tipoff(&arguments).assert().code(2).get_output().clone();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(says), "{text}");
+        assert!(output.stdout.is_empty());
+    }
 }

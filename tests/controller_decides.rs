@@ -1,4 +1,9 @@
 //! The whole controller on the embedded cluster: what it decides, writes and says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 mod support;
 

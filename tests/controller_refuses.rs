@@ -1,5 +1,10 @@
 //! What the controller cannot or must not do: it says which, why, and what to do about it, and
 //! goes on by itself once it can.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 mod support;
 

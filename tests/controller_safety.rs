@@ -1,5 +1,10 @@
 //! What is missing never lowers: Prometheus in every bad mood, calendars that did not load,
 //! controllers that come and go.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! What `config/` holds is what the code prints.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,10 @@
 //! Leader election against an API: one writer at any time, and another one soon after it is gone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,11 @@
 //! The Prometheus source against a server over real HTTP: what it takes, and how it names what it
 //! cannot take.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::io::Write as _;
 use std::sync::Once;

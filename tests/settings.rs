@@ -1,5 +1,11 @@
 //! The settings file: what it may say, how it is refused, and how it changes under a running
 //! controller.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

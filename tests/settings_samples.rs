@@ -1,4 +1,10 @@
 //! The sample settings do what they say: they load with their calendar, and show the defaults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +22,7 @@ fn sample(name: &str) -> PathBuf {
 #[test]
 fn the_sample_settings_load_with_their_calendar() {
     let clock = ManualClock::new("2023-09-10T12:00:00Z".parse().unwrap());
-    let path = sample("samples/tipoff.yaml");
+    let path = sample("samples/tipoff-full.yaml");
     let (_reloader, live) = Reloader::open(&path, clock, Metrics::new().unwrap()).unwrap();
     let live = Arc::clone(&live.borrow());
     assert_eq!(live.problems, [""; 0]);
@@ -25,7 +31,7 @@ fn the_sample_settings_load_with_their_calendar() {
 
 #[test]
 fn the_sample_settings_show_the_defaults() {
-    let written = settings::read(&sample("samples/tipoff.yaml")).unwrap();
+    let written = settings::read(&sample("samples/tipoff-full.yaml")).unwrap();
     let mut default = Settings::new(written.prometheus.clone());
     default.calendars.clone_from(&written.calendars);
     default.log.clone_from(&written.log);

@@ -57,6 +57,8 @@ pub mod reason {
     pub const FRESH: &str = "Fresh";
     /// A signal is older than allowed.
     pub const STALE: &str = "Stale";
+    /// The last good forecast is in use, because a newer one could not be made.
+    pub const NOT_RENEWED: &str = "NotRenewed";
     /// No model has been fitted yet.
     pub const TRAINING: &str = "Training";
     /// The forecast is missing or unusable; the message says why.
@@ -71,7 +73,7 @@ pub mod reason {
     pub const ENFORCED: &str = "Enforced";
     /// `mode: Recommend`.
     pub const RECOMMEND: &str = "Recommend";
-    /// A HorizontalPodAutoscaler owns the workload's size.
+    /// A `HorizontalPodAutoscaler` owns the workload's size.
     pub const HPA_PRESENT: &str = "HpaPresent";
     /// An older policy names the same workload.
     pub const TARGET_TAKEN: &str = "TargetTaken";

@@ -87,9 +87,10 @@ impl SpecError {
     /// The field at fault, below `spec`.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Field { field, .. } | Self::Missing { field, .. } => field,
+            Self::Field { field, .. }
+            | Self::Missing { field, .. }
+            | Self::Policy(PolicyError::OutOfRange { field, .. }) => field,
             Self::Policy(PolicyError::MinIsZero | PolicyError::MinAboveMax { .. }) => "minReplicas",
-            Self::Policy(PolicyError::OutOfRange { field, .. }) => field,
         }
     }
 }
@@ -142,6 +143,13 @@ impl PredictiveAutoscalerSpec {
             history,
         } = forecast.clone().unwrap_or_default();
         let defaults = Policy::new(*min_replicas, *max_replicas)?;
+        let CapacitySpec {
+            per_replica,
+            target_utilization,
+            scale_up_time,
+            node_time,
+            pods_per_second,
+        } = capacity.clone().unwrap_or_default();
         let policy = Policy {
             mode: *mode,
             min_replicas: *min_replicas,
@@ -157,7 +165,14 @@ impl PredictiveAutoscalerSpec {
             max_raise_per_minute: *max_raise_per_minute,
             release: release_of(release.as_ref(), defaults.release),
             drain_within: drain_within.unwrap_or(defaults.drain_within),
-            ..with_capacity(capacity.as_ref(), defaults.clone())
+            per_replica: per_replica.map(Rate::per_second),
+            target_utilization: target_utilization.unwrap_or(defaults.target_utilization),
+            start_up: StartUp {
+                scale_up_time: scale_up_time.map(TimeDelta::from),
+                node_time: node_time.map_or(defaults.start_up.node_time, TimeDelta::from),
+                pods_per_second: pods_per_second.unwrap_or(defaults.start_up.pods_per_second),
+            },
+            freshness: defaults.freshness,
         };
         Ok(ValidPolicy {
             policy: policy.validated()?,
@@ -205,26 +220,6 @@ fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
         queue: queue.cloned(),
     };
     Ok((queries, drain_within.map(TimeDelta::from)))
-}
-
-fn with_capacity(capacity: Option<&CapacitySpec>, defaults: Policy) -> Policy {
-    let CapacitySpec {
-        per_replica,
-        target_utilization,
-        scale_up_time,
-        node_time,
-        pods_per_second,
-    } = capacity.cloned().unwrap_or_default();
-    Policy {
-        per_replica: per_replica.map(Rate::per_second),
-        target_utilization: target_utilization.unwrap_or(defaults.target_utilization),
-        start_up: StartUp {
-            scale_up_time: scale_up_time.map(TimeDelta::from),
-            node_time: node_time.map_or(defaults.start_up.node_time, TimeDelta::from),
-            pods_per_second: pods_per_second.unwrap_or(defaults.start_up.pods_per_second),
-        },
-        ..defaults
-    }
 }
 
 fn release_of(release: Option<&ReleaseSpec>, defaults: Release) -> Release {

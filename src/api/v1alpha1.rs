@@ -33,48 +33,14 @@ use crate::units::{HumanDuration, Timestamp};
     status = "PredictiveAutoscalerStatus",
     derive = "PartialEq",
     doc = "Sizes a workload ahead of its crowd, from fixtures, history and live load.",
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".spec.scaleTargetRef.name"
-    ),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
-    printcolumn(
-        name = "Current",
-        type_ = "integer",
-        json_path = ".status.currentReplicas",
-        description = "replicas the workload asks for now"
-    ),
-    printcolumn(
-        name = "Desired",
-        type_ = "integer",
-        json_path = ".status.desiredReplicas",
-        description = "replicas it should have"
-    ),
-    printcolumn(
-        name = "Peak",
-        type_ = "integer",
-        json_path = ".status.peak.replicas",
-        description = "replicas the next peak takes"
-    ),
-    printcolumn(
-        name = "Peak-At",
-        type_ = "string",
-        json_path = ".status.peak.at",
-        description = "when the next peak is expected"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "whether decisions are made on complete facts"
-    ),
-    printcolumn(
-        name = "Summary",
-        type_ = "string",
-        json_path = ".status.summary",
-        priority = "1"
-    )
+    printcolumn = r#"{"name":"Target", "type":"string", "jsonPath":".spec.scaleTargetRef.name"}"#,
+    printcolumn = r#"{"name":"Mode", "type":"string", "jsonPath":".spec.mode"}"#,
+    printcolumn = r#"{"name":"Current", "type":"integer", "jsonPath":".status.currentReplicas", "description":"replicas the workload asks for now"}"#,
+    printcolumn = r#"{"name":"Desired", "type":"integer", "jsonPath":".status.desiredReplicas", "description":"replicas it should have"}"#,
+    printcolumn = r#"{"name":"Peak", "type":"integer", "jsonPath":".status.peak.replicas", "description":"replicas the next peak takes"}"#,
+    printcolumn = r#"{"name":"Peak-At", "type":"string", "jsonPath":".status.peak.at", "description":"when the next peak is expected"}"#,
+    printcolumn = r#"{"name":"Ready", "type":"string", "jsonPath":".status.conditions[?(@.type==\"Ready\")].status", "description":"whether decisions are made on complete facts"}"#,
+    printcolumn = r#"{"name":"Summary", "type":"string", "jsonPath":".status.summary", "priority":1}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -288,7 +254,7 @@ pub struct PredictiveAutoscalerStatus {
     /// Generation of the spec this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, LoadAvailable, ForecastAvailable, CalendarAvailable, Enforcing.
+    /// `Ready`, `LoadAvailable`, `ForecastAvailable`, `CalendarAvailable`, `Enforcing`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

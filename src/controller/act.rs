@@ -4,12 +4,20 @@
 //! stopping or while another owner cannot be ruled out. `Recommend` plans hold no action, so there
 //! is nothing to carry out.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use super::context::Context;
 use super::state::PolicyKey;
 use super::validate::Validated;
 use crate::plan::{Action, Plan};
 use crate::serve::metrics::WriteOutcome;
 use crate::target::TargetError;
+
+/// Longest a raise waits for the write budget before it is decided anew.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+const FOLLOWS: &str = "another controller leads";
 
 /// A decision with the facts it was made of.
 #[derive(Debug)]
@@ -64,22 +72,9 @@ pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> App
 }
 
 async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to: u32) -> Outcome {
-    let refusal = if to < from && ctx.shutdown.is_cancelled() {
-        Some("the controller is stopping, and nothing is lowered on the way out".to_owned())
-    } else if to < from {
-        facts.no_lowering.clone()
-    } else {
-        None
-    };
-    if let Some(reason) = refusal {
+    if let Err(reason) = may_write(ctx, facts, to < from).await {
         ctx.metrics.write(WriteOutcome::Dropped);
         return Outcome::HeldBack { reason };
-    }
-    if !ctx.leadership.is_leader() {
-        ctx.metrics.write(WriteOutcome::Dropped);
-        return Outcome::HeldBack {
-            reason: "another controller leads".to_owned(),
-        };
     }
     let written = ctx
         .targets
@@ -96,5 +91,40 @@ async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to:
             tracing::warn!(policy = %key, from, to, %error, "failed to scale");
             Outcome::Failed(error)
         }
+    }
+}
+
+/// The gate. Leadership is asked last, after every wait.
+async fn may_write(ctx: &Context, facts: &Validated, lowering: bool) -> Result<(), String> {
+    if lowering && let Some(reason) = &facts.no_lowering {
+        return Err(reason.clone());
+    }
+    if !ctx.leadership.is_leader() {
+        return Err(FOLLOWS.to_owned());
+    }
+    let settings = ctx.live.borrow().settings.budget;
+    let began = ctx.clock.monotonic();
+    loop {
+        let now = ctx.clock.monotonic();
+        let taken = {
+            let mut budget = ctx.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            budget.take(&settings, lowering, now)
+        };
+        match taken {
+            Ok(()) => break,
+            // less can wait for its next tick, more only for a moment
+            Err(wait) if !lowering && now.saturating_sub(began) + wait <= LONGEST_WAIT => {
+                tokio::time::sleep(wait).await;
+            }
+            Err(_) => return Err("the write budget is used up; it is tried again".to_owned()),
+        }
+    }
+    if lowering && ctx.shutdown.is_cancelled() {
+        return Err("the controller is stopping, and nothing is lowered on the way out".to_owned());
+    }
+    if ctx.leadership.is_leader() {
+        Ok(())
+    } else {
+        Err(FOLLOWS.to_owned())
     }
 }

@@ -1,6 +1,6 @@
 //! What every tick shares: clients, caches, clock, configuration, and who may write.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -9,6 +9,7 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::leader::Leadership;
 use super::sources::Sources;
 use super::state::States;
@@ -36,6 +37,7 @@ pub(super) struct Context {
     pub(super) targets: ScaleTargets,
     pub(super) hpas: Hpas,
     pub(super) states: States,
+    pub(super) budget: Mutex<Budget>,
     /// Cancelled once the controller is asked to stop.
     pub(super) shutdown: CancellationToken,
     /// Set when the watch is built; empty until then.

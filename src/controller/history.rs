@@ -105,9 +105,33 @@ impl History {
         Arc::new(Series::from_raw(from, self.step, values))
     }
 
+    /// The start of the bin that covers `at`, on a grid that every policy shares.
     fn floor(&self, at: Timestamp) -> Timestamp {
         let step = self.step.num_milliseconds().max(1);
-        let since = at.timestamp_millis().rem_euclid(step);
-        at - TimeDelta::milliseconds(since)
+        let since_epoch = at.timestamp_millis();
+        let start = since_epoch - since_epoch.rem_euclid(step);
+        Timestamp::from_timestamp_millis(start).unwrap_or(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_start_on_the_grid_to_the_last_nanosecond() {
+        let history = History::new(TimeDelta::minutes(5));
+        let at: Timestamp = "2026-09-13T17:04:59.123456789Z".parse().unwrap();
+        let start: Timestamp = "2026-09-13T17:00:00Z".parse().unwrap();
+        assert_eq!(history.floor(at), start);
+        assert_eq!(history.floor(start), start);
+        let before_epoch: Timestamp = "1969-12-31T23:59:00.5Z".parse().unwrap();
+        let start: Timestamp = "1969-12-31T23:55:00Z".parse().unwrap();
+        assert_eq!(history.floor(before_epoch), start);
+    }
+
+    #[test]
+    fn nothing_read_is_an_empty_series() {
+        assert!(History::new(TimeDelta::minutes(5)).series().is_empty());
     }
 }

@@ -30,6 +30,7 @@ use crate::target::call::within;
 use crate::target::{Hpas, READ_TIMEOUT, ScaleTargets};
 
 mod act;
+mod budget;
 mod context;
 mod error;
 mod events;
@@ -148,6 +149,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         targets: ScaleTargets::new(client.clone()),
         hpas: Hpas::new(client.clone(), clock.clone()),
         states: States::default(),
+        budget: std::sync::Mutex::default(),
         shutdown: shutdown.clone(),
         store: OnceLock::new(),
         client,

@@ -288,42 +288,48 @@ impl Task {
         refreshed.map_err(|error| format!("history: {error}"))?;
 
         let series = history.series();
-        let known = model.take_if(|model| now < model.due_at);
-        let permit = if known.is_none() {
-            Some(
-                fits.acquire_owned()
-                    .await
-                    .map_err(|error| error.to_string())?,
-            )
+        let due = model.as_ref().is_none_or(|model| now >= model.due_at);
+        let permit = if due {
+            let permit = fits.acquire_owned().await;
+            Some(permit.map_err(|error| error.to_string())?)
         } else {
             None
         };
         let work = Work {
             series: Arc::clone(&series),
             lesson: Arc::clone(lesson),
-            known: known.as_ref().map(|model| Arc::clone(&model.fitted)),
+            known: model.as_ref().map(|model| Arc::clone(&model.fitted)),
+            due,
             now,
         };
         let began = clock.monotonic();
         let done = tokio::task::spawn_blocking(move || work.run())
             .await
             .map_err(|error| format!("the fit was cut short: {error}"))?;
-        let fitting = permit.is_some();
         drop(permit);
-        if fitting {
-            match &done {
-                Ok(_) => metrics.fit(clock.monotonic().saturating_sub(began).as_secs_f64()),
-                Err(_) => metrics.fit_failed(),
+        match &done {
+            Ok(Learnt {
+                fitted: Some(_), ..
+            }) => {
+                metrics.fit(clock.monotonic().saturating_sub(began).as_secs_f64());
             }
+            Ok(Learnt { note: None, .. }) => {}
+            Ok(_) | Err(_) => metrics.fit_failed(),
         }
-        let (fitted, forecast) = done?;
-        *model = Some(known.unwrap_or_else(|| Model {
+        let Learnt {
             fitted,
-            due_at: now + pace.fit_every + jitter(&self.key, pace.fit_every),
-        }));
+            forecast,
+            note,
+        } = done?;
+        if let Some(fitted) = fitted {
+            *model = Some(Model {
+                fitted,
+                due_at: now + pace.fit_every + jitter(&self.key, pace.fit_every),
+            });
+        }
         self.outlook.send_replace(Outlook {
             forecast: Some(Arc::new(forecast)),
-            note: None,
+            note,
             history_peak: series.peak(),
         });
         Ok(())
@@ -335,31 +341,59 @@ struct Work {
     series: Arc<Series>,
     lesson: Arc<Lesson>,
     known: Option<Arc<FittedEventResponse>>,
+    due: bool,
     now: Timestamp,
 }
 
+/// What it hands back.
+struct Learnt {
+    /// A new fit, when one was due and succeeded.
+    fitted: Option<Arc<FittedEventResponse>>,
+    forecast: Forecast,
+    /// Why the last fit had to serve again.
+    note: Option<String>,
+}
+
 impl Work {
-    fn run(self) -> Result<(Arc<FittedEventResponse>, Forecast), String> {
+    fn run(self) -> Result<Learnt, String> {
         let Self {
             series,
             lesson,
             known,
+            due,
             now,
         } = self;
-        let fitted = match known {
-            Some(fitted) => fitted,
-            None => EventResponse::new(lesson.zone)
+        let fit = || {
+            EventResponse::new(lesson.zone)
                 .fit(&series, &lesson.calendar, now)
                 .map(Arc::new)
-                .map_err(|error| error.to_string())?,
+        };
+        let (model, fitted, note) = match (known, due) {
+            (Some(known), false) => (known, None, None),
+            (Some(known), true) => match fit() {
+                Ok(new) => (Arc::clone(&new), Some(new), None),
+                // an older model on today's load is better than yesterday's forecast
+                Err(error) => (
+                    known,
+                    None,
+                    Some(format!("the last fit serves again: {error}")),
+                ),
+            },
+            (None, _) => {
+                let new = fit().map_err(|error| error.to_string())?;
+                (Arc::clone(&new), Some(new), None)
+            }
         };
         let horizon = Horizon {
             origin: now,
             length: lesson.horizon,
             step: STEP,
         };
-        let forecast = fitted.predict(&series, &lesson.calendar, horizon);
-        Ok((fitted, forecast))
+        Ok(Learnt {
+            forecast: model.predict(&series, &lesson.calendar, horizon),
+            fitted,
+            note,
+        })
     }
 }
 

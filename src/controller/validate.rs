@@ -239,7 +239,7 @@ fn forecast_finding(there: bool, note: Option<&str>) -> Finding {
         (true, Some(note)) => Finding::new(
             condition,
             true,
-            reason::STALE,
+            reason::NOT_RENEWED,
             format!("the last good forecast stays in use: {note}"),
         ),
         (false, None) => Finding::new(

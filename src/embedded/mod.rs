@@ -7,6 +7,30 @@
 //! Decides nothing about scaling. Nothing outside this module may depend on it but tests, the
 //! demo, and `run --embedded`.
 //!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use tipoff::clock::ScaledClock;
+//! # use tipoff::embedded::{Delay, EmbeddedCluster, Fault, Matcher, PodBehaviour, Verb};
+//! # async fn demo(deployment: k8s_openapi::api::apps::v1::Deployment) -> anyhow::Result<()> {
+//! let clock = Arc::new(ScaledClock::new("2026-09-13T16:00:00Z".parse()?, 600.0)?);
+//! let cluster = EmbeddedCluster::builder()
+//!     .clock(clock)
+//!     .pods(PodBehaviour { start_up: Delay::seconds(40), ..PodBehaviour::default() })
+//!     .namespace("dfs")
+//!     .build();
+//! let client = cluster.client_as("tipoff/0.1");
+//! let api: kube::Api<k8s_openapi::api::apps::v1::Deployment> = kube::Api::namespaced(client, "dfs");
+//! api.create(&Default::default(), &deployment).await?;
+//! let scaling = Matcher::any().verb(Verb::Patch).resource("deployments/scale");
+//! cluster.faults().next(2, scaling, Fault::too_many_requests(1));
+//! assert!(cluster.requests().writers("deployments/scale").is_empty());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! println!("{}", EmbeddedCluster::kubeconfig(listener.local_addr()?));
+//! cluster.serve(listener, Default::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Limits against a real API server
 //!
 //! - No authentication, no access rules, no admission webhooks, no quotas, no TLS, no protobuf.
@@ -15,6 +39,9 @@
 //! - Versions of a custom kind differ in name only (conversion `None`).
 //! - Server-side apply compares values as JSON; keyed lists of built-in kinds are known by name.
 //!   Writes of the simulation itself leave no `managedFields`.
+//! - Strategic merge knows `$patch` and `$deleteFromPrimitiveList`; the order of keyed lists is that
+//!   of their making.
+//! - No logs, exec, eviction or metrics of pods; a ready pod stays ready until it is deleted.
 //! - Deletions cascade within the request; a real garbage collector follows later.
 //! - A Deployment keeps one `ReplicaSet`: no rollouts. `HorizontalPodAutoscaler` objects are stored,
 //!   no controller acts on them.

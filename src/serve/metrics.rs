@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use crate::plan::{Decision, Plan};
+use crate::units::Rate;
 
 /// How a write to the cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +252,7 @@ impl Metrics {
         self.problems
             .with_label_values(&labels)
             .set(i64::try_from(plan.problems.len()).unwrap_or(i64::MAX));
-        show(&self.load, labels, plan.offered.map(|l| l.as_per_second()));
+        show(&self.load, labels, plan.offered.map(Rate::as_per_second));
         show(&self.headroom, labels, plan.headroom);
         let peak = plan.peak;
         show(

@@ -68,11 +68,11 @@ async fn ready(State(shown): State<Shown>) -> Response {
     if missing.is_empty() {
         return "ok\n".into_response();
     }
-    let lines: String = missing
+    let lines: Vec<_> = missing
         .iter()
         .map(|(what, why)| format!("{what}: {why}\n"))
         .collect();
-    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, lines.concat()).into_response()
 }
 
 async fn metrics_text(State(shown): State<Shown>) -> Response {

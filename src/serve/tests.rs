@@ -46,6 +46,7 @@ fn decided() -> (Observed, Plan) {
             paths: [path.clone(), path.clone(), path.clone(), path],
             model: "flat".into(),
             notes: vec![],
+            peaks: Vec::new(),
         })),
         forecast_note: None,
         calendar: Arc::new(
@@ -53,6 +54,7 @@ fn decided() -> (Observed, Plan) {
                 .into_iter()
                 .collect(),
         ),
+        calendar_note: None,
         manual: None,
     };
     let mut policy = Policy::new(2, 40).unwrap();

@@ -52,6 +52,7 @@ pub struct Facts {
     pub manual: Option<ManualOverride>,
 }
 
+#[expect(clippy::ref_option, reason = "the signature serde calls")]
 fn shared<S: Serializer>(
     forecast: &Option<Arc<Forecast>>,
     serializer: S,

@@ -1,6 +1,6 @@
 //! Keeps the settings and calendars in force while their files change.
 //!
-//! Files are polled by content, which sees a ConfigMap's swapped symlinks as well as an editor's
+//! Files are polled by content, which sees a `ConfigMap`'s swapped symlinks as well as an editor's
 //! rename. Each file stands for itself: a bad version of one is refused and said aloud, its last
 //! good version stays, and the others are not touched.
 
@@ -20,7 +20,7 @@ use crate::clock::SharedClock;
 use crate::serve::metrics::{Metrics, Reloaded};
 use crate::telemetry;
 
-/// Real time between two looks at the files. A ConfigMap takes about a minute to arrive anyway.
+/// Real time between two looks at the files. A `ConfigMap` takes about a minute to arrive anyway.
 const POLL: TimeDelta = TimeDelta::seconds(3);
 
 /// Watches the settings file and the calendars it names.

@@ -1,4 +1,4 @@
-//! Load from Prometheus, or from whatever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+//! Load from Prometheus, or from whatever speaks its HTTP API (Thanos, Mimir, `VictoriaMetrics`).
 //!
 //! Every call has a deadline in real time that covers connecting, waiting and reading, and a cap
 //! on the answer's length. Calls are `POST` forms, so that a long query fits.
@@ -98,7 +98,7 @@ impl Prometheus {
     pub async fn instant(&self, query: &str, at: Timestamp) -> Result<Sample, SourceError> {
         let form = [("query", query.to_owned()), ("time", seconds(at))];
         let body = self.call(&self.instant, query, &form).await?;
-        let point = self.answer(&self.instant, query).instant(&body)?;
+        let point = Self::answer(&self.instant, query).instant(&body)?;
         let rate = point.rate(query)?;
         Ok(Sample {
             at: point.at().unwrap_or(at),
@@ -148,7 +148,7 @@ impl Prometheus {
                 ("step", format!("{}.{:03}", millis / 1000, millis % 1000)),
             ];
             let body = self.call(&self.range, query, &form).await?;
-            for point in self.answer(&self.range, query).range(&body)? {
+            for point in Self::answer(&self.range, query).range(&body)? {
                 let place = point.at().map(|at| (at - from).num_milliseconds());
                 let bin = place
                     .filter(|offset| offset % millis == 0)
@@ -174,7 +174,7 @@ impl Prometheus {
         Ok(Series::from_raw(from, step, values))
     }
 
-    fn answer<'c>(&self, url: &'c Url, query: &'c str) -> Call<'c> {
+    fn answer<'c>(url: &'c Url, query: &'c str) -> Call<'c> {
         Call {
             url: url.as_str(),
             query,
@@ -236,7 +236,7 @@ impl Prometheus {
         // Prometheus explains its refusals in the body; a proxy in front of it does not
         let explained = body
             .ok()
-            .and_then(|body| self.answer(url, query).explanation(&body));
+            .and_then(|body| Self::answer(url, query).explanation(&body));
         Err(explained.unwrap_or_else(|| SourceError::Http {
             url: url.to_string(),
             status: status.as_u16(),

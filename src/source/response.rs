@@ -3,6 +3,7 @@
 //! Text in, numbers out; the calls are made in `prometheus`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::DateTime;
 use serde::Deserialize;
@@ -88,7 +89,7 @@ pub(super) struct Call<'c> {
 }
 
 impl Call<'_> {
-    fn malformed(&self, reason: impl ToString) -> SourceError {
+    fn malformed(&self, reason: impl fmt::Display) -> SourceError {
         SourceError::Malformed {
             url: self.url.to_owned(),
             reason: reason.to_string(),

@@ -1,4 +1,4 @@
-//! Whether a HorizontalPodAutoscaler owns a workload's size (KEDA's are HPAs too).
+//! Whether a `HorizontalPodAutoscaler` owns a workload's size (KEDA's are HPAs too).
 //!
 //! Two autoscalers on one `/scale` undo each other every fifteen seconds. Until the floor of an HPA
 //! can be raised and given back, a workload with one is only recommended for.

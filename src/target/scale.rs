@@ -273,13 +273,12 @@ impl ScaleTargets {
         target: &ScaleTargetRef,
     ) -> Result<Api<DynamicObject>, TargetError> {
         let known = self.kinds().get(kind).cloned();
-        let resource = match known {
-            Some(resource) => resource,
-            None => {
-                let found = self.discover(kind, target).await?;
-                self.kinds().insert(kind.clone(), found.clone());
-                found
-            }
+        let resource = if let Some(resource) = known {
+            resource
+        } else {
+            let found = self.discover(kind, target).await?;
+            self.kinds().insert(kind.clone(), found.clone());
+            found
         };
         Ok(Api::namespaced_with(
             self.client.clone(),

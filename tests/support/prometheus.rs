@@ -104,7 +104,7 @@ impl Shared {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 Some(StatusCode::OK.into_response())
             }
-            Mood::Empty => Some(success(empty, json!([]))),
+            Mood::Empty => Some(success(empty, &json!([]))),
             Mood::Broken => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
             Mood::BadQuery => Some(
                 (
@@ -133,10 +133,10 @@ async fn instant(State(shared): State<Shared>, body: Bytes) -> Response {
     let form = form(&body);
     let at = time(&form["time"]);
     let Some(load) = shared.load(&form["query"]) else {
-        return success("vector", json!([]));
+        return success("vector", &json!([]));
     };
     let point = json!([seconds(at), shared.value(&load, at)]);
-    success("vector", json!([{"metric": {}, "value": point}]))
+    success("vector", &json!([{"metric": {}, "value": point}]))
 }
 
 async fn range(State(shared): State<Shared>, body: Bytes) -> Response {
@@ -148,7 +148,7 @@ async fn range(State(shared): State<Shared>, body: Bytes) -> Response {
     let step: f64 = form["step"].parse().unwrap();
     let step = chrono::TimeDelta::milliseconds((step * 1e3) as i64);
     let Some(load) = shared.load(&form["query"]) else {
-        return success("matrix", json!([]));
+        return success("matrix", &json!([]));
     };
     let mut values = Vec::new();
     let mut at = start;
@@ -156,10 +156,10 @@ async fn range(State(shared): State<Shared>, body: Bytes) -> Response {
         values.push(json!([seconds(at), shared.value(&load, at)]));
         at += step;
     }
-    success("matrix", json!([{"metric": {}, "values": values}]))
+    success("matrix", &json!([{"metric": {}, "values": values}]))
 }
 
-fn success(result_type: &str, result: Value) -> Response {
+fn success(result_type: &str, result: &Value) -> Response {
     axum::Json(json!({
         "status": "success", "data": {"resultType": result_type, "result": result},
     }))

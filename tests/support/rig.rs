@@ -189,7 +189,7 @@ impl Rig {
             Some(LeaderElectionSettings {
                 namespace: Some(NAMESPACE.to_owned()),
                 lease_duration: Duration::from_millis(1500),
-                renew_deadline: Duration::from_millis(1000),
+                renew_deadline: Duration::from_secs(1),
                 retry_period: Duration::from_millis(200),
                 ..LeaderElectionSettings::default()
             }),

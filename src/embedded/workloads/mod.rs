@@ -255,6 +255,8 @@ impl Simulation {
             for victim in self.victims(set, surplus) {
                 let options = DeleteOptions::default();
                 store.remove(&id("", "pods"), &victim, &options, self.at);
+                // Noted at once, or the next victim would be chosen among pods already leaving.
+                self.note_pod(store, &victim);
             }
         }
     }

@@ -45,59 +45,58 @@ impl Simulation {
         store.put(&id("", "pods"), &key, pod);
     }
 
-    /// Takes note of a pod that appeared, is being deleted, or went.
+    /// Takes note of a pod that was written and lets its set react.
     pub(super) fn sync_pod(&mut self, store: &mut Store, key: &Key) {
-        let pods = id("", "pods");
-        let object = store.get(&pods, key).cloned();
+        if let Some(set) = self.note_pod(store, key) {
+            self.sync_set(store, &set);
+        }
+    }
+
+    /// Takes note of a pod that appeared, is being deleted, or went. Answers with the set that
+    /// lost an active pod by it.
+    pub(super) fn note_pod(&mut self, store: &mut Store, key: &Key) -> Option<ObjectId> {
+        let object = store.get(&id("", "pods"), key).cloned();
         let uid = object
             .as_ref()
             .and_then(|pod| pod["metadata"]["uid"].as_str());
-        let replaced = self
-            .pods
-            .get(key)
-            .is_some_and(|known| Some(known.uid.as_str()) != uid);
-        if replaced {
-            self.forget_pod(store, key);
+        let known = self.pods.get(key);
+        let mut loser = None;
+        if known.is_some_and(|known| Some(known.uid.as_str()) != uid) {
+            loser = self.forget_pod(store, key);
         }
-        let Some(object) = object else { return };
+        let object = object?;
         if !self.pods.contains_key(key) {
             self.adopt(store, key, &object);
         }
-        let Some(known) = self.pods.get_mut(key) else {
-            return;
-        };
+        let known = self.pods.get_mut(key)?;
         if object["metadata"]["deletionTimestamp"].is_string() && !known.terminating {
             known.terminating = true;
             let delay = self.pods_behave.terminate.draw(&mut self.rng);
             let (uid, set) = (known.uid.clone(), known.set.clone());
             self.plan(self.at + delay, Due::PodGone(key.clone(), uid));
-            if let Some(set) = set {
-                if let Some(entry) = self.sets.get_mut(&set) {
-                    entry.active = entry.active.saturating_sub(1);
-                }
-                self.sync_set(store, &set);
+            if let Some(entry) = set.as_ref().and_then(|set| self.sets.get_mut(set)) {
+                entry.active = entry.active.saturating_sub(1);
             }
+            loser = set.or(loser);
         }
+        loser
     }
 
-    fn forget_pod(&mut self, store: &mut Store, key: &Key) {
-        let Some(known) = self.pods.remove(key) else {
-            return;
-        };
+    fn forget_pod(&mut self, store: &mut Store, key: &Key) -> Option<ObjectId> {
+        let known = self.pods.remove(key)?;
         self.waiting.retain(|waiting| waiting != key);
         if let Some(room) = known.node.as_ref().and_then(|node| self.room.get_mut(node)) {
             *room = room.saturating_add(1);
         }
         self.place_waiting(store);
-        if let Some(set) = known.set {
-            if let Some(entry) = self.sets.get_mut(&set) {
-                entry.pods.remove(key);
-                if !known.terminating {
-                    entry.active = entry.active.saturating_sub(1);
-                }
+        let set = known.set?;
+        if let Some(entry) = self.sets.get_mut(&set) {
+            entry.pods.remove(key);
+            if !known.terminating {
+                entry.active = entry.active.saturating_sub(1);
             }
-            self.sync_set(store, &set);
         }
+        Some(set)
     }
 
     fn adopt(&mut self, store: &mut Store, key: &Key, object: &Arc<Value>) {
