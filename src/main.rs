@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if let Err(error) = tipoff::telemetry::init(&arguments.log) {
+    if let Err(error) = tipoff::telemetry::init(&arguments.logs()) {
         cli::output::progress(&format!("tipoff: {error}"));
         return ExitCode::from(2);
     }

@@ -156,7 +156,7 @@ pub struct CapacitySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_positive")]
     pub per_replica: Option<f64>,
-    /// Share of that capacity to plan for, above 0 and at most 1. Default 0.7.
+    /// Share of that capacity to plan for, above 0 and at most 1. Default 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_share")]
     pub target_utilization: Option<f64>,

@@ -33,8 +33,8 @@ const FASTEST: f64 = 1500.0;
 /// Watch the real controller through a generated NFL Sunday, in about a minute and a half.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Simulated seconds per real second, 60 to 1500. The Sunday lasts 15.5 hours.
-    #[arg(long, value_name = "FACTOR", default_value_t = 720.0, value_parser = speed)]
+    /// Simulated seconds per real second, 60 to 1500. The Sunday lasts 16.75 hours.
+    #[arg(long, value_name = "FACTOR", default_value_t = 780.0, value_parser = speed)]
     pub speed: f64,
     /// Seed of the generated traffic.
     #[arg(long, value_name = "NUMBER", default_value_t = 2023)]
@@ -106,7 +106,7 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
             path.display()
         ))
     })?;
-    print(&screen.closing(&outcome.report, &path))?;
+    print(&screen.closing(&outcome, &path))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -34,6 +34,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// How to log. The demo's screen is its own log, so there only what went wrong is kept.
+    pub fn logs(&self) -> LogArgs {
+        let mut logs = self.log.clone();
+        if matches!(self.command, Command::Demo(_)) {
+            logs.log_level.get_or_insert_with(|| "warn".to_owned());
+        }
+        logs
+    }
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {

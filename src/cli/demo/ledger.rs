@@ -69,3 +69,27 @@ impl Ledger {
         self.run
     }
 }
+
+/// When a run had ready, and kept, what the load at `at` takes; `None` when it never did.
+pub(super) fn ready_for(run: &Run, at: Timestamp) -> Option<Timestamp> {
+    let place = (0..run.ready.len()).find(|&i| run.time(i) + run.step > at)?;
+    let enough = |i: usize| f64::from(run.ready[i]) * PER_REPLICA >= run.offered[place];
+    if enough(place) {
+        // back to where it last was not enough
+        let first = (0..place).rev().find(|&i| !enough(i)).map_or(0, |i| i + 1);
+        Some(run.time(first))
+    } else {
+        (place..run.ready.len())
+            .find(|&i| enough(i))
+            .map(|i| run.time(i))
+    }
+}
+
+/// The largest load a run met within ten minutes of `at`, and when.
+pub(super) fn crest(run: &Run, at: Timestamp) -> Option<(Timestamp, Rate)> {
+    let reach = TimeDelta::minutes(10);
+    (0..run.offered.len())
+        .filter(|&i| (run.time(i) - at).abs() <= reach)
+        .max_by(|&a, &b| run.offered[a].total_cmp(&run.offered[b]))
+        .map(|i| (run.time(i), Rate::per_second(run.offered[i])))
+}

@@ -6,10 +6,12 @@ use std::path::Path;
 use chrono::TimeDelta;
 use chrono_tz::America::New_York;
 
+use super::ledger;
 use super::stage::{NAME, NAMESPACE, Sight, Sunday};
-use crate::backtest::Report;
+use crate::backtest::Outcome;
 use crate::fixture::{Calendar, Phase};
 use crate::forecast::Quantile;
+use crate::simulate::Run;
 use crate::units::{Rate, Timestamp};
 
 /// Time between two rows.
@@ -27,9 +29,6 @@ pub(super) struct Screen {
     next_row: Timestamp,
     /// Size of the last decision that was shown.
     shown: Option<u32>,
-    /// First time the workload was seen above its size of the morning, and kick-off it was for.
-    morning: Option<u32>,
-    raised: Option<(Timestamp, u32)>,
 }
 
 impl Screen {
@@ -40,8 +39,6 @@ impl Screen {
             to: sunday.to,
             next_row: sunday.from,
             shown: None,
-            morning: None,
-            raised: None,
         }
     }
 
@@ -80,11 +77,6 @@ impl Screen {
     /// Said at `now`: a row when it is time for one, a line for each decision worth it.
     pub(super) fn tick(&mut self, now: Timestamp, sight: &Sight) -> String {
         let mut text = String::new();
-        let asked = sight.workload.replicas;
-        let morning = *self.morning.get_or_insert(asked);
-        if self.raised.is_none() && sight.workload.ready > morning {
-            self.raised = Some((now, sight.workload.ready));
-        }
         if let Some(report) = &sight.report {
             let desired = report.plan.desired;
             let shown = *self.shown.get_or_insert(report.plan.current);
@@ -165,25 +157,44 @@ impl Screen {
     }
 
     /// Said last.
-    pub(super) fn closing(&self, report: &Report, path: &Path) -> String {
-        let mut text = format!("\n{}", report.policy_text());
-        if let (Some((at, ready)), Some((kick_off, _))) = (self.raised, self.slates().first()) {
-            let early = (*kick_off - at).num_minutes();
-            let _ = writeln!(
-                text,
-                "\nThe first replicas above the morning's size were ready ({ready}) at {}, {} min \
-                 {} the first kick-off.",
-                clock(at),
-                early.abs(),
-                if early >= 0 { "before" } else { "after" }
-            );
+    pub(super) fn closing(&self, outcome: &Outcome, path: &Path) -> String {
+        let mut text = format!("\n{}", outcome.report.policy_text());
+        if let Some((kick_off, _)) = self.slates().first() {
+            text.push_str(&first_lock(&outcome.runs, *kick_off));
         }
-        for note in &report.notes {
+        for note in &outcome.report.notes {
             let _ = writeln!(text, "{note}");
         }
         let _ = writeln!(text, "\nReport: {}", path.display());
         text
     }
+}
+
+/// Who was ready for the crest of the first lock, and when.
+fn first_lock(runs: &[Run], kick_off: Timestamp) -> String {
+    let Some((at, load)) = runs.first().and_then(|run| ledger::crest(run, kick_off)) else {
+        return String::new();
+    };
+    let mut text = format!("\nThe crest of the first lock, {load} at {}:\n", clock(at));
+    for run in runs {
+        let ready = match ledger::ready_for(run, at) {
+            Some(ready) if ready <= at => {
+                let early = (at - ready).num_minutes();
+                format!("ready for it at {}, {early} min before", clock(ready))
+            }
+            Some(late) => {
+                format!(
+                    "ready for it at {}, {} s late",
+                    clock(late),
+                    (late - at).num_seconds()
+                )
+            }
+            None => "never ready for it".to_owned(),
+        };
+        let _ = writeln!(text, "  {:<20} {ready}", run.name);
+    }
+    text.push('\n');
+    text
 }
 
 /// The reason without the verb, which the line already says.

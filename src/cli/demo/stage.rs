@@ -54,7 +54,7 @@ pub(super) struct Sunday {
     pub(super) traffic: Traffic,
     /// Nine in the morning, eastern time.
     pub(super) from: Timestamp,
-    /// Half past midnight, when the night game is long over.
+    /// A quarter to two at night, when the night game is long over.
     pub(super) to: Timestamp,
 }
 
@@ -72,7 +72,7 @@ impl Sunday {
             .unwrap_or_default()
             .and_utc();
         let from = midnight + TimeDelta::hours(13);
-        let to = midnight + TimeDelta::minutes(28 * 60 + 30);
+        let to = midnight + TimeDelta::minutes(29 * 60 + 45);
         Self {
             games,
             calendar,
