@@ -89,7 +89,7 @@ impl Listener for Progress<'_> {
     }
 }
 
-/// Runs `tipoff backtest`. `elapsed` says how long the program has been running.
+/// Runs `tipoff backtest`.
 ///
 /// # Errors
 /// When an output cannot be written. Bad input is not an error but exit code 2, after it has been

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_path_to_error::Track;
 use serde_saphyr::{Location, Spanned};
 
+use self::fields::{
+    any_span, cadence, multiple, positive, share, shares, simulation_step, timestamp, zone,
+};
 use super::origin::Protocol;
 use crate::forecast::Quantile;
 use crate::plan::policy::{HoldThrough, Release, SpikeCover, StartUp};
@@ -18,6 +21,8 @@ use crate::plan::{Mode, Policy};
 use crate::simulate::peers::hpa::Behavior;
 use crate::simulate::{ClusterModel, Nodes, StartUpTime};
 use crate::units::{HumanDuration, Rate, Timestamp};
+
+mod fields;
 
 /// Why a scenario is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -519,224 +524,5 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
     })
 }
 
-// ---- fields that check themselves, so that their place is known ----
-
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    chrono::DateTime::parse_from_rfc3339(&text)
-        .map(|at| at.to_utc())
-        .map_err(|_| {
-            serde::de::Error::custom(format!(
-                "{text:?} is not a time with an offset: write for example 1998-06-10T00:00:00Z"
-            ))
-        })
-}
-
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| {
-        serde::de::Error::custom(format!(
-            "{text:?} is not a time zone: write an IANA name such as Europe/Paris"
-        ))
-    })
-}
-
-fn within<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    least: TimeDelta,
-    most: TimeDelta,
-) -> Result<TimeDelta, D::Error> {
-    let span = HumanDuration::deserialize(deserializer)?;
-    if span.0 < least || span.0 > most {
-        return Err(serde::de::Error::custom(format!(
-            "{span} is out of range: write between {} and {}",
-            HumanDuration(least),
-            HumanDuration(most)
-        )));
-    }
-    Ok(span.0)
-}
-
-fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
-    within(deserializer, TimeDelta::minutes(1), TimeDelta::days(7))
-}
-
-fn simulation_step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
-    within(
-        deserializer,
-        TimeDelta::milliseconds(100),
-        TimeDelta::minutes(5),
-    )
-}
-
-fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
-    within(deserializer, TimeDelta::zero(), TimeDelta::days(7))
-}
-
-fn number<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    range: &str,
-    holds: impl Fn(f64) -> bool,
-) -> Result<f64, D::Error> {
-    let value = f64::deserialize(deserializer)?;
-    if holds(value) {
-        Ok(value)
-    } else {
-        Err(serde::de::Error::custom(format!(
-            "{value} is out of range: write {range}"
-        )))
-    }
-}
-
-fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    number(deserializer, "a positive number", |x| {
-        x.is_finite() && x > 0.0
-    })
-}
-
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    number(deserializer, "above 0 and at most 1", |x| {
-        x > 0.0 && x <= 1.0
-    })
-}
-
-fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    let values = Vec::<f64>::deserialize(deserializer)?;
-    match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
-        None => Ok(values),
-        Some(value) => Err(serde::de::Error::custom(format!(
-            "{value} is out of range: write shares of the demand such as 0.001"
-        ))),
-    }
-}
-
-fn multiple<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.strip_suffix('x')
-        .and_then(|number| number.parse().ok())
-        .map(Some)
-        .ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "{text:?} is not a multiple: write for example 2x or 1.3x"
-            ))
-        })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINIMAL: &str = "\
-load: {file: load.csv.gz, per: 1m}
-fixtures: [fixtures.csv]
-zone: Europe/Paris
-evaluate: {from: 1998-06-10T00:00:00Z, to: 1998-06-26T00:00:00Z}
-cluster:
-  perReplica: 50
-  startUp: {constant: 10m}
-policy:
-  minReplicas: 2
-  maxReplicas: 200
-  capacity: {perReplica: 50}
-";
-
-    #[test]
-    fn a_minimal_scenario_has_defaults() {
-        let scenario = parse(MINIMAL, "s.yaml").unwrap();
-        assert_eq!(scenario.title, "s.yaml");
-        assert_eq!(scenario.peers.len(), 7);
-        assert_eq!(scenario.simulation, Simulation::default());
-        assert_eq!(scenario.policy.spike_cover, SpikeCover::default());
-        assert_eq!(
-            scenario.cluster.model.start_up.p95(),
-            TimeDelta::minutes(10)
-        );
-        assert_eq!(
-            scenario.load.per,
-            Some(HumanDuration(TimeDelta::minutes(1)))
-        );
-    }
-
-    #[test]
-    fn peers_and_the_rest_read_as_written() {
-        let text = format!(
-            "{MINIMAL}{}",
-            "  spikeCover: 1x
-  quietCover: 1.1x
-  forecast: {quantile: p99}
-  release: {window: 10m, holdThrough: Settled}
-peers:
-  - staticPeak
-  - oracle
-  - hpa: {target: 0.5, metric: cpu}
-  - hpa:
-      name: hpa-fast
-      target: 0.7
-      behavior:
-        scaleUp: {policies: [{type: Percent, value: 900, periodSeconds: 15}]}
-  - kedaCron: {replicas: 80}
-  - seasonalNaive: {}
-equalService: [0.001, 0.0001]
-seed: 7
-"
-        );
-        let scenario = parse(&text, "s.yaml").unwrap();
-        assert_eq!(scenario.peers.len(), 6);
-        assert_eq!(scenario.policy.quantile, Quantile::P99);
-        assert_eq!(scenario.policy.spike_cover.live, 1.0);
-        let Peer::Hpa(fast) = &scenario.peers[3] else {
-            panic!("{:?}", scenario.peers[3]);
-        };
-        let behavior = fast.behavior.as_ref().unwrap();
-        assert_eq!(behavior.scale_up.policies[0].value, 900);
-        assert_eq!(
-            behavior.scale_down,
-            crate::simulate::peers::hpa::Rules::down()
-        );
-    }
-
-    #[test]
-    fn every_fault_names_its_place_and_a_remedy() {
-        for (from, to, expected) in [
-            ("per: 1m", "per: 1 minute", "s.yaml:1:"),
-            (
-                "zone: Europe/Paris",
-                "zone: Paris",
-                "s.yaml:3:7: zone: \"Paris\" is not a time zone",
-            ),
-            (
-                "from: 1998-06-10T00:00:00Z",
-                "from: 1998-06-10",
-                "evaluate.from: \"1998-06-10\" is not a time with an offset",
-            ),
-            (
-                "to: 1998-06-26T00:00:00Z",
-                "to: 1998-06-06T00:00:00Z",
-                "s.yaml:4:11: evaluate: to (1998-06-06T00:00:00+00:00) is not after",
-            ),
-            (
-                "perReplica: 50\n  s",
-                "perReplica: -1\n  s",
-                "s.yaml:6:15: cluster.perReplica: -1",
-            ),
-            ("constant: 10m", "constnat: 10m", "constnat"),
-            (
-                "minReplicas: 2",
-                "minReplicas: 0",
-                "policy: minReplicas is 0",
-            ),
-            ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
-            (
-                "constant: 10m",
-                "lognormal: {median: 60s, p95: 10s}",
-                "cluster.startUp: lognormal needs",
-            ),
-        ] {
-            let text = MINIMAL.replacen(from, to, 1);
-            assert_ne!(text, MINIMAL);
-            let message = parse(&text, "s.yaml").unwrap_err().to_string();
-            assert!(message.contains(expected), "{from}: {message}");
-            assert!(!message.contains(":0:0:"), "{message}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,112 @@
+//! Fields that check themselves while they are read, so that the place of a fault is known.
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer};
+
+use crate::units::{HumanDuration, Timestamp};
+
+pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    chrono::DateTime::parse_from_rfc3339(&text)
+        .map(|at| at.to_utc())
+        .map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a time with an offset: write for example 1998-06-10T00:00:00Z"
+            ))
+        })
+}
+
+pub(super) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(format!(
+            "{text:?} is not a time zone: write an IANA name such as Europe/Paris"
+        ))
+    })
+}
+
+fn within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    least: TimeDelta,
+    most: TimeDelta,
+) -> Result<TimeDelta, D::Error> {
+    let span = HumanDuration::deserialize(deserializer)?;
+    if span.0 < least || span.0 > most {
+        return Err(serde::de::Error::custom(format!(
+            "{span} is out of range: write between {} and {}",
+            HumanDuration(least),
+            HumanDuration(most)
+        )));
+    }
+    Ok(span.0)
+}
+
+pub(super) fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    within(deserializer, TimeDelta::minutes(1), TimeDelta::days(7))
+}
+
+pub(super) fn simulation_step<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<TimeDelta, D::Error> {
+    within(
+        deserializer,
+        TimeDelta::milliseconds(100),
+        TimeDelta::minutes(5),
+    )
+}
+
+pub(super) fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    within(deserializer, TimeDelta::zero(), TimeDelta::days(7))
+}
+
+fn number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    range: &str,
+    holds: impl Fn(f64) -> bool,
+) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if holds(value) {
+        Ok(value)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{value} is out of range: write {range}"
+        )))
+    }
+}
+
+pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    number(deserializer, "a positive number", |x| {
+        x.is_finite() && x > 0.0
+    })
+}
+
+pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    number(deserializer, "above 0 and at most 1", |x| {
+        x > 0.0 && x <= 1.0
+    })
+}
+
+pub(super) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<f64>::deserialize(deserializer)?;
+    match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
+        None => Ok(values),
+        Some(value) => Err(serde::de::Error::custom(format!(
+            "{value} is out of range: write shares of the demand such as 0.001"
+        ))),
+    }
+}
+
+pub(super) fn multiple<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.strip_suffix('x')
+        .and_then(|number| number.parse().ok())
+        .map(Some)
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a multiple: write for example 2x or 1.3x"
+            ))
+        })
+}

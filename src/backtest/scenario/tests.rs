@@ -1,0 +1,117 @@
+//! Scenarios read as written, and every fault names its place.
+
+use super::*;
+
+const MINIMAL: &str = "\
+load: {file: load.csv.gz, per: 1m}
+fixtures: [fixtures.csv]
+zone: Europe/Paris
+evaluate: {from: 1998-06-10T00:00:00Z, to: 1998-06-26T00:00:00Z}
+cluster:
+  perReplica: 50
+  startUp: {constant: 10m}
+policy:
+  minReplicas: 2
+  maxReplicas: 200
+  capacity: {perReplica: 50}
+";
+
+#[test]
+fn a_minimal_scenario_has_defaults() {
+    let scenario = parse(MINIMAL, "s.yaml").unwrap();
+    assert_eq!(scenario.title, "s.yaml");
+    assert_eq!(scenario.peers.len(), 7);
+    assert_eq!(scenario.simulation, Simulation::default());
+    assert_eq!(scenario.policy.spike_cover, SpikeCover::default());
+    assert_eq!(
+        scenario.cluster.model.start_up.p95(),
+        TimeDelta::minutes(10)
+    );
+    assert_eq!(
+        scenario.load.per,
+        Some(HumanDuration(TimeDelta::minutes(1)))
+    );
+}
+
+#[test]
+fn peers_and_the_rest_read_as_written() {
+    let text = format!(
+        "{MINIMAL}{}",
+        "  spikeCover: 1x
+  quietCover: 1.1x
+  forecast: {quantile: p99}
+  release: {window: 10m, holdThrough: Settled}
+peers:
+  - staticPeak
+  - oracle
+  - hpa: {target: 0.5, metric: cpu}
+  - hpa:
+      name: hpa-fast
+      target: 0.7
+      behavior:
+        scaleUp: {policies: [{type: Percent, value: 900, periodSeconds: 15}]}
+  - kedaCron: {replicas: 80}
+  - seasonalNaive: {}
+equalService: [0.001, 0.0001]
+seed: 7
+"
+    );
+    let scenario = parse(&text, "s.yaml").unwrap();
+    assert_eq!(scenario.peers.len(), 6);
+    assert_eq!(scenario.policy.quantile, Quantile::P99);
+    assert_eq!(scenario.policy.spike_cover.live, 1.0);
+    let Peer::Hpa(fast) = &scenario.peers[3] else {
+        panic!("{:?}", scenario.peers[3]);
+    };
+    let behavior = fast.behavior.as_ref().unwrap();
+    assert_eq!(behavior.scale_up.policies[0].value, 900);
+    assert_eq!(
+        behavior.scale_down,
+        crate::simulate::peers::hpa::Rules::down()
+    );
+}
+
+#[test]
+fn every_fault_names_its_place_and_a_remedy() {
+    for (from, to, expected) in [
+        ("per: 1m", "per: 1 minute", "s.yaml:1:"),
+        (
+            "zone: Europe/Paris",
+            "zone: Paris",
+            "s.yaml:3:7: zone: \"Paris\" is not a time zone",
+        ),
+        (
+            "from: 1998-06-10T00:00:00Z",
+            "from: 1998-06-10",
+            "evaluate.from: \"1998-06-10\" is not a time with an offset",
+        ),
+        (
+            "to: 1998-06-26T00:00:00Z",
+            "to: 1998-06-06T00:00:00Z",
+            "s.yaml:4:11: evaluate: to (1998-06-06T00:00:00+00:00) is not after",
+        ),
+        (
+            "perReplica: 50\n  s",
+            "perReplica: -1\n  s",
+            "s.yaml:6:15: cluster.perReplica: -1",
+        ),
+        ("constant: 10m", "constnat: 10m", "constnat"),
+        (
+            "minReplicas: 2",
+            "minReplicas: 0",
+            "policy: minReplicas is 0",
+        ),
+        ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
+        (
+            "constant: 10m",
+            "lognormal: {median: 60s, p95: 10s}",
+            "cluster.startUp: lognormal needs",
+        ),
+    ] {
+        let text = MINIMAL.replacen(from, to, 1);
+        assert_ne!(text, MINIMAL);
+        let message = parse(&text, "s.yaml").unwrap_err().to_string();
+        assert!(message.contains(expected), "{from}: {message}");
+        assert!(!message.contains(":0:0:"), "{message}");
+    }
+}
