@@ -238,4 +238,12 @@ proptest! {
         p.mode = Mode::Recommend;
         prop_assert!(plan(&o, &p, &m, now()).actions.is_empty());
     }
+
+    #[test]
+    fn a_plan_survives_its_own_json(o in observations(), p in policies(), m in memories()) {
+        let plan = plan(&o, &p, &m, now());
+        let json = serde_json::to_string(&plan).unwrap();
+        let again: Plan = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(again, plan);
+    }
 }

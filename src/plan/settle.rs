@@ -68,7 +68,7 @@ impl Hold {
                     Phase::Settling => "settling",
                     _ => "live",
                 };
-                format!("what {title} needed is held while it is {phase}")
+                format!("what its crowd needed is held while {title} is {phase}")
             }
             Self::Window { replicas } => {
                 format!("{replicas} were wanted within the release window")
