@@ -3,19 +3,22 @@
 //! Reads files and prints; what is forecast is decided in `crate::forecast`. Rows of the load
 //! file from `--at` on are not even read.
 
-mod read;
-
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
+use super::output::progress;
 use crate::fixture::Calendar;
 use crate::forecast::{EventResponse, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::series::Series;
+use crate::series::csv::{Per, read_load_before};
+use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 /// Most bins one call may ask for.
@@ -32,7 +35,7 @@ pub struct ForecastArgs {
     #[arg(long, value_name = "FILE")]
     pub fixtures: Vec<PathBuf>,
     /// The moment of the forecast, for example 1998-06-10T00:00:00Z. Nothing from it on is learnt.
-    #[arg(long, value_name = "TIME", value_parser = read::time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Timestamp,
     /// How far ahead.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
@@ -42,10 +45,11 @@ pub struct ForecastArgs {
     pub step: HumanDuration,
     /// Values are counts per this interval; without it they are units per second.
     #[arg(long, value_name = "DURATION")]
-    pub per: Option<HumanDuration>,
-    /// Zone by whose clock the audience lives, for example `America/New_York`.
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub zone: Tz,
+    pub per: Option<Per>,
+    /// Zone by whose clock the audience lives, for example `America/New_York`; also that of local
+    /// fixture times that name none. Default: UTC, and such times are refused.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<Tz>,
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -103,14 +107,19 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
             args.horizon, args.step
         )));
     }
-    let series = read::load(&args.load, args.per, args.at)?;
-    let mut calendar = Calendar::default();
-    for path in &args.fixtures {
-        for fixture in read::fixtures(path)? {
-            calendar.insert(fixture);
-        }
+    let zone = args.zone.unwrap_or(Tz::UTC);
+    let series = load(args)?;
+    let options = CalendarOptions {
+        zone: args.zone,
+        ..CalendarOptions::default()
+    };
+    let (calendar, warnings) =
+        load_calendar(&args.fixtures, &options).map_err(|error| InputError(error.to_string()))?;
+    for warning in warnings {
+        progress(&format!("warning: {warning}"));
     }
-    let fitted = EventResponse::new(args.zone)
+    let calendar = calendar.as_of(args.at);
+    let fitted = EventResponse::new(zone)
         .fit(&series, &calendar, args.at)
         .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
     let horizon = Horizon {
@@ -122,7 +131,7 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
     Ok(match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,
-        Format::Table => table(&forecast, &calendar, args.zone),
+        Format::Table => table(&forecast, &calendar, zone),
     })
 }
 
@@ -130,6 +139,29 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InputError(pub String);
+
+/// An RFC 3339 time.
+fn time(text: &str) -> Result<Timestamp, String> {
+    DateTime::parse_from_rfc3339(text.trim())
+        .map(|time| time.to_utc())
+        .map_err(|_| {
+            format!(
+                "{text:?} is not a time with its offset: write for example 2024-09-08T17:00:00Z"
+            )
+        })
+}
+
+/// The load known before the origin; the rest of the file is not read.
+fn load(args: &ForecastArgs) -> Result<Series, InputError> {
+    let name = args.load.display().to_string();
+    let file = File::open(&args.load).map_err(|error| {
+        InputError(format!("{name}: cannot be opened: {error}; check the path"))
+    })?;
+    let per = args.per.unwrap_or(Per::SECOND);
+    read_load_before(file, &name, per, args.at)
+        .map(|file| file.series)
+        .map_err(|error| InputError(error.to_string()))
+}
 
 fn csv(forecast: &Forecast) -> String {
     let mut out = String::from("timestamp_utc,p50,p90,p95,p99\n");

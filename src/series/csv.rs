@@ -165,6 +165,14 @@ pub enum LoadError {
         /// The time before it.
         previous: String,
     },
+    /// All rows are later than asked for.
+    #[error("{name}: no row lies before {at}; give a longer history or a later time")]
+    NothingBefore {
+        /// File.
+        name: String,
+        /// The time.
+        at: String,
+    },
     /// Larger than any history this is made for.
     #[error("{name}: {what}; split the file or use a coarser step")]
     TooLarge {
@@ -188,12 +196,35 @@ fn shown(at: Timestamp) -> String {
 /// # Errors
 /// [`LoadError`] with file, line and remedy.
 pub fn read_load(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError> {
+    read(reader, name, per, None)
+}
+
+/// Reads the rows of a load history that lie before `at`, and stops there: what comes later is
+/// not known, whatever it is.
+///
+/// # Errors
+/// As [`read_load`], and when no row lies before `at`.
+pub fn read_load_before(
+    reader: impl Read,
+    name: &str,
+    per: Per,
+    at: Timestamp,
+) -> Result<LoadFile, LoadError> {
+    read(reader, name, per, Some(at))
+}
+
+fn read(
+    reader: impl Read,
+    name: &str,
+    per: Per,
+    before: Option<Timestamp>,
+) -> Result<LoadFile, LoadError> {
     let mut buffered = BufReader::with_capacity(1 << 16, reader);
     let start = buffered.fill_buf().map_err(|e| unreadable(name, &e))?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        parse(MultiGzDecoder::new(buffered), name, per)
+        parse(MultiGzDecoder::new(buffered), name, per, before)
     } else {
-        parse(buffered, name, per)
+        parse(buffered, name, per, before)
     }
 }
 
@@ -204,7 +235,12 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> LoadError {
     }
 }
 
-fn parse(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError> {
+fn parse(
+    reader: impl Read,
+    name: &str,
+    per: Per,
+    before: Option<Timestamp>,
+) -> Result<LoadFile, LoadError> {
     let mut csv = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -226,9 +262,14 @@ fn parse(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError>
 
     let mut rows: Vec<(i64, f64)> = Vec::new();
     let mut previous: Option<Timestamp> = None;
+    let mut later = false;
     while let Some(line) = read(&mut record)? {
         let [time, value] = two(&record, name, line)?;
         let at = read_time(time, name, line)?;
+        if before.is_some_and(|before| at >= before) {
+            later = true;
+            break;
+        }
         if let Some(previous) = previous {
             if at == previous {
                 return Err(LoadError::Duplicate {
@@ -257,6 +298,12 @@ fn parse(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, LoadError>
                 what: format!("has more than {MAX_ROWS} rows"),
             });
         }
+    }
+    if let (true, true, Some(at)) = (rows.is_empty(), later, before) {
+        return Err(LoadError::NothingBefore {
+            name: name.to_owned(),
+            at: shown(at),
+        });
     }
     if rows.is_empty() {
         return Err(LoadError::Empty {
