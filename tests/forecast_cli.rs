@@ -64,9 +64,17 @@ fn garbage_from_the_origin_on_prints_the_same() {
     let at = (start() + TimeDelta::days(20)).format("%FT%TZ").to_string();
     let clean = folder(&load_csv(&season, None), &fixtures_csv(&season));
     let spoilt = folder(&load_csv(&season, Some(20 * 1_440)), &fixtures_csv(&season));
+    let mut junk: String = load_csv(&season, None)
+        .lines()
+        .take(1 + 20 * 1_440)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    junk.push_str("not a row\n,,\n\u{0}\u{1},\"x\n2024-13-45T99:00:00Z,1\n");
+    let junk = folder(&junk, &fixtures_csv(&season));
     for format in ["csv", "json", "table"] {
         let more = ["--at", &at, "--horizon", "26h", "--format", format];
         let first = text(&args(clean.path(), &more)).unwrap();
+        assert_eq!(first, text(&args(junk.path(), &more)).unwrap(), "{format}");
         assert_eq!(
             first,
             text(&args(spoilt.path(), &more)).unwrap(),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
-/// Consecutive samples a per-replica load must last before it counts as carried; one sample may
-/// be a scrape artefact.
-const SUSTAINED_SAMPLES: usize = 3;
+/// A per-replica load must last this long before it counts as carried: a scrape interval or two
+/// may be an artefact, and several samples in a row may be one scrape read again.
+const SUSTAINED: TimeDelta = TimeDelta::minutes(2);
 
 /// A proven capacity loses half its weight over this time without new proof.
 const HALF_LIFE: TimeDelta = TimeDelta::days(60);
@@ -59,11 +59,10 @@ impl CapacityEstimate {
         }
     }
 
-    /// The larger of two estimates.
+    /// The larger of two estimates at `now`.
     #[must_use]
-    pub fn or_larger(self, other: &Self) -> Self {
-        let rate = |estimate: &Self| estimate.proven.map_or(Rate::ZERO, |(_, rate)| rate);
-        if rate(other) > rate(&self) {
+    pub fn or_larger(self, other: &Self, now: Timestamp) -> Self {
+        if other.at(now) > self.at(now) {
             Self {
                 proven: other.proven,
                 ..self
@@ -73,30 +72,38 @@ impl CapacityEstimate {
         }
     }
 
-    /// Takes in one sample of load and the replicas that were ready to carry it.
+    /// Takes in one sample of load and the replicas that were there to carry it.
     ///
-    /// A sample at or before the last one is ignored, so the same facts twice change nothing.
+    /// While not every replica asked for is Ready (a start, a failing probe, a rollout) the sample
+    /// says nothing about what a replica carries: its load may belong to those that left. A
+    /// sample at or before the last one is ignored, so the same facts twice change nothing.
     #[must_use]
-    pub fn observe(mut self, at: Timestamp, load: Rate, ready: u32) -> Self {
-        if ready == 0 || !load.is_valid() || self.recent.last().is_some_and(|&(last, _)| at <= last)
-        {
+    pub fn observe(mut self, at: Timestamp, load: Rate, replicas: u32, ready: u32) -> Self {
+        if ready == 0 || ready != replicas || !load.is_valid() {
+            self.recent.clear();
+            return self;
+        }
+        if self.recent.last().is_some_and(|&(last, _)| at <= last) {
             return self;
         }
         self.recent.push((at, load / f64::from(ready)));
-        if self.recent.len() > SUSTAINED_SAMPLES {
+        // the oldest sample kept is the youngest that still spans the whole time
+        while self
+            .recent
+            .get(1)
+            .is_some_and(|&(second, _)| at - second >= SUSTAINED)
+        {
             self.recent.remove(0);
         }
-        if self.recent.len() == SUSTAINED_SAMPLES {
-            let sustained = self
-                .recent
-                .iter()
-                .map(|&(_, rate)| rate)
-                .reduce(Rate::min)
-                .unwrap_or(Rate::ZERO);
-            let known = self.at(at).unwrap_or(Rate::ZERO);
-            if sustained > known && sustained > Rate::ZERO {
-                self.proven = Some((at, sustained));
-            }
+        let spans = self
+            .recent
+            .first()
+            .is_some_and(|&(first, _)| at - first >= SUSTAINED);
+        let sustained = self.recent.iter().map(|&(_, rate)| rate).reduce(Rate::min);
+        if let Some(sustained) = sustained.filter(|_| spans)
+            && sustained > self.at(at).unwrap_or(Rate::ZERO)
+        {
+            self.proven = Some((at, sustained));
         }
         self
     }
@@ -123,7 +130,7 @@ mod tests {
         (0..).zip(loads).fold(
             CapacityEstimate::default(),
             |estimate, (i, &(load, ready))| {
-                estimate.observe(minute(i), Rate::per_second(load), ready)
+                estimate.observe(minute(i), Rate::per_second(load), ready, ready)
             },
         )
     }
@@ -163,8 +170,29 @@ mod tests {
     #[test]
     fn the_same_sample_twice_changes_nothing() {
         let once = observe_all(&[(100.0, 2), (100.0, 2), (100.0, 2)]);
-        let twice = once.clone().observe(minute(2), Rate::per_second(5000.0), 1);
+        let twice = once
+            .clone()
+            .observe(minute(2), Rate::per_second(5000.0), 1, 1);
         assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn replicas_that_vanish_do_not_make_the_others_stronger() {
+        let mut estimate = observe_all(&[(1000.0, 40), (1000.0, 40), (1000.0, 40)]);
+        for i in 3..30 {
+            estimate = estimate.observe(minute(i), Rate::per_second(1000.0), 40, 4);
+        }
+        assert_eq!(estimate.at(minute(30)), Some(Rate::per_second(25.0)));
+    }
+
+    #[test]
+    fn samples_in_quick_succession_do_not_last() {
+        let second = |i: i64| Timestamp::UNIX_EPOCH + TimeDelta::seconds(i);
+        let load = |i: i64| Rate::per_second(if i < 110 { 500.0 } else { 100.0 });
+        let estimate = (0..60).fold(CapacityEstimate::default(), |estimate, i| {
+            estimate.observe(second(5 * i), load(5 * i), 1, 1)
+        });
+        assert_eq!(estimate.at(second(300)), Some(Rate::per_second(100.0)));
     }
 
     #[test]

@@ -179,7 +179,8 @@ fn read(path: &Path) -> anyhow::Result<(Scenario, Series, Calendar)> {
 
     let fixtures: Vec<PathBuf> = scenario.fixtures.iter().map(|file| beside(file)).collect();
     let options = CalendarOptions {
-        zone: Some(scenario.zone),
+        // UTC is what stands there when nothing was said: local times are then nobody's
+        zone: Some(scenario.zone).filter(|zone| *zone != chrono_tz::Tz::UTC),
         ..CalendarOptions::default()
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;

@@ -71,7 +71,13 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, CliError> {
     let now = SystemClock::new().now();
     match command {
-        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Demo(args) => {
+            let runtime = runtime()?;
+            let ended = runtime.block_on(demo::run(args));
+            // an interrupted demo does not wait for the comparison it will not show
+            runtime.shutdown_background();
+            ended
+        }
         Command::Run(args) => runtime()?
             .block_on(run::run(args))
             .map(|()| ExitCode::SUCCESS),

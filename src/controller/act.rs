@@ -12,7 +12,7 @@ use super::state::PolicyKey;
 use super::validate::Validated;
 use crate::plan::{Action, Plan};
 use crate::serve::metrics::WriteOutcome;
-use crate::target::TargetError;
+use crate::target::{CallError, TargetError};
 
 /// Longest a raise waits for the write budget before it is decided anew.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -71,15 +71,26 @@ pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> App
     }
 }
 
+/// A write, its repeats included, ends within this time of the gate. By default a lease outlives
+/// its holder's last claim to lead by five seconds, so nobody else leads by then.
+const WRITE_DEADLINE: Duration = Duration::from_secs(4);
+
 async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to: u32) -> Outcome {
     if let Err(reason) = may_write(ctx, facts, to < from).await {
         ctx.metrics.write(WriteOutcome::Dropped);
         return Outcome::HeldBack { reason };
     }
-    let written = ctx
+    let writing = ctx
         .targets
-        .write(&key.namespace, &facts.target, &facts.size, to)
-        .await;
+        .write(&key.namespace, &facts.target, &facts.size, to);
+    let written = tokio::time::timeout(WRITE_DEADLINE, writing)
+        .await
+        .unwrap_or_else(|_| {
+            Err(TargetError::from(CallError::Timeout {
+                what: "set the workload's size in time for this leader",
+                after: WRITE_DEADLINE,
+            }))
+        });
     match written {
         Ok(()) => {
             ctx.metrics.write(WriteOutcome::Ok);

@@ -80,6 +80,10 @@ impl History {
             from = to;
         }
         self.bins = self.bins.split_off(&begin);
+        if self.bins.is_empty() {
+            // a source that was not filled yet: all of it is asked for again next time
+            self.read_to = None;
+        }
         self.read_from = self.read_from.map(|read_from| read_from.max(begin));
         Ok(())
     }

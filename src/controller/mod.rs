@@ -274,7 +274,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
         live: Arc::clone(&live),
         leading: ctx.leadership.is_leader(),
     };
-    if let Some(rest) = state.rests(now, &seen) {
+    if let Some(rest) = state.rests(now, &seen, tick) {
         return Ok(wait(&ctx.clock, rest));
     }
     if let Some(late) = state.due_at.map(|due_at| now - due_at)

@@ -95,10 +95,13 @@ impl Seen {
 impl PolicyState {
     /// How long nothing needs to be done, when this is the same policy as at the last tick and the
     /// next one is not due yet.
-    pub(super) fn rests(&self, now: Timestamp, seen: &Seen) -> Option<TimeDelta> {
+    ///
+    /// A tick that is further away than `tick` was planned before the clock was set back: it is
+    /// due now.
+    pub(super) fn rests(&self, now: Timestamp, seen: &Seen, tick: TimeDelta) -> Option<TimeDelta> {
         let same = self.seen.as_ref().is_some_and(|last| last.same(seen));
-        let due_at = self.due_at.filter(|due_at| same && now < *due_at)?;
-        Some(due_at - now)
+        let rest = self.due_at.filter(|_| same)? - now;
+        (rest > TimeDelta::zero() && rest <= tick).then_some(rest)
     }
 
     /// The memory a decision at `now` may use. It is emptied for another workload, and forgets
@@ -115,6 +118,7 @@ impl PolicyState {
         }
         if self.ticked_at.is_some_and(|last| now - last > window) {
             self.memory.sighted_since = None;
+            self.memory.watched_since = None;
         }
         self.ticked_at = Some(now);
         &mut self.memory

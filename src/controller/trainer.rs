@@ -54,6 +54,9 @@ impl Default for Pace {
     }
 }
 
+/// What counts as the largest load of the history: one glitch in a thousand bins is none.
+const HISTORY_PEAK: f64 = 0.999;
+
 /// What a policy wants forecast.
 #[derive(Debug, Clone)]
 pub(super) struct Lesson {
@@ -330,7 +333,9 @@ impl Task {
         self.outlook.send_replace(Outlook {
             forecast: Some(Arc::new(forecast)),
             note,
-            history_peak: series.peak(),
+            history_peak: series
+                .quantile(HISTORY_PEAK)
+                .map(|peak| (series.end(), peak)),
         });
         Ok(())
     }

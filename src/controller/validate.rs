@@ -164,10 +164,8 @@ pub(super) fn remember_history(
     shown: Option<CapacityEstimate>,
     now: Timestamp,
 ) {
-    if let Some(shown) = shown
-        && shown.at(now) > memory.capacity.at(now)
-    {
-        memory.capacity = shown;
+    if let Some(shown) = shown {
+        memory.capacity = std::mem::take(&mut memory.capacity).or_larger(&shown, now);
     }
 }
 

@@ -351,7 +351,9 @@ impl<'a> View<'a> {
 impl FittedEventResponse {
     /// Units per second of a log load.
     fn rate(&self, log: f64) -> f64 {
-        (log.clamp(self.leash.0, self.leash.1).exp() - self.offset).max(0.0)
+        let rate = log.clamp(self.leash.0, self.leash.1).exp() - self.offset;
+        // `max` would turn a NaN into a forecast of nothing
+        if rate < 0.0 { 0.0 } else { rate }
     }
 }
 

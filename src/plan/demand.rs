@@ -1,8 +1,10 @@
 //! What each source asks for, apart from what it may have: the forecast's floor and live demand.
 //!
-//! `floor(t) = ceil( max over τ in [0, lookahead] of q(t+τ) · cover(t+τ) / (capacity · target) )`
-//! (DESIGN.md section 4, "Headroom"). Live demand is the offered load under the quiet cover: it
-//! speaks when the crowd is larger than any forecast said.
+//! `floor(t) = ceil( max over τ in [0, lookahead] of need(t+τ) / (capacity · target) )` with
+//! `need = p50 · exp( sqrt( ln²(q/p50) + ln²(cover) ) )`: the error of the forecast and the spike
+//! are independent, so their logarithms join in quadrature. The need lies between the larger of
+//! `q` and `p50 · cover` and their product, and grows with each of the three. Live demand is the
+//! offered load under the quiet cover: it speaks when the crowd is larger than any forecast said.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use super::observed::{ManualAction, Observed};
 use super::policy::{Policy, SpikeCover};
 use crate::fixture::phase::{MAX_DELAY, PRE_LOCK};
 use crate::fixture::{Calendar, Fixture, Phase};
-use crate::forecast::Forecast;
+use crate::forecast::{Forecast, Quantile};
 use crate::units::{Rate, Timestamp};
 
 /// Who asks.
@@ -66,7 +68,7 @@ impl Sizing {
     /// Replicas for a load, rounded up; capped so that an absurd forecast cannot overflow.
     pub(super) fn replicas(self, load: Rate) -> u32 {
         let exact = load / (self.per_replica * self.target);
-        if !exact.is_finite() {
+        if exact.is_nan() {
             return 0;
         }
         // the hair takes away what floating point adds to an exact multiple
@@ -137,24 +139,30 @@ impl<'a> Crowd<'a> {
         to: Timestamp,
     ) -> Option<(Timestamp, Rate, f64)> {
         (0..forecast.len())
-            .map(|index| {
-                (
-                    forecast.time(index),
-                    forecast.path(self.policy.quantile)[index],
-                )
-            })
+            .map(|index| (forecast.time(index), index))
             .filter(|&(at, _)| at <= to && at + forecast.step > from)
-            .map(|(at, load)| {
+            .map(|(at, index)| {
                 // a kick-off inside the bin covers the bin
                 let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
                 let at = at.max(from);
                 let cover = self.cover_at(at).max(self.cover_at(last.max(at)));
-                (at, Rate::per_second(load * cover), cover)
+                let median = forecast.path(Quantile::P50)[index];
+                let load = forecast.path(self.policy.quantile)[index];
+                (at, Rate::per_second(need(median, load, cover)), cover)
             })
             .filter(|(_, load, _)| load.is_valid())
             // the first of equal peaks: that is when it must be ready
             .reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
+}
+
+/// Load to be ready for, from the median, the quantile and the cover.
+fn need(median: f64, quantile: f64, cover: f64) -> f64 {
+    if median <= 0.0 {
+        return quantile;
+    }
+    let doubt = (quantile / median).max(1.0);
+    median * doubt.ln().hypot(cover.ln()).exp()
 }
 
 /// What the forecast asks for over `[now, now + lookahead]`; the time larger sizes take to be
@@ -181,10 +189,10 @@ pub(super) fn from_forecast(
         load: Some(load),
         at,
         reason: format!(
-            "{} of {} expected at {} needs {replicas} at {cover:.1}x cover ({} per replica at \
-             {:.0} %)",
+            "{} of {} expected at {} needs {replicas} with a spike cover of {cover:.1}x ({} per \
+             replica at {:.0} %)",
             policy.quantile.name(),
-            load / cover,
+            forecast.at(policy.quantile, at).unwrap_or(load),
             at.format("%H:%M UTC"),
             sizing.per_replica,
             sizing.target * 100.0,

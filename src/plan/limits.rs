@@ -84,7 +84,10 @@ pub(super) fn within_raise_rate(
     };
     let minute = memory
         .raise
-        .filter(|minute| now < minute.since + TimeDelta::minutes(1) && minute.from <= current)
+        .filter(|minute| {
+            (minute.since..minute.since + TimeDelta::minutes(1)).contains(&now)
+                && minute.from <= current
+        })
         .unwrap_or(RaiseMinute {
             since: now,
             from: current,

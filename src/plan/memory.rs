@@ -44,6 +44,11 @@ pub struct RaiseMinute {
 pub struct Memory {
     /// Since when every tick had fresh load and forecast; `None` while something is missing.
     pub sighted_since: Option<Timestamp>,
+    /// Since when wishes have been remembered without a blind spell as long as the release window;
+    /// a single failed read does not count.
+    pub watched_since: Option<Timestamp>,
+    /// Since when something has been missing; `None` while nothing is.
+    pub blind_since: Option<Timestamp>,
     /// Sizes wanted lately that no later one reached, oldest and largest first.
     pub wanted: Vec<Wanted>,
     /// The ladder's present rung.
@@ -59,6 +64,22 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Notes whether every fact is there.
+    pub(super) fn note_sight(&mut self, now: Timestamp, complete: bool, window: TimeDelta) {
+        if complete {
+            self.sighted_since = Some(self.sighted_since.unwrap_or(now));
+            self.blind_since = None;
+        } else {
+            self.sighted_since = None;
+            let blind_since = *self.blind_since.get_or_insert(now);
+            if now - blind_since > window {
+                self.watched_since = None;
+                return;
+            }
+        }
+        self.watched_since = Some(self.watched_since.unwrap_or(now));
+    }
+
     /// Adds a wish and forgets those older than `keep`.
     ///
     /// A wish that a later one equals or exceeds can decide nothing any more, so only a falling

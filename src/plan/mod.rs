@@ -137,7 +137,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     if let Signal::Sample { rate, at } = observed.load
         && observed.load.fresh(now, policy.freshness.load).is_ok()
     {
-        memory.capacity = memory.capacity.observe(at, rate, workload.ready);
+        memory.capacity = memory
+            .capacity
+            .observe(at, rate, workload.replicas, workload.ready);
     }
     let per_replica = policy.per_replica.or_else(|| memory.capacity.at(now));
     let lookahead = lookahead(policy, &memory);
@@ -189,8 +191,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     parts.extend(order);
 
     let complete = trusted.problems.is_empty() && trusted.forecast_usable && sizing.is_some();
-    memory.sighted_since = complete.then(|| memory.sighted_since.unwrap_or(now));
+    memory.note_sight(now, complete, policy.release.window);
 
+    // an order by hand is no demand: what is remembered is what the crowd needed, orders or not
+    let demand = parts.iter().filter(|part| part.source != Source::Manual);
+    if let Some(needed) = demand.map(|part| part.replicas).max() {
+        let needed = needed.clamp(policy.min_replicas, policy.max_replicas);
+        memory.remember_wish(now, needed, demand::LONGEST_PLAY.max(policy.release.window));
+    }
     let wish = parts
         .iter()
         .map(|part| part.replicas)
@@ -216,11 +224,6 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                 if sizing.is_none() {
                     holds.push(Hold::CapacityUnknown);
                 }
-                memory.remember_wish(
-                    now,
-                    bounded,
-                    demand::LONGEST_PLAY.max(policy.release.window),
-                );
                 match bounded.cmp(&current) {
                     Ordering::Greater => {
                         memory.rung = None;

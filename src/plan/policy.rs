@@ -29,7 +29,7 @@ pub struct SpikeCover {
 
 impl Default for SpikeCover {
     /// 1.3 is the 99th percentile of growth over a five-minute scale-up on WorldCup98 and
-    /// Hotstar's traffic buffer; 2 is the typical scoring spike (DOMAIN.md 2.2).
+    /// Hotstar's traffic buffer; 2 is the typical scoring spike, as DraftKings tells it.
     fn default() -> Self {
         Self {
             quiet: 1.3,

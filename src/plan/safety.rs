@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::observed::{Observed, Signal};
 use super::policy::Policy;
+use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
 
 /// The facts that passed, and what is wrong with those that did not.
@@ -18,6 +19,16 @@ pub(super) struct Trusted {
     pub(super) forecast_may_raise: bool,
     /// What is missing, stale or not a number; while there is anything here nothing is lowered.
     pub(super) problems: Vec<String>,
+}
+
+/// Clocks and moments of one tick may differ by this much.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// Whether a bin of the quantile within `[from, to]` is not a load.
+fn has_holes(forecast: &Forecast, policy: &Policy, from: Timestamp, to: Timestamp) -> bool {
+    (0..forecast.len())
+        .filter(|&bin| forecast.time(bin) <= to && forecast.time(bin) + forecast.step > from)
+        .any(|bin| !Rate::per_second(forecast.path(policy.quantile)[bin]).is_valid())
 }
 
 /// Judges the facts of one tick.
@@ -59,7 +70,8 @@ pub(super) fn judge(
             (false, false)
         }
         Some(forecast) => {
-            let covers_now = forecast.start <= now && now < forecast.end();
+            // a forecast made while the facts were gathered may begin a moment later than they
+            let covers_now = forecast.start <= now + SKEW && now < forecast.end();
             if now - forecast.origin > policy.freshness.forecast {
                 problems.push(format!(
                     "forecast: its origin {} is more than {} old",
@@ -74,6 +86,9 @@ pub(super) fn judge(
                     forecast.end().format("%Y-%m-%d %H:%M UTC"),
                     crate::units::HumanDuration(lookahead)
                 ));
+                (covers_now, false)
+            } else if has_holes(forecast, policy, now, now + lookahead) {
+                problems.push("forecast: it holds values that are not loads".to_owned());
                 (covers_now, false)
             } else {
                 (true, true)

@@ -142,7 +142,7 @@ pub(super) fn settle(
     }
     let held = holding_fixture(crowd, policy.release.hold_through, now);
     if let Some((fixture, phase, since)) = held
-        && memory.sighted_since.is_none_or(|sighted| sighted > since)
+        && memory.watched_since.is_none_or(|watched| watched > since)
     {
         holds.push(Hold::Fixture {
             title: fixture.title(),
@@ -175,7 +175,9 @@ pub(super) fn settle(
     }
     let rung = memory
         .rung
-        .filter(|rung| now < rung.since + policy.release.every && current <= rung.from)
+        .filter(|rung| {
+            (rung.since..rung.since + policy.release.every).contains(&now) && current <= rung.from
+        })
         .unwrap_or(Rung {
             since: now,
             from: current,

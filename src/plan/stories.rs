@@ -428,7 +428,7 @@ fn capacity_is_learnt_when_none_is_typed() {
     assert_eq!(first.holds, vec![Hold::CapacityUnknown]);
     assert_eq!(first.desired, 10);
     story.load(800.0);
-    let plan = story.pass(TimeDelta::minutes(2));
+    let plan = story.pass(TimeDelta::minutes(3));
     assert_eq!(plan.per_replica.unwrap().as_per_second().round(), 80.0);
     assert_eq!(
         plan.wish, 10,
@@ -451,6 +451,145 @@ fn cover_starts_at_a_kick_off_inside_a_forecast_bin() {
     assert_eq!(story.tick().desired, 2, "two minutes off, a pod takes one");
     story.pass(TimeDelta::seconds(60));
     assert_eq!(story.replicas(), 8);
+}
+
+/// A story that begins two hours before a kick-off at 12 replicas, of which nobody needs more
+/// than 2 until then.
+fn before_kick_off() -> (Story, Timestamp) {
+    let mut story = Story::new(12);
+    let kick_off = story.now + TimeDelta::hours(2);
+    let game = Fixture::game("g", "NFL", kick_off);
+    story.observed.calendar = Arc::new(Calendar::from_iter([game]));
+    (story, kick_off)
+}
+
+#[test]
+fn what_an_earlier_crowd_needed_may_go_while_a_game_is_live() {
+    let (mut story, kick_off) = before_kick_off();
+    story.load(3000.0);
+    story.pass(TimeDelta::minutes(50));
+    assert_eq!(
+        story.replicas(),
+        30,
+        "an earlier crowd, gone an hour before the lock"
+    );
+    story.load(700.0);
+    story.pass(kick_off + TimeDelta::minutes(30) - story.now);
+    assert_eq!(story.replicas(), 7);
+    story.load(100.0);
+    story.pass(TimeDelta::minutes(60));
+    assert_eq!(story.replicas(), 7, "this game's own crowd is held");
+}
+
+#[test]
+fn a_failed_read_in_play_does_not_freeze_what_nobody_needed() {
+    let (mut story, kick_off) = before_kick_off();
+    story.load(700.0);
+    story.pass(kick_off + TimeDelta::minutes(10) - story.now);
+    story.load(3000.0);
+    story.observed.manual = Some(ManualOverride {
+        action: ManualAction::Boost(60),
+        expires: story.now + TimeDelta::minutes(5),
+        reason: "drill".into(),
+    });
+    story.tick();
+    story.lose_load();
+    story.tick();
+    story.load(3000.0);
+    story.pass(TimeDelta::minutes(4));
+    assert_eq!(story.replicas(), 60);
+    story.pass(TimeDelta::minutes(30));
+    assert_eq!(
+        story.replicas(),
+        30,
+        "the boost goes, the crowd's need stays"
+    );
+}
+
+#[test]
+fn a_long_blindness_in_play_holds_everything() {
+    let (mut story, kick_off) = before_kick_off();
+    story.load(3000.0);
+    story.pass(kick_off + TimeDelta::minutes(10) - story.now);
+    story.observed.manual = Some(ManualOverride {
+        action: ManualAction::Boost(60),
+        expires: story.now + TimeDelta::minutes(5),
+        reason: "drill".into(),
+    });
+    story.lose_load();
+    story.pass(TimeDelta::minutes(10));
+    story.load(100.0);
+    story.pass(TimeDelta::minutes(60));
+    assert_eq!(
+        story.replicas(),
+        60,
+        "nobody knows what was needed meanwhile"
+    );
+}
+
+#[test]
+fn a_pin_that_expires_in_play_falls_to_what_the_crowd_needed() {
+    let (mut story, kick_off) = before_kick_off();
+    story.load(3000.0);
+    story.observed.manual = Some(ManualOverride {
+        action: ManualAction::Pin(50),
+        expires: kick_off + TimeDelta::minutes(60),
+        reason: "opener".into(),
+    });
+    story.pass(kick_off + TimeDelta::minutes(30) - story.now);
+    story.load(100.0);
+    story.pass(TimeDelta::minutes(80));
+    assert_eq!(story.replicas(), 30);
+}
+
+#[test]
+fn a_clock_set_back_does_not_stop_a_raise() {
+    let mut story = Story::new(10);
+    story.policy.max_raise_per_minute = Some(50);
+    story.load(1100.0);
+    story.tick();
+    story.now -= TimeDelta::hours(1);
+    story.observed.forecast = Some(step_forecast(
+        story.now,
+        100.0,
+        story.now + TimeDelta::days(2),
+        0.0,
+    ));
+    story.load(6000.0);
+    assert_eq!(story.tick().desired, 60);
+}
+
+#[test]
+fn a_forecast_with_holes_lowers_nothing() {
+    let mut story = Story::new(20);
+    let mut forecast = (*story.observed.forecast.clone().unwrap()).clone();
+    for path in &mut forecast.paths {
+        path.fill(f64::NAN);
+    }
+    story.observed.forecast = Some(Arc::new(forecast));
+    let plan = story.pass(TimeDelta::hours(1));
+    assert_eq!(story.replicas(), 20);
+    assert!(
+        plan.problems[0].contains("not loads"),
+        "{:?}",
+        plan.problems
+    );
+}
+
+#[test]
+fn the_bands_error_and_the_spike_join_in_quadrature() {
+    let mut story = Story::new(2);
+    story.policy.spike_cover = SpikeCover {
+        quiet: 2.0,
+        live: 2.0,
+    };
+    let mut forecast = (*step_forecast(story.now, 1000.0, story.now, 1000.0)).clone();
+    for quantile in 1..4 {
+        forecast.paths[quantile].fill(2000.0);
+    }
+    story.observed.forecast = Some(Arc::new(forecast));
+    // 1000 * exp(sqrt(2) * ln 2) = 2665, neither 2000 nor 4000
+    assert_eq!(story.tick().desired, 27);
 }
 
 #[test]

@@ -200,7 +200,8 @@ pub fn read_load(reader: impl Read, name: &str, per: Per) -> Result<LoadFile, Lo
 }
 
 /// Reads the rows of a load history that lie before `at`, and stops there: what comes later is
-/// not known, whatever it is.
+/// not known, whatever it is. Rows that cannot be read are refused when a row before `at` follows
+/// them, else they count as later.
 ///
 /// # Errors
 /// As [`read_load`], and when no row lies before `at`.
@@ -263,12 +264,25 @@ fn parse(
     let mut rows: Vec<(i64, f64)> = Vec::new();
     let mut previous: Option<Timestamp> = None;
     let mut later = false;
+    // with a cut, what cannot be read may lie behind it: it counts only when a known row follows
+    let mut unreadable_row = None;
     while let Some(line) = read(&mut record)? {
-        let [time, value] = two(&record, name, line)?;
-        let at = read_time(time, name, line)?;
+        let row = two(&record, name, line)
+            .and_then(|[time, value]| Ok((read_time(time, name, line)?, value)));
+        let (at, value) = match row {
+            Ok(row) => row,
+            Err(error) if before.is_some() => {
+                unreadable_row.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if before.is_some_and(|before| at >= before) {
             later = true;
             break;
+        }
+        if let Some(error) = unreadable_row {
+            return Err(error);
         }
         if let Some(previous) = previous {
             if at == previous {
@@ -298,6 +312,9 @@ fn parse(
                 what: format!("has more than {MAX_ROWS} rows"),
             });
         }
+    }
+    if let (true, Some(error)) = (rows.is_empty(), unreadable_row) {
+        return Err(error);
     }
     if let (true, true, Some(at)) = (rows.is_empty(), later, before) {
         return Err(LoadError::NothingBefore {

@@ -155,6 +155,19 @@ impl Series {
         self.values.iter().filter(|value| value.is_nan()).count()
     }
 
+    /// The value that a share `probability` of the bins with data does not exceed.
+    pub fn quantile(&self, probability: f64) -> Option<Rate> {
+        let mut known: Vec<f64> = self
+            .values
+            .iter()
+            .copied()
+            .filter(|v| v.is_finite())
+            .collect();
+        known.sort_by(f64::total_cmp);
+        let rank = (known.len() as f64 * probability.clamp(0.0, 1.0)).ceil() as usize;
+        known.get(rank.max(1) - 1).copied().map(Rate::per_second)
+    }
+
     /// Largest value and the start of its bin.
     pub fn peak(&self) -> Option<(Timestamp, Rate)> {
         self.iter()
