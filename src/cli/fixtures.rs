@@ -198,7 +198,7 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
             counted(imported.fixtures.len(), "fixture"),
             imported.format,
             counted(imported.rejects.len(), "reject"),
-            counted(imported.warnings.len(), "warning of reading"),
+            counted(imported.warnings.len(), "warning"),
         );
         let mut merging = Vec::new();
         let said = imported.warnings.len();
