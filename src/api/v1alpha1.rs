@@ -207,7 +207,7 @@ pub struct ReleaseSpec {
     /// Time between rungs. Default `1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<HumanDuration>,
-    /// Phases of a fixture during which nothing is let go. Default `Live`.
+    /// Phases of a fixture during which what it needed is held. Default `Live`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_through: Option<HoldThrough>,
 }

@@ -79,8 +79,8 @@ impl Hold {
                 "scaled to 0 by somebody else: set replicas above 0 to hand it back".to_owned()
             }
             Self::CapacityUnknown => {
-                "load per replica is not known yet: set capacity.perReplica or wait for three \
-                 samples with ready replicas"
+                "load per replica is not known yet: set capacity.perReplica, or wait for two minutes \
+                 with every replica ready"
                     .to_owned()
             }
         }
