@@ -8,7 +8,7 @@
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use divan::{AllocProfiler, Bencher, black_box};
 use tipoff::fixture::{Calendar, Fixture};
-use tipoff::forecast::{EventResponse, Fit, Horizon, Predict, SeasonalNaive};
+use tipoff::forecast::{EventResponse, Evidence, Fit, Horizon, Predict, SeasonalNaive};
 use tipoff::series::Series;
 use tipoff::units::Timestamp;
 
@@ -68,9 +68,9 @@ fn fit_and_predict(bencher: Bencher<'_, '_>, weeks: usize) {
     let model = EventResponse::new(chrono_tz::Tz::America__New_York);
     bencher.bench_local(|| {
         let fitted = model
-            .fit(black_box(&series), &calendar, series.end())
+            .fit(Evidence::new(black_box(&series), &calendar), series.end())
             .unwrap();
-        fitted.predict(&series, &calendar, two_days(series.end()))
+        fitted.predict(Evidence::new(&series, &calendar), two_days(series.end()))
     });
 }
 
@@ -79,13 +79,15 @@ fn fit_and_predict(bencher: Bencher<'_, '_>, weeks: usize) {
 fn predict_again(bencher: Bencher<'_, '_>, hours: i64) {
     let (series, calendar) = season(8);
     let model = EventResponse::new(chrono_tz::Tz::America__New_York);
-    let fitted = model.fit(&series, &calendar, series.end()).unwrap();
+    let fitted = model
+        .fit(Evidence::new(&series, &calendar), series.end())
+        .unwrap();
     let recent = series.between(series.end() - TimeDelta::hours(25), series.end());
     let horizon = Horizon {
         length: TimeDelta::hours(hours),
         ..two_days(series.end())
     };
-    bencher.bench_local(|| fitted.predict(black_box(&recent), &calendar, horizon));
+    bencher.bench_local(|| fitted.predict(Evidence::new(black_box(&recent), &calendar), horizon));
 }
 
 /// The baseline.
@@ -94,8 +96,8 @@ fn seasonal_naive(bencher: Bencher<'_, '_>) {
     let (series, calendar) = season(8);
     bencher.bench_local(|| {
         let fitted = SeasonalNaive::WEEK
-            .fit(black_box(&series), &calendar, series.end())
+            .fit(Evidence::new(black_box(&series), &calendar), series.end())
             .unwrap();
-        fitted.predict(&series, &calendar, two_days(series.end()))
+        fitted.predict(Evidence::new(&series, &calendar), two_days(series.end()))
     });
 }

@@ -7,6 +7,7 @@
 // ---- pure core ----
 pub mod backtest;
 pub mod capacity;
+pub mod entries;
 pub mod fixture;
 pub mod forecast;
 pub mod lease;

@@ -13,9 +13,10 @@
 use std::path::{Path, PathBuf};
 
 /// Files and folders below `src` that are pure.
-const CORE: [&str; 11] = [
+const CORE: [&str; 12] = [
     "units.rs",
     "series",
+    "entries",
     "fixture",
     "forecast",
     "capacity",

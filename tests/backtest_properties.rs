@@ -12,6 +12,7 @@ use tipoff::backtest::contest::{Contest, run_all};
 use tipoff::backtest::scenario::{self, Peer, Scenario};
 use tipoff::backtest::{self, Listener, Outcome};
 use tipoff::fixture::Calendar;
+use tipoff::forecast::Evidence;
 use tipoff::series::Series;
 use tipoff::simulate::peers::{HpaMetric, HpaPolicy, HpaSpec, Oracle, StaticPeak};
 use tipoff::simulate::traffic::sunday::{earlier_weeks, week_one_2023};
@@ -185,7 +186,7 @@ fn poisoned(load: &Series, at: Timestamp) -> Series {
 
 fn outcome(load: &Series) -> Outcome {
     let (scenario, _, calendar) = sundays();
-    backtest::run(&scenario, load, &calendar, &mut Quiet).unwrap()
+    backtest::run(&scenario, Evidence::new(load, &calendar), &mut Quiet).unwrap()
 }
 
 #[test]

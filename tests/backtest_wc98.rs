@@ -12,6 +12,7 @@ use std::path::Path;
 
 use tipoff::backtest::scenario::{self, Peer};
 use tipoff::backtest::{self, Listener};
+use tipoff::forecast::Evidence;
 use tipoff::series::csv::{Per, read_load};
 use tipoff::settings::calendar_file::{CalendarOptions, load_calendar};
 
@@ -41,7 +42,12 @@ fn tipoff_serves_more_than_an_hpa_and_pays_no_more() {
     let fixtures: Vec<_> = scenario.fixtures.iter().map(|f| folder.join(f)).collect();
     let (calendar, _) = load_calendar(&fixtures, &CalendarOptions::default()).unwrap();
 
-    let outcome = backtest::run(&scenario, &load.series, &calendar, &mut Quiet).unwrap();
+    let outcome = backtest::run(
+        &scenario,
+        Evidence::new(&load.series, &calendar),
+        &mut Quiet,
+    )
+    .unwrap();
     let (own, peers) = outcome.report.policies.split_first().unwrap();
     println!("{}", outcome.report.text());
     let hpa = peers.iter().find(|peer| peer.name == "hpa-70").unwrap();

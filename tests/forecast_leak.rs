@@ -8,7 +8,7 @@ mod synthetic;
 use chrono::TimeDelta;
 use synthetic::{Season, horizon, start};
 use tipoff::fixture::{Calendar, Fixture, Status};
-use tipoff::forecast::{EventResponse, Fit, Forecast, Predict, SeasonalNaive};
+use tipoff::forecast::{EventResponse, Evidence, Fit, Forecast, Predict, SeasonalNaive};
 use tipoff::series::Series;
 use tipoff::units::Timestamp;
 
@@ -16,9 +16,9 @@ const MODEL: EventResponse = EventResponse::new(chrono_tz::Tz::Europe__Paris);
 
 fn forecast(series: &Series, calendar: &Calendar, origin: Timestamp) -> Forecast {
     MODEL
-        .fit(series, calendar, origin)
+        .fit(Evidence::new(series, calendar), origin)
         .unwrap()
-        .predict(series, calendar, horizon(origin))
+        .predict(Evidence::new(series, calendar), horizon(origin))
 }
 
 /// Everything at or after `origin` replaced; the bin that straddles it too.
@@ -64,9 +64,9 @@ fn garbage_load_after_the_origin_changes_nothing() {
             for naive in [SeasonalNaive::DAY, SeasonalNaive::WEEK] {
                 let said = |series: &Series| {
                     naive
-                        .fit(series, &season.calendar, origin)
+                        .fit(Evidence::new(series, &season.calendar), origin)
                         .unwrap()
-                        .predict(series, &season.calendar, horizon(origin))
+                        .predict(Evidence::new(series, &season.calendar), horizon(origin))
                 };
                 assert_eq!(said(&season.series), said(&poison));
             }
@@ -80,19 +80,22 @@ fn a_later_forecast_from_an_earlier_fit_sees_only_its_own_past() {
     let fitted_at = start() + TimeDelta::days(21);
     let origin = fitted_at + TimeDelta::hours(17);
     let fitted = MODEL
-        .fit(&season.series, &season.calendar, fitted_at)
+        .fit(Evidence::new(&season.series, &season.calendar), fitted_at)
         .unwrap();
-    let clean = fitted.predict(&season.series, &season.calendar, horizon(origin));
+    let clean = fitted.predict(
+        Evidence::new(&season.series, &season.calendar),
+        horizon(origin),
+    );
     let poison = poisoned(&season.series, origin, 1e9);
     assert_eq!(
         clean,
-        fitted.predict(&poison, &season.calendar, horizon(origin))
+        fitted.predict(Evidence::new(&poison, &season.calendar), horizon(origin))
     );
     // and it does see what the fit could not
     let early = poisoned(&season.series, fitted_at, 1.0);
     assert_ne!(
         clean,
-        fitted.predict(&early, &season.calendar, horizon(origin))
+        fitted.predict(Evidence::new(&early, &season.calendar), horizon(origin))
     );
 }
 

@@ -9,18 +9,19 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 use synthetic::{Season, calm, horizon, load, multiple, start};
 use tipoff::fixture::{Calendar, Fixture};
-use tipoff::forecast::{EventResponse, Fit, FitError, Forecast, Horizon, Predict, Quantile};
+use tipoff::forecast::{
+    EventResponse, Evidence, Fit, FitError, Forecast, Horizon, Predict, Quantile,
+};
 use tipoff::series::Series;
 use tipoff::units::Timestamp;
 
 const MODEL: EventResponse = EventResponse::new(Tz::UTC);
 
 fn forecast(series: &Series, calendar: &Calendar, origin: Timestamp) -> Forecast {
-    let forecast =
-        MODEL
-            .fit(series, calendar, origin)
-            .unwrap()
-            .predict(series, calendar, horizon(origin));
+    let forecast = MODEL
+        .fit(Evidence::new(series, calendar), origin)
+        .unwrap()
+        .predict(Evidence::new(series, calendar), horizon(origin));
     assert_sound(&forecast);
     forecast
 }
@@ -129,7 +130,7 @@ fn minutes_ahead_are_surer_than_a_day_ahead() {
 fn a_jump_in_level_is_followed_from_the_next_origin_on() {
     let season = Season::new(30);
     let fitted = MODEL
-        .fit(&season.series, &season.calendar, days(29))
+        .fit(Evidence::new(&season.series, &season.calendar), days(29))
         .unwrap();
     let origin = days(29) + TimeDelta::hours(2);
     let doubled: Vec<f64> = season
@@ -140,7 +141,7 @@ fn a_jump_in_level_is_followed_from_the_next_origin_on() {
     let doubled = Series::from_raw(start(), TimeDelta::minutes(1), doubled);
     let median = |series: &Series, ahead| {
         fitted
-            .predict(series, &season.calendar, horizon(origin))
+            .predict(Evidence::new(series, &season.calendar), horizon(origin))
             .at(Quantile::P50, origin + TimeDelta::minutes(ahead))
             .unwrap()
     };
@@ -203,8 +204,7 @@ fn too_little_history_says_how_much_is_needed() {
     let season = Season::new(2);
     let error = MODEL
         .fit(
-            &season.series,
-            &season.calendar,
+            Evidence::new(&season.series, &season.calendar),
             start() + TimeDelta::hours(20),
         )
         .unwrap_err();
@@ -250,12 +250,11 @@ fn degenerate_series_give_sound_forecasts() {
 fn any_input_and_output_step_will_do() {
     let season = Season::new(21);
     let fitted = MODEL
-        .fit(&season.series, &season.calendar, days(21))
+        .fit(Evidence::new(&season.series, &season.calendar), days(21))
         .unwrap();
     let mean = |step: TimeDelta| {
         let forecast = fitted.predict(
-            &season.series,
-            &season.calendar,
+            Evidence::new(&season.series, &season.calendar),
             Horizon {
                 origin: days(21),
                 length: TimeDelta::hours(24),
@@ -335,9 +334,9 @@ fn slates_that_overlap_are_learnt_and_not_multiplied() {
     let series = Series::from_raw(start(), TimeDelta::minutes(5), values);
     let origin = days(12 * 7 - 1); // the Sunday of the twelfth week, not in the history
     let ours = EventResponse::new(zone)
-        .fit(&series, &calendar, origin)
+        .fit(Evidence::new(&series, &calendar), origin)
         .unwrap()
-        .predict(&series, &calendar, horizon(origin));
+        .predict(Evidence::new(&series, &calendar), horizon(origin));
     assert_sound(&ours);
     let (mut error, mut load) = (0.0, 0.0);
     for bin in 0..288 {
@@ -389,8 +388,8 @@ proptest! {
                 fixture
             })
             .collect();
-        match MODEL.fit(&series, &calendar, series.end()) {
-            Ok(fitted) => assert_sound(&fitted.predict(&series, &calendar, horizon(series.end()))),
+        match MODEL.fit(Evidence::new(&series, &calendar), series.end()) {
+            Ok(fitted) => assert_sound(&fitted.predict(Evidence::new(&series, &calendar), horizon(series.end()))),
             Err(error) => {
                 let expected = matches!(error, FitError::TooLittleHistory { .. });
                 prop_assert!(expected, "{}", error);

@@ -13,7 +13,9 @@ use std::path::Path;
 use chrono::{NaiveDateTime, TimeDelta};
 use chrono_tz::Tz;
 use tipoff::fixture::Calendar;
-use tipoff::forecast::{EventResponse, Fit, Forecast, Horizon, Predict, Quantile, SeasonalNaive};
+use tipoff::forecast::{
+    EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile, SeasonalNaive,
+};
 use tipoff::series::Series;
 use tipoff::units::Timestamp;
 
@@ -71,9 +73,9 @@ fn day_ahead<M: Fit>(model: &M, series: &Series, days: i64) -> (f64, f64) {
             step: series.step(),
         };
         let forecast: Forecast = model
-            .fit(series, &calendar, origin)
+            .fit(Evidence::new(series, &calendar), origin)
             .unwrap()
-            .predict(series, &calendar, horizon);
+            .predict(Evidence::new(series, &calendar), horizon);
         for bin in 0..forecast.len() {
             let Some(actual) = series.at(forecast.time(bin)) else {
                 continue;

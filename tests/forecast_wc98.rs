@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use tipoff::fixture::{Calendar, Fixture, Weight};
-use tipoff::forecast::{EventResponse, Fit, Forecast, Horizon, Predict, Quantile, SeasonalNaive};
+use tipoff::forecast::{
+    EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile, SeasonalNaive,
+};
 use tipoff::series::Series;
 use tipoff::units::Timestamp;
 
@@ -193,13 +195,15 @@ impl Bench {
         let mut all = Vec::new();
         while origin < june(26) {
             let known = self.series.before(origin);
-            let fitted = model.fit(&known, &self.calendar, origin).unwrap();
+            let fitted = model
+                .fit(Evidence::new(&known, &self.calendar), origin)
+                .unwrap();
             let horizon = Horizon {
                 origin,
                 length,
                 step: STEP,
             };
-            let forecast = fitted.predict(&known, &self.calendar, horizon);
+            let forecast = fitted.predict(Evidence::new(&known, &self.calendar), horizon);
             for peak in &forecast.peaks {
                 if peak.start >= origin {
                     let q = peak.quantiles;
@@ -311,7 +315,11 @@ fn minutes_ahead_it_beats_persistence() {
         let origin = target - delay;
         let known = bench.series.before(origin);
         if fitted.is_none() || (target - june(10)).num_minutes() % 240 == 0 {
-            fitted = Some(model.fit(&known, &bench.calendar, origin).unwrap());
+            fitted = Some(
+                model
+                    .fit(Evidence::new(&known, &bench.calendar), origin)
+                    .unwrap(),
+            );
         }
         let recent = known.between(origin - TimeDelta::hours(25), origin);
         let horizon = Horizon {
@@ -322,7 +330,7 @@ fn minutes_ahead_it_beats_persistence() {
         let forecast = fitted
             .as_ref()
             .unwrap()
-            .predict(&recent, &bench.calendar, horizon);
+            .predict(Evidence::new(&recent, &bench.calendar), horizon);
         let actual = bench.actual(target);
         mine.add(&forecast, 2, actual);
         if let (Some(actual), Some(last)) = (actual, bench.actual(origin - STEP)) {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, FitError, Forecast, SeasonalNaive};
+use crate::forecast::{EventResponse, Evidence, FitError, Forecast, SeasonalNaive};
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -87,16 +86,16 @@ pub trait Listener {
     fn forecast(&mut self, _: Protocol, _: &Forecast) {}
 }
 
-/// Runs a scenario on its load and fixtures.
+/// Runs a scenario on what is known of its workload.
 ///
 /// # Errors
 /// When the span is not covered by the load or the history before it is too short to learn from.
 pub fn run(
     scenario: &Scenario,
-    load: &Series,
-    calendar: &Calendar,
+    known: Evidence<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Outcome, BacktestError> {
+    let Evidence { load, calendar, .. } = known;
     let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     if load.start() > from || load.end() < to {
         return Err(BacktestError::SpanNotCovered {
@@ -107,7 +106,7 @@ pub fn run(
         });
     }
     let targets = Targets::new(load, calendar, from, to);
-    let bands = score_models(scenario, load, calendar, &targets, listener)?;
+    let bands = score_models(scenario, known, &targets, listener)?;
     let (own, _): (Vec<_>, Vec<_>) = bands.iter().partition(|b| b.model == bands[0].model);
     let protocols: Vec<ProtocolReport> = sorted_rows(&bands);
     let forecast = own.first().map(|first| ForecastReport {
@@ -118,7 +117,7 @@ pub fn run(
     });
     let own: Vec<BlockScores> = own.into_iter().cloned().collect();
 
-    let outlook = issue(scenario, load, calendar, listener)?;
+    let outlook = issue(scenario, known, listener)?;
     let contest = Contest {
         scenario,
         load,
@@ -161,8 +160,7 @@ pub fn run(
 /// Scores the deciding forecaster, then the baselines that know no fixtures.
 fn score_models(
     scenario: &Scenario,
-    load: &Series,
-    calendar: &Calendar,
+    known: Evidence<'_>,
     targets: &Targets,
     listener: &mut dyn Listener,
 ) -> Result<Vec<BlockScores>, BacktestError> {
@@ -183,7 +181,7 @@ fn score_models(
         }
     };
     let model = EventResponse::new(scenario.zone);
-    let mut replay = Replay::new(&model, load, calendar, refit, span);
+    let mut replay = Replay::new(&model, known, refit, span);
     let mut bands = score(&mut replay, targets, protocols, |protocol, forecast| {
         listener.forecast(protocol, forecast);
     })
@@ -196,7 +194,7 @@ fn score_models(
         ("seasonal-naive (day)", SeasonalNaive::DAY),
         ("seasonal-naive (week)", SeasonalNaive::WEEK),
     ] {
-        let mut replay = Replay::new(&naive, load, calendar, refit, span);
+        let mut replay = Replay::new(&naive, known, refit, span);
         let scored = score(&mut replay, targets, protocols, |_, _| {}).map_err(|source| {
             BacktestError::Fit {
                 model: name,
@@ -222,14 +220,13 @@ fn sorted_rows(bands: &[BlockScores]) -> Vec<ProtocolReport> {
 /// Issues the forecasts the policy decides by.
 fn issue(
     scenario: &Scenario,
-    load: &Series,
-    calendar: &Calendar,
+    known: Evidence<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Outlook, BacktestError> {
     let to = scenario.evaluate.to;
-    let from = (scenario.evaluate.from - scenario.simulation.warm_up).max(load.start());
+    let from = (scenario.evaluate.from - scenario.simulation.warm_up).max(known.load.start());
     let model = EventResponse::new(scenario.zone);
-    let mut replay = Replay::new(&model, load, calendar, scenario.forecast.refit, (from, to));
+    let mut replay = Replay::new(&model, known, scenario.forecast.refit, (from, to));
     let horizon = policy_horizon(scenario);
     let mut issued = Vec::new();
     for origin in issue_times(scenario, from) {
@@ -245,11 +242,11 @@ fn issue(
         HumanDuration(scenario.forecast.reissue),
         replay.fits()
     ));
-    let known = as_of::versions(calendar, from, to);
+    let versions = as_of::versions(known.calendar, from, to);
     // a decision asks for fixtures from a day back to the end of its forecast
     let after = TimeDelta::days(2) + horizon;
-    let known = as_of::cut_to_days(&known, to, TimeDelta::days(2), after);
-    Ok(Outlook::new(issued, known))
+    let versions = as_of::cut_to_days(&versions, to, TimeDelta::days(2), after);
+    Ok(Outlook::new(issued, versions))
 }
 
 /// Finds what each level of service costs each policy that has a knob.

@@ -1,7 +1,7 @@
 //! Issues forecasts at past origins from what was known then, and nothing else.
 //!
 //! The model is fitted again at fixed times, as a controller's background task would, and
-//! predicts from the latest fit. History and calendar are cut at the origin before a model sees
+//! predicts from the latest fit. Load, entries and calendar are cut at the origin before a model sees
 //! them; that a model also ignores what lies after it is its own promise.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use chrono::{DurationRound as _, TimeDelta};
 
 use super::as_of;
 use crate::fixture::Calendar;
-use crate::forecast::{Fit, FitError, Forecast, Horizon, Predict as _};
+use crate::forecast::{Evidence, Fit, FitError, Forecast, Horizon, Predict as _};
 use crate::series::Series;
 use crate::units::Timestamp;
 
@@ -22,8 +22,7 @@ const RECENT: TimeDelta = TimeDelta::days(9);
 #[derive(Debug)]
 pub struct Replay<'a, F: Fit> {
     model: &'a F,
-    history: &'a Series,
-    calendar: &'a Calendar,
+    known: Evidence<'a>,
     refit: TimeDelta,
     fits: BTreeMap<Timestamp, F::Fitted>,
     /// The latest calendar cut, and the versions it was taken from.
@@ -35,19 +34,17 @@ impl<'a, F: Fit> Replay<'a, F> {
     /// of it.
     pub fn new(
         model: &'a F,
-        history: &'a Series,
-        calendar: &'a Calendar,
+        known: Evidence<'a>,
         refit: TimeDelta,
         (from, to): (Timestamp, Timestamp),
     ) -> Self {
         Self {
             model,
-            history,
-            calendar,
+            known,
             refit,
             fits: BTreeMap::new(),
             // fits happen up to one refit before the first origin
-            versions: as_of::versions(calendar, from - refit, to),
+            versions: as_of::versions(known.calendar, from - refit, to),
         }
     }
 
@@ -55,7 +52,7 @@ impl<'a, F: Fit> Replay<'a, F> {
         let known = self.versions.partition_point(|(from, _)| *from <= at);
         match known.checked_sub(1) {
             Some(index) => Arc::clone(&self.versions[index].1),
-            None => Arc::new(self.calendar.as_of(at)),
+            None => Arc::new(self.known.calendar.as_of(at)),
         }
     }
 
@@ -71,33 +68,41 @@ impl<'a, F: Fit> Replay<'a, F> {
     ) -> Result<Forecast, FitError> {
         let fitted_at = origin.duration_trunc(self.refit).unwrap_or(origin);
         if !self.fits.contains_key(&fitted_at) {
-            let known = self.history.before(fitted_at);
-            let calendar = self.calendar_at(fitted_at);
-            let fitted = self.model.fit(&known, &calendar, fitted_at)?;
+            let known = Evidence {
+                load: &self.known.load.before(fitted_at),
+                calendar: &self.calendar_at(fitted_at),
+                entries: &self.known.entries.before(fitted_at),
+                faults: self.known.faults,
+            };
+            let fitted = self.model.fit(known, fitted_at)?;
             self.fits.insert(fitted_at, fitted);
         }
-        let recent = self.recent(origin);
+        let recent = Evidence {
+            load: &self.recent(origin),
+            calendar: &self.calendar_at(origin),
+            entries: &self.known.entries.before(origin),
+            faults: self.known.faults,
+        };
         let horizon = Horizon {
             origin,
             length,
             step,
         };
-        let calendar = self.calendar_at(origin);
-        Ok(self.fits[&fitted_at].predict(&recent, &calendar, horizon))
+        Ok(self.fits[&fitted_at].predict(recent, horizon))
     }
 
     /// The whole bins known at `origin`, no older than [`RECENT`].
     fn recent(&self, origin: Timestamp) -> Series {
-        let step = self.history.step().num_milliseconds();
+        let step = self.known.load.step().num_milliseconds();
         let bins = |span: TimeDelta| {
             usize::try_from(span.num_milliseconds().max(0) / step).unwrap_or(usize::MAX)
         };
-        let last = bins(origin - self.history.start()).min(self.history.len());
+        let last = bins(origin - self.known.load.start()).min(self.known.load.len());
         let first = last.saturating_sub(bins(RECENT));
         Series::from_raw(
-            self.history.time(first),
-            self.history.step(),
-            self.history.raw()[first..last].to_vec(),
+            self.known.load.time(first),
+            self.known.load.step(),
+            self.known.load.raw()[first..last].to_vec(),
         )
     }
 

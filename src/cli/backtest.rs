@@ -14,7 +14,7 @@ use crate::backtest::origin::Protocol;
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
 use crate::fixture::Calendar;
-use crate::forecast::Forecast;
+use crate::forecast::{Evidence, Forecast};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
@@ -113,7 +113,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         out: forecasts.as_mut().map(|(_, file)| file as &mut dyn Write),
         failed: None,
     };
-    let outcome = match backtest::run(&scenario, &load, &calendar, &mut listener) {
+    let outcome = match backtest::run(&scenario, Evidence::new(&load, &calendar), &mut listener) {
         Ok(outcome) => outcome,
         Err(error) => {
             let error = anyhow::Error::new(error).context(args.scenario.display().to_string());

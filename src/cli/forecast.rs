@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::progress;
 use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::forecast::{EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load_before};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
@@ -119,15 +119,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         progress(&format!("warning: {warning}"));
     }
     let calendar = calendar.as_of(args.at);
+    let known = Evidence::new(&series, &calendar);
     let fitted = EventResponse::new(zone)
-        .fit(&series, &calendar, args.at)
+        .fit(known, args.at)
         .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
     let horizon = Horizon {
         origin: args.at,
         length,
         step,
     };
-    let forecast = fitted.predict(&series, &calendar, horizon);
+    let forecast = fitted.predict(known, horizon);
     Ok(match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,

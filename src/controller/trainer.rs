@@ -19,7 +19,9 @@ use super::sources::Sources;
 use super::state::PolicyKey;
 use crate::clock::SharedClock;
 use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, Fit, FittedEventResponse, Forecast, Horizon, Predict};
+use crate::forecast::{
+    EventResponse, Evidence, Fit, FittedEventResponse, Forecast, Horizon, Predict,
+};
 use crate::series::Series;
 use crate::serve::metrics::Metrics;
 use crate::settings::Live;
@@ -368,9 +370,10 @@ impl Work {
             due,
             now,
         } = self;
+        let evidence = Evidence::new(&series, &lesson.calendar);
         let fit = || {
             EventResponse::new(lesson.zone)
-                .fit(&series, &lesson.calendar, now)
+                .fit(evidence, now)
                 .map(Arc::new)
         };
         let (model, fitted, note) = match (known, due) {
@@ -395,7 +398,7 @@ impl Work {
             step: STEP,
         };
         Ok(Learnt {
-            forecast: model.predict(&series, &lesson.calendar, horizon),
+            forecast: model.predict(evidence, horizon),
             fitted,
             note,
         })

@@ -19,8 +19,7 @@ use super::quantile::MarginTable;
 use super::replay::{self, Window, fit};
 use super::slots::{Slot, slots};
 use super::weekly::Weekly;
-use super::{Fit, FitError, Forecast, Horizon, PeakForecast, Predict};
-use crate::fixture::Calendar;
+use super::{Evidence, Fit, FitError, Forecast, Horizon, PeakForecast, Predict};
 use crate::series::Series;
 use crate::units::Timestamp;
 
@@ -91,13 +90,9 @@ impl FittedEventResponse {
 impl Fit for EventResponse {
     type Fitted = FittedEventResponse;
 
-    fn fit(
-        &self,
-        history: &Series,
-        calendar: &Calendar,
-        at: Timestamp,
-    ) -> Result<FittedEventResponse, FitError> {
-        let grid = known_part(Grid::before(history, at, LONGEST * DAY));
+    fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedEventResponse, FitError> {
+        let Evidence { load, calendar, .. } = known;
+        let grid = known_part(Grid::before(load, at, LONGEST * DAY));
         let hours = grid.hours();
         if hours < LEAST_HOURS {
             return Err(FitError::TooLittleHistory {
@@ -158,7 +153,12 @@ impl Fit for EventResponse {
 }
 
 impl Predict for FittedEventResponse {
-    fn predict(&self, recent: &Series, calendar: &Calendar, horizon: Horizon) -> Forecast {
+    fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast {
+        let Evidence {
+            load: recent,
+            calendar,
+            ..
+        } = recent;
         let origin = horizon.origin;
         let span = (origin - TimeDelta::days(1), origin + horizon.length);
         let slots = slots(calendar, origin, self.zone, span);

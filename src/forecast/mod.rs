@@ -7,12 +7,13 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::fixture::{Calendar, FixtureId};
-use crate::series::Series;
+use crate::fixture::FixtureId;
 use crate::units::{Rate, Timestamp};
 
+mod anatomy;
 mod audience;
 mod event_response;
+mod evidence;
 mod experts;
 mod features;
 mod grid;
@@ -28,7 +29,11 @@ mod seasonal_naive;
 mod slots;
 mod weekly;
 
+pub use anatomy::{
+    Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
+};
 pub use event_response::{EventResponse, FittedEventResponse};
+pub use evidence::Evidence;
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.
@@ -237,7 +242,7 @@ pub enum FitError {
 }
 
 /// Learns from history. Implementations look only at bins that end at or before `at` and at
-/// fixtures known at `at`.
+/// fixtures and entries known at `at`.
 pub trait Fit {
     /// What was learnt.
     type Fitted: Predict;
@@ -246,17 +251,12 @@ pub trait Fit {
     ///
     /// # Errors
     /// [`FitError`] when there is too little to learn from.
-    fn fit(
-        &self,
-        history: &Series,
-        calendar: &Calendar,
-        at: Timestamp,
-    ) -> Result<Self::Fitted, FitError>;
+    fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<Self::Fitted, FitError>;
 }
 
 /// Turns what was learnt into quantile paths.
 pub trait Predict {
-    /// Forecasts from `horizon.origin`. `recent` is the load known by then; bins at or after the
-    /// origin are ignored, and so are fixtures not known by then.
-    fn predict(&self, recent: &Series, calendar: &Calendar, horizon: Horizon) -> Forecast;
+    /// Forecasts from `horizon.origin`. `recent` holds the load and the entries known by then;
+    /// bins that end after the origin are ignored, and so are fixtures not known by then.
+    fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast;
 }

@@ -9,9 +9,7 @@ use super::event_response::LEAST_HOURS;
 use super::grid::{DAY, Grid, STEP};
 use super::lead::BUCKETS;
 use super::quantile::{MarginTable, Scores};
-use super::{Fit, FitError, Forecast, Horizon, Predict};
-use crate::fixture::Calendar;
-use crate::series::Series;
+use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
 
 /// Periods looked back before giving up.
@@ -52,13 +50,12 @@ pub struct FittedSeasonalNaive {
 impl Fit for SeasonalNaive {
     type Fitted = FittedSeasonalNaive;
 
-    fn fit(
-        &self,
-        history: &Series,
-        _: &Calendar,
-        at: Timestamp,
-    ) -> Result<FittedSeasonalNaive, FitError> {
-        let grid = Grid::before(history, at, SCORED_DAYS * DAY + MOST_PERIODS * self.bins());
+    fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedSeasonalNaive, FitError> {
+        let grid = Grid::before(
+            known.load,
+            at,
+            SCORED_DAYS * DAY + MOST_PERIODS * self.bins(),
+        );
         let hours = grid.hours();
         if hours < LEAST_HOURS {
             return Err(FitError::TooLittleHistory {
@@ -88,9 +85,9 @@ impl Fit for SeasonalNaive {
 }
 
 impl Predict for FittedSeasonalNaive {
-    fn predict(&self, recent: &Series, _: &Calendar, horizon: Horizon) -> Forecast {
+    fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast {
         let reach = MOST_PERIODS * self.period.bins();
-        let fresh = Grid::before(recent, horizon.origin, reach);
+        let fresh = Grid::before(recent.load, horizon.origin, reach);
         // what the fit kept stands in for what `recent` does not reach
         let grid = if fresh.hours() >= self.grid.hours().min(self.period.days as f64 * 24.0) {
             &fresh
@@ -151,6 +148,8 @@ fn repeated(values: &[f64], target: i64, period: usize, known: usize) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Calendar;
+    use crate::series::Series;
     use chrono::{TimeZone as _, Utc};
 
     #[test]
@@ -166,15 +165,15 @@ mod tests {
             step: TimeDelta::minutes(5),
         };
         let calendar = Calendar::default();
-        let fitted = SeasonalNaive::DAY.fit(&series, &calendar, origin).unwrap();
-        let forecast = fitted.predict(&series, &calendar, horizon);
+        let known = Evidence::new(&series, &calendar);
+        let fitted = SeasonalNaive::DAY.fit(known, origin).unwrap();
+        let forecast = fitted.predict(known, horizon);
         for (bin, value) in forecast.paths[0].iter().enumerate() {
             assert_eq!(*value, 100.0 + (bin % 288) as f64);
         }
         // hourly output is the mean of its twelve bins
         let hourly = fitted.predict(
-            &series,
-            &calendar,
+            known,
             Horizon {
                 step: TimeDelta::hours(1),
                 ..horizon

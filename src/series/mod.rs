@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use crate::units::{Rate, Timestamp};
 
 pub mod csv;
+pub mod faults;
 pub mod resample;
 
 /// Load on a regular grid. Bin `i` covers `[start + i*step, start + (i+1)*step)` and holds the

@@ -7,6 +7,7 @@ use super::stage::{PER_REPLICA, REPLICAS, START_UP, Sunday};
 use crate::backtest::report::PolicyReport;
 use crate::backtest::scenario::{self, ScenarioError};
 use crate::backtest::{self, BacktestError, Listener, Outcome};
+use crate::forecast::Evidence;
 use crate::simulate::Run;
 
 /// Why the comparison could not be made.
@@ -38,8 +39,7 @@ pub(super) fn backtest(sunday: &Sunday) -> Result<Outcome, ComparisonError> {
     );
     Ok(backtest::run(
         &scenario,
-        &load,
-        &sunday.calendar,
+        Evidence::new(&load, &sunday.calendar),
         &mut Silent,
     )?)
 }
