@@ -81,17 +81,17 @@ impl Losses {
             });
             let sum: f64 = raw.iter().sum();
             if sum > 0.0 {
-                raw.map(|weight| weight / sum)
+                raw.iter().map(|weight| weight / sum).collect()
             } else {
-                [1.0 / EXPERTS as f64; EXPERTS]
+                vec![1.0 / EXPERTS as f64; EXPERTS]
             }
         }))
     }
 }
 
 /// Weight of each expert in each lead bucket.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Weights([Vec<f64>; BUCKETS]);
 
 /// One log prediction per model.
 pub(crate) type Fits = [f64; MODELS];

@@ -4,21 +4,29 @@
 //!
 //! ```text
 //! a + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
-//!   + f(t) sum_slots n^g [B(u) + weekend W(u) + (importance-1)/2 W(u)
-//!                         + competition h(u) + teams h(u)]
+//!   + f(t) sum_slots n^g [c P(u) + B(u) + rush(u) + weekend W(u) + (importance-1)/2 W(u)
+//!                         + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! Days and weekends are those of the audience's own clock. Fixtures that start together form one
-//! slot with weight `n^g`, `g` < 1. Slots that overlap would multiply in log space, so
-//! `f(t) = (sum (n^g h)^(1/g))^g / sum n^g h` with the prior shape `h` makes them sub-additive:
-//! two identical slots count exactly like one slot of twice the fixtures, and slots that do not
-//! meet are left alone.
+//! `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
+//! say how this audience differs from it. Amplitudes form a hierarchy, each level shrunk towards
+//! the one above: competition (with its phases), stage, day of the week, hour of the start, team,
+//! pairing. A level that has not been seen has no column, so a first-ever fixture inherits what
+//! its kin have taught. Days and weekends are those of the audience's own clock.
+//!
+//! Fixtures of one competition that start together form one slot with weight `n^g`, `g` < 1; the
+//! column `ln n h` learns how far from `g` this audience is. Slots that overlap would multiply in
+//! log space, so `f(t) = (sum (n^g h)^(1/g))^g / sum n^g h` makes them sub-additive: two identical
+//! slots count exactly like one slot of twice the fixtures, and slots that do not meet are left
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::audience::{LocalClock, is_weekend};
+use super::prior::SportPrior;
 use super::response::{self, HATS, PHASES};
 use super::slots::Slot;
 use super::weekly::week_bin;
@@ -29,11 +37,22 @@ const HARMONICS: usize = 6;
 /// Harmonics that differ on weekends.
 const WEEKEND_HARMONICS: usize = 2;
 
-/// Most teams with an amplitude of their own; the others answer as their competition does.
-const MOST_TEAMS: usize = 48;
+/// Most names with an amplitude of their own, per level; the others answer as the level above.
+const MOST: Most = Most {
+    competitions: 8,
+    stages: 8,
+    hours: 8,
+    teams: 48,
+    pairings: 12,
+};
 
-/// Most competitions with an amplitude of their own.
-const MOST_COMPETITIONS: usize = 16;
+struct Most {
+    competitions: usize,
+    stages: usize,
+    hours: usize,
+    teams: usize,
+    pairings: usize,
+}
 
 /// Exponent of the number of simultaneous fixtures (`g` above). Between .3 and .8 it changes the
 /// error by less than a hundredth on the reference trace.
@@ -42,6 +61,24 @@ const CROWDING: f64 = 0.5;
 /// Overall strength of the penalties below.
 const STRENGTH: f64 = 5.0;
 
+/// Strength of each block of the event part. Those of the reference method are kept (kernel 1,
+/// weekend 2, importance 4, team 4); deeper levels are held tighter than those above.
+mod penalty {
+    pub(super) const PRIOR: f64 = 2.0;
+    pub(super) const HAT: f64 = 1.0;
+    pub(super) const RUSH: f64 = 1.0;
+    pub(super) const IMPORTANCE: f64 = 4.0;
+    pub(super) const WEEKEND: f64 = 2.0;
+    pub(super) const COMPETITION: f64 = 2.0;
+    pub(super) const COMPETITION_PHASE: f64 = 3.0;
+    pub(super) const STAGE: f64 = 4.0;
+    pub(super) const DAY: f64 = 4.0;
+    pub(super) const HOUR: f64 = 4.0;
+    pub(super) const TEAM: f64 = 4.0;
+    pub(super) const PAIRING: f64 = 6.0;
+    pub(super) const CROWDING: f64 = 4.0;
+}
+
 /// Floor of the shape in `f(t)`, so that far ends of two responses share too.
 const SHAPE_FLOOR: f64 = 0.005;
 
@@ -49,18 +86,39 @@ const SHAPE_FLOOR: f64 = 0.005;
 pub(crate) const WINDOW: (i64, i64) = (60 * 60, 75 * 60);
 
 /// Which columns there are, how strongly each is held, and to what.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Design {
     zone: Tz,
     weekly: bool,
-    competitions: BTreeMap<String, usize>,
-    teams: BTreeMap<String, usize>,
+    /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
+    /// `pairing` and what follows the colon.
+    amplitudes: BTreeMap<String, u16>,
+    /// First column of the phases of each competition.
+    phases: BTreeMap<String, u16>,
+    /// Column that learns how simultaneous fixtures add up, when their number has varied.
+    crowding: Option<u16>,
     /// First column of the event part.
     events: usize,
     /// Ridge penalty of each column.
     pub(crate) penalty: Vec<f64>,
     /// Prior mean of each column.
     pub(crate) prior: Vec<f64>,
+}
+
+/// Places within the event part.
+mod place {
+    use super::{HATS, PHASES};
+
+    /// The sport's prior response.
+    pub(super) const PRIOR: usize = 0;
+    /// First hat.
+    pub(super) const HAT: usize = 1;
+    /// The last minutes before the lock.
+    pub(super) const RUSH: usize = HAT + HATS;
+    /// First phase of importance.
+    pub(super) const IMPORTANCE: usize = RUSH + 1;
+    /// First phase of weekends, when they are told apart.
+    pub(super) const WEEKEND: usize = IMPORTANCE + PHASES;
 }
 
 /// Sparse rows, one after the other.
@@ -75,6 +133,10 @@ pub(crate) struct Rows {
     pub(crate) calm: Vec<bool>,
     /// Five minutes of the audience's week.
     pub(crate) week_bin: Vec<u16>,
+    crowd_ends: Vec<u32>,
+    /// Slots that reach a moment, by their place in the list the rows were made for, with their
+    /// shares of the crowd there.
+    crowd: Vec<(u32, f32)>,
 }
 
 impl Rows {
@@ -99,6 +161,26 @@ impl Rows {
             .sum()
     }
 
+    /// Slots that reach a moment, with their shares of its crowd; the shares sum to one.
+    pub(crate) fn crowd(&self, index: usize) -> &[(u32, f32)] {
+        let from = match index.checked_sub(1) {
+            Some(before) => self.crowd_ends[before] as usize,
+            None => 0,
+        };
+        &self.crowd[from..self.crowd_ends[index] as usize]
+    }
+
+    /// What the columns from `first` on contribute to one row.
+    pub(crate) fn fit_from(&self, index: usize, first: usize, b: impl Fn(usize) -> f64) -> f64 {
+        let (columns, values) = self.row(index);
+        let start = columns.partition_point(|&column| usize::from(column) < first);
+        columns[start..]
+            .iter()
+            .zip(&values[start..])
+            .map(|(&column, value)| b(usize::from(column)) * value)
+            .sum()
+    }
+
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
@@ -106,66 +188,112 @@ impl Rows {
 }
 
 impl Design {
-    /// Columns for the slots of the past: only a team or competition that has played before
-    /// `origin` can have an amplitude of its own. `weekly` asks for weekend terms.
+    /// Columns for the slots of the past: only what has been played before `origin` can have an
+    /// amplitude of its own. `weekly` asks for weekend terms.
     pub(crate) fn new(zone: Tz, weekly: bool, slots: &[Slot], from: i64, origin: i64) -> Self {
-        let past = || {
-            slots
-                .iter()
-                .filter(|slot| slot.anchors.start < origin && slot.anchors.end > from)
-        };
-        let competitions = most_frequent(
-            past().flat_map(|slot| &slot.competitions),
-            MOST_COMPETITIONS,
-        );
-        let teams = most_frequent(past().flat_map(|slot| &slot.teams), MOST_TEAMS);
-
-        let mut penalty = Vec::new();
-        let mut prior = Vec::new();
-        let mut block = |means: &[f64], strength: f64| {
-            penalty.extend(means.iter().map(|_| STRENGTH * strength));
-            prior.extend_from_slice(means);
-        };
-        block(&[0.0], 1e-4); // level: the data alone
-        block(&[0.0; 2 * HARMONICS], 0.3);
-        if weekly {
-            block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
-        }
-        block(&[0.0], 0.5); // matchday
-        block(&response::prior(), 1.0);
-        if weekly {
-            block(&[0.0; PHASES], 2.0);
-        }
-        block(&response::IMPORTANCE_PRIOR, 4.0);
-        // a single competition is the common response itself
-        let competitions = if competitions.len() > 1 {
-            competitions
-        } else {
-            Vec::new()
-        };
-        block(&vec![0.0; competitions.len()], 2.0);
-        block(&vec![0.0; teams.len()], 4.0);
-
-        let events = 1 + 2 * HARMONICS + 1 + if weekly { 1 + 2 * WEEKEND_HARMONICS } else { 0 };
-        let first = events + HATS + PHASES + if weekly { PHASES } else { 0 };
-        let place = |names: Vec<String>, first: usize| -> BTreeMap<String, usize> {
-            names.into_iter().zip(first..).collect()
-        };
-        let after = first + competitions.len();
-        Self {
+        let past: Vec<&Slot> = slots
+            .iter()
+            .filter(|slot| slot.anchors.start < origin && slot.anchors.end > from)
+            .collect();
+        let mut design = Self {
             zone,
             weekly,
-            competitions: place(competitions, first),
-            teams: place(teams, after),
-            events,
-            penalty,
-            prior,
+            amplitudes: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            crowding: None,
+            events: 0,
+            penalty: Vec::new(),
+            prior: Vec::new(),
+        };
+        design.block(&[0.0], 1e-4); // level: the data alone
+        design.block(&[0.0; 2 * HARMONICS], 0.3);
+        if weekly {
+            design.block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
+        }
+        design.block(&[0.0], 0.5); // matchday
+        design.events = design.penalty.len();
+        design.block(&[1.0], penalty::PRIOR);
+        design.block(&[0.0; HATS], penalty::HAT);
+        design.block(&[0.0], penalty::RUSH);
+        let importance = past
+            .last()
+            .map_or(SportPrior::of(None), |slot| slot.prior)
+            .importance;
+        design.block(&importance, penalty::IMPORTANCE);
+        if weekly {
+            design.block(&[0.0; PHASES], penalty::WEEKEND);
+        }
+
+        let competitions = some_of(past.iter().map(|slot| &slot.competition), MOST.competitions);
+        // a single competition is the common response itself
+        if competitions.len() > 1 {
+            for name in &competitions {
+                let first = design.block(&[0.0; PHASES], penalty::COMPETITION_PHASE);
+                design.phases.insert(name.clone(), first);
+            }
+            design.level("competition", &competitions, penalty::COMPETITION);
+        }
+        let stages = some_of(
+            past.iter().filter_map(|slot| slot.stage.as_ref()),
+            MOST.stages,
+        );
+        if stages.len() > 1 {
+            design.level("stage", &stages, penalty::STAGE);
+        }
+        if weekly {
+            let days = some_of(past.iter().map(|slot| slot.day()), 7);
+            design.level("day", &days, penalty::DAY);
+        }
+        let hours = some_of(past.iter().map(|slot| slot.hour()), MOST.hours);
+        if hours.len() > 1 {
+            design.level("hour", &hours, penalty::HOUR);
+        }
+        let teams = some_of(past.iter().flat_map(|slot| &slot.teams), MOST.teams);
+        design.level("team", &teams, penalty::TEAM);
+        let pairings = some_of_many(
+            past.iter().flat_map(|slot| &slot.pairings),
+            MOST.pairings,
+            2,
+        );
+        design.level("pairing", &pairings, penalty::PAIRING);
+        let first = past.first().map_or(1.0, |slot| slot.count);
+        if past.iter().any(|slot| (slot.count - first).abs() > 0.5) {
+            design.crowding = Some(design.block(&[0.0], penalty::CROWDING));
+        }
+        design
+    }
+
+    /// Adds columns; returns the first.
+    fn block(&mut self, means: &[f64], strength: f64) -> u16 {
+        let first = self.penalty.len() as u16;
+        self.penalty
+            .extend(means.iter().map(|_| STRENGTH * strength));
+        self.prior.extend_from_slice(means);
+        first
+    }
+
+    fn level(&mut self, level: &str, names: &[String], strength: f64) {
+        for name in names {
+            let column = self.block(&[0.0], strength);
+            self.amplitudes.insert(format!("{level}:{name}"), column);
         }
     }
 
     /// Number of columns.
     pub(crate) fn columns(&self) -> usize {
         self.penalty.len()
+    }
+
+    /// First column that speaks of fixtures.
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Names of the amplitudes with their columns.
+    pub(crate) fn amplitudes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.amplitudes
+            .iter()
+            .map(|(name, &column)| (name.as_str(), usize::from(column)))
     }
 
     /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known
@@ -213,12 +341,16 @@ impl Design {
             let (day, second) = clock.read(at);
             self.calm_part(&mut scratch, day, second, matchdays.contains(&day));
             let weekend = self.weekly && is_weekend(day);
-            let in_event = if tallest {
-                let chosen = one_of_each(known, &active, at);
-                self.event_part(&mut scratch, known, &chosen, at, weekend)
+            let chosen;
+            let counted: &[usize] = if tallest {
+                chosen = one_of_each(known, &active, at);
+                &chosen
             } else {
-                self.event_part(&mut scratch, known, &active, at, weekend)
+                &active
             };
+            let in_event =
+                self.event_part(&mut scratch, known, counted, at, weekend, &mut rows.crowd);
+            rows.crowd_ends.push(rows.crowd.len() as u32);
             let used = if active.is_empty() {
                 self.events
             } else {
@@ -269,30 +401,37 @@ impl Design {
         active: &[usize],
         at: i64,
         weekend: bool,
+        crowd: &mut Vec<(u32, f32)>,
     ) -> bool {
-        let factor = overlap_factor(known, active, at);
-        let kernel = self.events;
-        let weekend_phases = kernel + HATS;
-        let importance = weekend_phases + if self.weekly { PHASES } else { 0 };
+        let (factor, total) = overlap(known, active, at);
+        let event = &mut row[self.events..];
         let mut in_event = false;
         for &index in active {
             let KnownSlot { slot, weight, .. } = &known[index];
             in_event |= slot.in_window(at);
             let minute = slot.anchors.minute(at);
+            let shape = slot.prior.shape(minute);
+            let share = shape.max(SHAPE_FLOOR) * weight / total;
+            crowd.push((index as u32, share as f32));
             let weight = weight * factor;
+            event[place::PRIOR] += weight * slot.prior.response.multiple.ln() * shape;
             for (hat, value) in response::hats(minute) {
-                row[kernel + hat] += weight * value;
+                event[place::HAT + hat] += weight * value;
             }
-            if let Some(phase) = response::phase(minute) {
+            event[place::RUSH] += weight * response::rush(minute);
+            let phase = response::phase(minute);
+            if let Some(phase) = phase {
                 if weekend {
-                    row[weekend_phases + phase] += weight;
+                    event[place::WEEKEND + phase] += weight;
                 }
-                row[importance + phase] += weight * (slot.importance - 1.0) / 2.0;
+                event[place::IMPORTANCE + phase] += weight * (slot.importance - 1.0) / 2.0;
+                if let Some(first) = known[index].phases {
+                    event[usize::from(first) - self.events + phase] += weight;
+                }
             }
-            let shape = response::shape(minute);
             if shape > 0.0 {
                 for &(column, share) in &known[index].amplitudes {
-                    row[column] += weight * shape * share;
+                    event[usize::from(column) - self.events] += weight * shape * share;
                 }
             }
         }
@@ -300,26 +439,34 @@ impl Design {
     }
 
     fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {
-        let shares = |names: &[String], columns: &BTreeMap<String, usize>| -> Vec<(usize, f64)> {
-            let share = 1.0 / names.len().max(1) as f64;
-            names
-                .iter()
-                .filter_map(|name| Some((*columns.get(name)?, share)))
-                .collect()
+        let mut amplitudes = Vec::new();
+        let mut add = |level: &str, name: &str, share: f64| {
+            if let Some(&column) = self.amplitudes.get(&format!("{level}:{name}")) {
+                amplitudes.push((column, share));
+            }
         };
-        // the two sides of one fixture each bring their own crowd
-        let fixtures = slot.fixtures.len().max(1) as f64;
-        let sides = slot.teams.len() as f64 / fixtures;
-        let mut amplitudes = shares(&slot.competitions, &self.competitions);
-        amplitudes.extend(
-            shares(&slot.teams, &self.teams)
-                .into_iter()
-                .map(|(column, share)| (column, share * sides)),
-        );
+        add("competition", &slot.competition, 1.0);
+        if let Some(stage) = &slot.stage {
+            add("stage", stage, 1.0);
+        }
+        add("day", &slot.day(), 1.0);
+        add("hour", &slot.hour(), 1.0);
+        // of a slate every fixture brings its part; the two sides of one each their own crowd
+        let part = 1.0 / slot.fixtures.len().max(1) as f64;
+        for team in &slot.teams {
+            add("team", team, part);
+        }
+        for pairing in &slot.pairings {
+            add("pairing", pairing, part);
+        }
+        if let Some(column) = self.crowding {
+            amplitudes.push((column, slot.count.max(1.0).ln()));
+        }
         KnownSlot {
             slot,
             weight: share * slot.count.powf(CROWDING),
-            span: slot.anchors.span(),
+            span: slot.span(),
+            phases: self.phases.get(&slot.competition).copied(),
             amplitudes,
         }
     }
@@ -330,6 +477,17 @@ impl Design {
 }
 
 impl Slot {
+    /// Day of the week as it is named among amplitudes.
+    fn day(&self) -> String {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        DAYS[usize::from(self.local.0) % 7].to_owned()
+    }
+
+    /// Local hour of the start as it is named among amplitudes.
+    fn hour(&self) -> String {
+        format!("{:02}", self.local.1)
+    }
+
     /// True from an hour before the lock until the crowd has gone.
     pub(crate) fn in_window(&self, at: i64) -> bool {
         at >= self.anchors.lock - WINDOW.0 && at < self.anchors.end + WINDOW.1
@@ -340,12 +498,17 @@ struct KnownSlot<'a> {
     slot: &'a Slot,
     weight: f64,
     span: (i64, i64),
-    amplitudes: Vec<(usize, f64)>,
+    /// First column of its competition's phases.
+    phases: Option<u16>,
+    amplitudes: Vec<(u16, f64)>,
 }
 
 /// Of every group of active slots the one whose shape is highest at the moment.
 fn one_of_each(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> Vec<usize> {
-    let height = |index: usize| response::shape(known[index].slot.anchors.minute(at));
+    let height = |index: usize| {
+        let slot = known[index].slot;
+        slot.prior.shape(slot.anchors.minute(at))
+    };
     let mut chosen: Vec<usize> = Vec::with_capacity(active.len());
     for &index in active {
         let group = known[index].slot.group;
@@ -358,18 +521,22 @@ fn one_of_each(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> Vec<usize>
     chosen
 }
 
-/// `f(t)` of the module's formula. Slots that exclude each other are one term of the sums.
-fn overlap_factor(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> f64 {
-    if active.len() < 2 {
-        return 1.0;
+/// `f(t)` of the module's formula, and the sum of all heights. Slots that exclude each other are
+/// one term of the sums.
+fn overlap(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> (f64, f64) {
+    let height = |index: usize| {
+        let KnownSlot { slot, weight, .. } = &known[index];
+        slot.prior.shape(slot.anchors.minute(at)).max(SHAPE_FLOOR) * weight
+    };
+    if let &[only] = active {
+        return (1.0, height(only));
     }
     let mut groups: Vec<(usize, f64)> = Vec::with_capacity(active.len());
     for &index in active {
-        let KnownSlot { slot, weight, .. } = &known[index];
-        let height = response::shape(slot.anchors.minute(at)).max(SHAPE_FLOOR) * weight;
-        match groups.iter_mut().find(|(group, _)| *group == slot.group) {
+        let (group, height) = (known[index].slot.group, height(index));
+        match groups.iter_mut().find(|(other, _)| *other == group) {
             Some((_, sum)) => *sum += height,
-            None => groups.push((slot.group, height)),
+            None => groups.push((group, height)),
         }
     }
     let sum: f64 = groups.iter().map(|(_, height)| height).sum();
@@ -378,19 +545,35 @@ fn overlap_factor(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> f64 {
         .map(|(_, height)| height.powf(1.0 / CROWDING))
         .sum::<f64>()
         .powf(CROWDING);
-    if sum > 0.0 { joint / sum } else { 1.0 }
+    if sum > 0.0 {
+        (joint / sum, sum)
+    } else {
+        (1.0, 1.0)
+    }
 }
 
 /// The most frequent names, then sorted; ties by name.
-fn most_frequent<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Vec<String> {
-    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+fn some_of<T: AsRef<str>>(names: impl Iterator<Item = T>, most: usize) -> Vec<String> {
+    some_of_many(names, most, 1)
+}
+
+/// The most frequent of the names that occur at least `least` times, then sorted.
+fn some_of_many<T: AsRef<str>>(
+    names: impl Iterator<Item = T>,
+    most: usize,
+    least: usize,
+) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for name in names {
-        *counts.entry(name).or_default() += 1;
+        *counts.entry(name.as_ref().to_owned()).or_default() += 1;
     }
-    let mut ranked: Vec<_> = counts.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let mut ranked: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, count)| *count >= least)
+        .collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     ranked.truncate(most);
-    let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name.clone()).collect();
+    let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
     kept.sort();
     kept
 }
@@ -474,9 +657,9 @@ mod tests {
         let slots = slots(&calendar, start(), Tz::UTC, week());
         let origin = start().timestamp() + 86_400;
         let design = Design::new(Tz::UTC, true, &slots, 0, origin);
-        assert_eq!(design.teams.keys().collect::<Vec<_>>(), ["cup/old"]);
-        assert!(design.competitions.is_empty());
+        let names: Vec<_> = design.amplitudes().map(|(name, _)| name).collect();
+        assert_eq!(names, ["day:Wed", "team:cup/old"]);
         assert_eq!(design.columns(), design.prior.len());
-        assert_eq!(design.teams["cup/old"] + 1, design.columns());
+        assert!(design.crowding.is_none());
     }
 }

@@ -6,6 +6,7 @@
 //! alike and only the first happens.
 
 use crate::series::Series;
+use crate::series::faults::Faults;
 use crate::units::Timestamp;
 
 /// Width of a model bin, seconds.
@@ -21,6 +22,15 @@ const HOLE: i64 = 1_800;
 /// this mean is zero once in 5e8 bins.
 const DOUBT: f64 = 20.0;
 
+/// Less than this share of what other days bring at the same time is an outage, not demand.
+pub(crate) const OUTAGE: f64 = 0.01;
+
+/// Longest outage told from a service that was switched off, bins: a day.
+const LONGEST_OUTAGE: usize = DAY;
+
+/// Days before and after that tell what is usual at a time of the day.
+const OTHER_DAYS: usize = 4;
+
 /// Five-minute means that end at `end`, NaN where nothing is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
@@ -28,6 +38,12 @@ pub(crate) struct Grid {
     pub(crate) end: i64,
     /// Units per second, oldest first.
     pub(crate) values: Vec<f64>,
+    /// True where more was wanted than is seen.
+    pub(crate) floor: Vec<bool>,
+    /// Bins left out because they were declared faulty.
+    pub(crate) declared: usize,
+    /// Bins left out because they look like an outage.
+    pub(crate) outage: usize,
 }
 
 impl Grid {
@@ -51,6 +67,9 @@ impl Grid {
             return Self {
                 end,
                 values: Vec::new(),
+                floor: Vec::new(),
+                declared: 0,
+                outage: 0,
             };
         }
         let step = STEP as f64;
@@ -89,7 +108,96 @@ impl Grid {
                 }
             })
             .collect();
-        Self { end, values }
+        Self {
+            end,
+            values,
+            floor: vec![false; bins],
+            declared: 0,
+            outage: 0,
+        }
+    }
+
+    /// Without what must not be learnt: declared faults become gaps, or lower bounds where at
+    /// least so much was wanted, and what looks like an outage becomes a gap.
+    pub(crate) fn without(mut self, faults: &Faults) -> Self {
+        let bins = self.values.len() as i64;
+        for fault in faults.iter() {
+            let place = |at: Timestamp, up: i64| {
+                let bin = bins + (at.timestamp() + up - self.end).div_euclid(STEP);
+                bin.clamp(0, bins) as usize
+            };
+            // every bin the span touches
+            for bin in place(fault.from, 0)..place(fault.to, STEP - 1) {
+                if !self.values[bin].is_finite() {
+                    continue;
+                }
+                if fault.cause.is_lower_bound() {
+                    self.floor[bin] = true;
+                } else {
+                    self.values[bin] = f64::NAN;
+                    self.declared += 1;
+                }
+            }
+        }
+        self.without_outages();
+        self
+    }
+
+    /// Turns runs of next to nothing into gaps where the days around have load at that time. A
+    /// service that is quiet every night, or was switched off for more than a day, is believed.
+    fn without_outages(&mut self) {
+        let usual = |values: &[f64], bin: usize| -> Option<f64> {
+            let before = (1..=OTHER_DAYS).filter_map(|days| bin.checked_sub(days * DAY));
+            let after = (1..=OTHER_DAYS).map(|days| bin + days * DAY);
+            let mut others: Vec<f64> = before
+                .chain(after)
+                .filter_map(|other| values.get(other).copied())
+                .filter(|value| value.is_finite())
+                .collect();
+            if others.len() < 3 {
+                return None;
+            }
+            let middle = others.len() / 2;
+            Some(*others.select_nth_unstable_by(middle, f64::total_cmp).1)
+        };
+        let highest = self.values.iter().copied().fold(0.0, f64::max);
+        let lost = |values: &[f64], bin: usize| {
+            // what is not small beside the largest load is small beside none
+            if values[bin].is_nan() || values[bin] >= OUTAGE * highest {
+                return false;
+            }
+            usual(values, bin)
+                .is_some_and(|usual| usual * STEP as f64 >= DOUBT && values[bin] < OUTAGE * usual)
+        };
+        let mut bin = 0;
+        let mut gaps = Vec::new();
+        while bin < self.values.len() {
+            if !lost(&self.values, bin) {
+                bin += 1;
+                continue;
+            }
+            let from = bin;
+            while bin < self.values.len() && lost(&self.values, bin) {
+                bin += 1;
+            }
+            if bin - from <= LONGEST_OUTAGE {
+                gaps.push(from..bin);
+            }
+        }
+        for bin in gaps.into_iter().flatten() {
+            self.values[bin] = f64::NAN;
+            self.floor[bin] = false;
+            self.outage += 1;
+        }
+    }
+
+    /// The value of a bin in which it is fully known; NaN elsewhere.
+    pub(crate) fn seen(&self, bin: usize) -> f64 {
+        if self.floor[bin] {
+            f64::NAN
+        } else {
+            self.values[bin]
+        }
     }
 
     /// Number of bins.

@@ -25,6 +25,11 @@ pub(crate) fn bucket(ahead: usize) -> usize {
         .unwrap_or(BUCKETS - 1)
 }
 
+/// Longest lead of a bucket, minutes.
+pub(crate) fn longest_minutes(bucket: usize) -> u32 {
+    EDGES[bucket.min(BUCKETS - 1)] as u32 * 5
+}
+
 /// One or two buckets for a lead in model bins, with weights that sum to one.
 pub(crate) fn blend(lead: f64) -> [(usize, f64); 2] {
     for (index, &edge) in EDGES[..BUCKETS - 1].iter().enumerate() {

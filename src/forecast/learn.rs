@@ -26,11 +26,18 @@ pub(crate) const PERIOD: usize = DAY / 2;
 /// Periods whose spread tells what is usual: a week.
 const SPREAD_PERIODS: usize = 7 * DAY / PERIOD;
 
+/// Periods up to the origin in which every one has its own fit: ten days.
+const LATELY: usize = 10 * DAY / PERIOD;
+
 /// Smallest robust standard deviation, log load: below it nothing is an outlier.
 const LEAST_SPREAD: f64 = 0.02;
 
 /// Periods before outliers are looked for: three days.
 const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
+
+/// Standard deviation of log load about the fit in a censored bin: a fifth, as it is of load in
+/// event windows some hours ahead.
+const CENSORED_SPREAD: f64 = 0.22;
 
 /// Coefficients of every regression, by column.
 pub(crate) type Coefficients = Vec<[f64; REGRESSIONS.len()]>;
@@ -40,11 +47,30 @@ pub(crate) type Coefficients = Vec<[f64; REGRESSIONS.len()]>;
 pub(crate) struct History {
     /// Log load, NaN for gaps.
     pub(crate) log: Vec<f64>,
+    /// True where the load seen is only a lower bound of the load wanted.
+    pub(crate) floor: Vec<bool>,
+    /// End of the last bin, seconds since the epoch.
+    pub(crate) end: i64,
     /// One row per bin.
     pub(crate) rows: Rows,
 }
 
 impl History {
+    /// Log load of a bin in which it is fully known; NaN elsewhere.
+    pub(crate) fn seen(&self, bin: usize) -> f64 {
+        if self.floor[bin] {
+            f64::NAN
+        } else {
+            self.log[bin]
+        }
+    }
+
+    /// Largest log load of some bins, lower bounds included.
+    pub(crate) fn peak(&self, bins: std::ops::Range<usize>) -> f64 {
+        let known = self.log[bins].iter().copied().filter(|y| y.is_finite());
+        known.fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// Number of periods, the first of which may be short.
     pub(crate) fn periods(&self) -> usize {
         self.log.len().div_ceil(PERIOD)
@@ -87,9 +113,17 @@ pub(crate) fn coefficients(
         let limits = trust.and_then(|known| Limits::of(history, bins.clone(), known, &mut spreads));
         block.clear();
         for bin in bins {
-            let y = history.log[bin];
+            let mut y = history.log[bin];
             if !y.is_finite() {
                 continue;
+            }
+            if history.floor[bin] {
+                // at least this much was wanted: E[y | y > seen], one step of EM as time goes on
+                let Some(known) = steadiest.as_deref() else {
+                    continue;
+                };
+                let usual = history.rows.fit(bin, known);
+                y = above(y, usual, CENSORED_SPREAD);
             }
             let mut weight = OBSERVATIONS_PER_DAY / DAY as f64;
             if history.rows.in_event[bin] {
@@ -105,9 +139,19 @@ pub(crate) fn coefficients(
             sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
         }
         let wanted = period + 1 + keep >= history.periods();
-        // before the periods kept only the search for outliers needs a fit: a daily one will do
-        if !wanted && steadiest.is_some() && period % 2 == 0 {
-            continue;
+        let lately = period + LATELY >= history.periods();
+        // before the periods kept only the search for outliers needs a fit, and old errors count
+        // little: there a daily fit will do, as stale at most as one in operation may get
+        if !lately && (history.periods() - period).is_multiple_of(2) {
+            match kept.last() {
+                Some(last) if wanted => {
+                    let last = Coefficients::clone(last);
+                    kept.push(last);
+                    continue;
+                }
+                None if !wanted && steadiest.is_some() => continue,
+                _ => {}
+            }
         }
         let steady = solve(STEADIEST, &sums)?;
         if wanted {
@@ -142,7 +186,7 @@ impl Limits {
     ) -> Option<Self> {
         let mut residuals: Vec<f64> = bins
             .filter(|&bin| !history.rows.in_event[bin])
-            .map(|bin| history.log[bin] - history.rows.fit(bin, known))
+            .map(|bin| history.seen(bin) - history.rows.fit(bin, known))
             .filter(|residual| residual.is_finite())
             .collect();
         let middle = median(&mut residuals)?;
@@ -171,6 +215,36 @@ impl Limits {
     }
 }
 
+/// Mean of a normal variable around `mean` that is known to lie above `seen` (Tobin, Estimation of
+/// relationships for limited dependent variables, 1958): `mean + s phi(z) / (1 - Phi(z))`.
+fn above(seen: f64, mean: f64, spread: f64) -> f64 {
+    let z = (seen - mean) / spread;
+    // Mills' ratio; beyond three deviations by the first terms of its continued fraction
+    let mills = if z > 3.0 {
+        z + 1.0 / (z + 2.0 / (z + 3.0 / z))
+    } else {
+        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+        density / upper_tail(z)
+    };
+    (mean + spread * mills).max(seen)
+}
+
+/// Probability that a standard normal variable exceeds `z` (Abramowitz and Stegun 26.2.17, error
+/// below 1e-7).
+fn upper_tail(z: f64) -> f64 {
+    const B: [f64; 5] = [
+        0.319_381_530,
+        -0.356_563_782,
+        1.781_477_937,
+        -1.821_255_978,
+        1.330_274_429,
+    ];
+    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
+    let sum = B.iter().rev().fold(0.0, |sum, b| (sum + b) * t);
+    let tail = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt() * sum;
+    if z < 0.0 { 1.0 - tail } else { tail }
+}
+
 /// The middle value; reorders the slice.
 fn median(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
@@ -178,4 +252,25 @@ fn median(values: &mut [f64]) -> Option<f64> {
     }
     let middle = values.len() / 2;
     Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_bound_is_learnt_as_what_lies_above_it() {
+        // far below what is usual the bound says nothing; far above it is nearly the value
+        assert!((above(-5.0, 1.0, 0.2) - 1.0).abs() < 1e-6);
+        assert!((above(3.0, 1.0, 0.2) - 3.0).abs() < 0.03);
+        // at the mean: 0.2 * sqrt(2 / pi)
+        let half = 1.0 + 0.2 * (2.0 / std::f64::consts::PI).sqrt();
+        assert!((above(1.0, 1.0, 0.2) - half).abs() < 1e-6);
+        let mut last = 0.0;
+        for step in 0..400 {
+            let y = above(f64::from(step) * 0.01 - 1.0, 1.0, 0.2);
+            assert!(y >= last, "{step}");
+            last = y;
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::units::{Rate, Timestamp};
 
 mod anatomy;
 mod audience;
+mod calibration;
 mod event_response;
 mod evidence;
 mod experts;
@@ -20,18 +21,24 @@ mod grid;
 mod lead;
 mod learn;
 mod level;
+mod novelty;
+mod overtime;
+mod pace;
 mod peaks;
+pub mod prior;
 mod quantile;
 mod replay;
 mod response;
 mod ridge;
 mod seasonal_naive;
 mod slots;
+mod view;
 mod weekly;
 
 pub use anatomy::{
     Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
 };
+pub use calibration::Coverage;
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
@@ -123,6 +130,9 @@ pub struct PeakForecast {
     pub at: Timestamp,
     /// Units per second in the order of [`Quantile::ALL`], five-minute means; ascending.
     pub quantiles: [f64; 4],
+    /// What of it no history has seen, in words, when something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<String>,
 }
 
 impl Forecast {

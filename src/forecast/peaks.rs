@@ -5,14 +5,23 @@
 //! is a Student t whose tails thin out as windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))`
 //! with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
 //! maximum, which is why peaks have their own.
+//!
+//! Windows that nothing in the history resembled when they were forecast are judged apart: how
+//! wrong the prior was about a first fixture says little about the tenth.
 
-use super::lead::BUCKETS;
+use serde::{Deserialize, Serialize};
+
+use super::lead::{self, BUCKETS};
 
 /// Prior mean of a score.
 const PRIOR_MEAN: f64 = 0.05;
 
 /// Prior scale of a score a day ahead.
 const PRIOR_SCALE: f64 = 0.35;
+
+/// The same where nothing like the fixture is in the history: the standard deviation of a peak
+/// known by the calendar alone in the FORECASTING study (1.3).
+const COLD_SCALE: f64 = 0.45;
 
 /// Windows the prior scale is worth.
 const PRIOR_WINDOWS: f64 = 4.0;
@@ -23,6 +32,17 @@ const PRIOR_MEAN_WINDOWS: f64 = 1.0;
 /// Days in which a window loses half its weight.
 const MEMORY: f64 = 12.0;
 
+/// After a second miss in a row margins widen by this factor, and again with every further one:
+/// a step of adaptive conformal inference (Gibbs and Candes, 2021), which raises the bound when
+/// the past no longer tells how wrong the present is (FORECASTING study, 1.4).
+const WIDEN: f64 = 1.25;
+
+/// Margins widen to this many times their size at most.
+const WIDEST: f64 = 2.5;
+
+/// Share of the widening that is left after a window under its bound.
+const SETTLE: f64 = 0.7;
+
 /// Standard normal quantiles of .5, .9, .95 and .99.
 const NORMAL: [f64; 4] = [
     0.0,
@@ -31,45 +51,156 @@ const NORMAL: [f64; 4] = [
     2.326_347_874_040_84,
 ];
 
-/// Log margins above the largest predicted median, per lead bucket, for .5, .9, .95 and .99.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PeakMargins([[f64; 4]; BUCKETS]);
+/// What a forecast of a peak stands on: errors of each kind are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Footing {
+    /// No fixture of the kind is in the history: the prior alone.
+    Cold,
+    /// The calendar and past fixtures.
+    Calendar,
+    /// These and the entries for it.
+    Entries,
+}
+
+/// Number of footings.
+pub(crate) const FOOTINGS: usize = 3;
+
+/// One past window: its score, how many days ago it ended, and what it counts for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PastWindow {
+    pub(crate) score: f64,
+    pub(crate) age: f64,
+    pub(crate) weight: f64,
+}
+
+/// What each of `windows` on one day counts for: they err together, so that `k` of them know as
+/// much as the square root of `k` apart.
+pub(crate) fn weight_among(windows: usize) -> f64 {
+    1.0 / (windows.max(1) as f64).sqrt()
+}
+
+/// Log margins above the largest predicted median, per footing and lead bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PeakMargins([[Judged; BUCKETS]; FOOTINGS]);
+
+/// Margins for .5, .9, .95 and .99, and how the past windows fared under theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judged {
+    pub(crate) margins: [f64; 4],
+    /// Windows judged.
+    pub(crate) windows: u32,
+    /// Windows under the 95 % bound that was given for them.
+    pub(crate) under_p95: u32,
+    /// By how much margins are widened now; 1 when they are not.
+    pub(crate) widened: f64,
+}
 
 impl PeakMargins {
-    /// From `(score, age in days, windows it stands for)` per lead bucket.
-    pub(crate) fn new(scores: &[Vec<(f64, f64, f64)>; BUCKETS]) -> Self {
-        Self(std::array::from_fn(|bucket| {
-            let scale =
-                PRIOR_SCALE * super::lead::PRIOR_SCALE[bucket] / super::lead::PRIOR_SCALE[4];
-            margins(&scores[bucket], scale)
+    /// From past windows, oldest first, per footing and lead bucket.
+    pub(crate) fn new(past: &[[Vec<PastWindow>; BUCKETS]; FOOTINGS]) -> Self {
+        Self(std::array::from_fn(|footing| {
+            std::array::from_fn(|bucket| {
+                let base = if footing == Footing::Cold as usize {
+                    COLD_SCALE
+                } else {
+                    PRIOR_SCALE
+                };
+                let scale = base * lead::PRIOR_SCALE[bucket] / lead::PRIOR_SCALE[4];
+                judge(&past[footing][bucket], scale)
+            })
         }))
     }
 
-    /// Margins of one bucket.
-    pub(crate) fn at(&self, bucket: usize) -> [f64; 4] {
-        self.0[bucket]
+    /// Margins of one footing and bucket.
+    pub(crate) fn at(&self, footing: Footing, bucket: usize) -> Judged {
+        self.0[footing as usize][bucket]
+    }
+
+    /// By how much the margins that are widened most are.
+    pub(crate) fn widest(&self) -> f64 {
+        self.0
+            .iter()
+            .flatten()
+            .map(|judged| judged.widened)
+            .fold(1.0, f64::max)
+    }
+
+    /// True when every margin is a finite number and ascending.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.0.iter().flatten().all(|judged| {
+            judged.margins.iter().all(|m| m.is_finite()) && judged.margins.is_sorted()
+        })
     }
 }
 
-fn margins(scores: &[(f64, f64, f64)], prior_scale: f64) -> [f64; 4] {
-    let weighted: Vec<(f64, f64)> = scores
-        .iter()
-        .filter(|(score, ..)| score.is_finite())
-        .map(|&(score, age, windows)| (score, windows * 0.5_f64.powf(age / MEMORY)))
-        .collect();
-    let windows: f64 = weighted.iter().map(|(_, weight)| weight).sum();
-    let k = PRIOR_MEAN_WINDOWS + windows;
-    let sum: f64 = weighted.iter().map(|(score, weight)| score * weight).sum();
-    let mean = (PRIOR_MEAN * PRIOR_MEAN_WINDOWS + sum) / k;
-    let spread: f64 = weighted
-        .iter()
-        .map(|(score, weight)| weight * (score - mean).powi(2))
-        .sum::<f64>()
-        + PRIOR_MEAN_WINDOWS * (PRIOR_MEAN - mean).powi(2)
-        + PRIOR_WINDOWS * prior_scale.powi(2);
-    let nu = PRIOR_WINDOWS + windows;
-    let scale = (spread / nu * (1.0 + 1.0 / k)).sqrt();
-    NORMAL.map(|z| mean + student_t(z, nu) * scale)
+/// Decayed sums of past scores.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    windows: f64,
+    first: f64,
+    second: f64,
+}
+
+impl Sums {
+    fn age(&mut self, days: f64) {
+        let keep = 0.5_f64.powf(days.max(0.0) / MEMORY);
+        self.windows *= keep;
+        self.first *= keep;
+        self.second *= keep;
+    }
+
+    fn add(&mut self, score: f64, weight: f64) {
+        self.windows += weight;
+        self.first += weight * score;
+        self.second += weight * score * score;
+    }
+
+    fn margins(&self, prior_scale: f64, widened: f64) -> [f64; 4] {
+        let k = PRIOR_MEAN_WINDOWS + self.windows;
+        let mean = (PRIOR_MEAN * PRIOR_MEAN_WINDOWS + self.first) / k;
+        let scatter = self.second - 2.0 * mean * self.first + mean * mean * self.windows;
+        let spread = scatter.max(0.0)
+            + PRIOR_MEAN_WINDOWS * (PRIOR_MEAN - mean).powi(2)
+            + PRIOR_WINDOWS * prior_scale.powi(2);
+        let nu = PRIOR_WINDOWS + self.windows;
+        let scale = (spread / nu * (1.0 + 1.0 / k)).sqrt();
+        // a model that has overshot is no reason to be ready for less than an unbiased one would
+        // ask: overshooting lowers the median alone
+        NORMAL.map(|z| {
+            let middle = if z > 0.0 { mean.max(0.0) } else { mean };
+            middle + student_t(z, nu) * scale * widened
+        })
+    }
+}
+
+/// Walks through past windows as they ended, each judged by the margins of those before it.
+fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
+    let mut sums = Sums::default();
+    let (mut windows, mut under_p95, mut misses, mut widened) = (0, 0, 0, 1.0_f64);
+    let mut last_age = past.first().map_or(0.0, |window| window.age);
+    for window in past.iter().filter(|window| window.score.is_finite()) {
+        sums.age(last_age - window.age);
+        last_age = window.age;
+        windows += 1;
+        if window.score <= sums.margins(prior_scale, widened)[2] {
+            under_p95 += 1;
+            misses = 0;
+            widened = 1.0 + (widened - 1.0) * SETTLE;
+        } else {
+            misses += 1;
+            if misses >= 2 {
+                widened = (widened * WIDEN).min(WIDEST);
+            }
+        }
+        sums.add(window.score, window.weight);
+    }
+    sums.age(last_age);
+    Judged {
+        margins: sums.margins(prior_scale, widened),
+        windows,
+        under_p95,
+        widened,
+    }
 }
 
 /// Quantile of Student's t with `nu` >= 4 degrees of freedom from the normal quantile of the same
@@ -100,15 +231,47 @@ mod tests {
         }
     }
 
+    fn window(score: f64, age: f64) -> PastWindow {
+        PastWindow {
+            score,
+            age,
+            weight: 1.0,
+        }
+    }
+
     #[test]
     fn margins_ascend_and_narrow_as_windows_mature() {
-        let cold = margins(&[], 0.35);
+        let cold = judge(&[], 0.35).margins;
         assert!(cold.windows(2).all(|pair| pair[0] < pair[1]));
         let warm: Vec<_> = (0..40)
-            .map(|i| (if i % 2 == 0 { 0.1 } else { -0.1 }, 0.0, 1.0))
+            .map(|i| window(if i % 2 == 0 { 0.1 } else { -0.1 }, 0.0))
             .collect();
-        let warm = margins(&warm, 0.35);
-        assert!(warm[3] < cold[3] / 2.0, "{warm:?} {cold:?}");
-        assert!(warm[2] > 0.1);
+        let warm = judge(&warm, 0.35);
+        assert!(warm.margins[3] < cold[3] / 2.0, "{warm:?} {cold:?}");
+        assert!(warm.margins[2] > 0.1);
+        assert_eq!((warm.windows, warm.under_p95), (40, 40));
+    }
+
+    #[test]
+    fn two_misses_in_a_row_widen_and_hits_settle_it() {
+        let mut past: Vec<_> = (0..20).map(|i| window(0.0, 40.0 - f64::from(i))).collect();
+        let calm = judge(&past, 0.2);
+        assert_eq!(calm.widened, 1.0);
+        past.push(window(2.0, 19.0));
+        assert_eq!(judge(&past, 0.2).widened, 1.0);
+        past.push(window(3.0, 18.0));
+        let after_two = judge(&past, 0.2);
+        assert!((after_two.widened - WIDEN).abs() < 1e-12);
+        assert_eq!(after_two.windows - after_two.under_p95, 2);
+        past.extend((0..10).map(|i| window(0.0, 17.0 - f64::from(i))));
+        let later = judge(&past, 0.2);
+        assert!(later.widened < 1.05 && later.margins[2] < after_two.margins[2]);
+    }
+
+    #[test]
+    fn old_windows_fade() {
+        let old = judge(&[window(1.5, 120.0)], 0.2).margins;
+        let none = judge(&[], 0.2).margins;
+        assert!((old[2] - none[2]).abs() < 0.02);
     }
 }

@@ -1,11 +1,16 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
-//! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {event window,
-//! other} by lead bucket; a score's weight halves every eight days. Forty pseudo-scores from a
-//! Student t with four degrees of freedom stand in before enough has matured, so that every
-//! quantile is finite from the first day (FORECASTING study, 1.1). Weighted conformal bounds miss
-//! their level by at most the drift between the weighted scores and the present (Barber et al.,
-//! Conformal prediction beyond exchangeability, 2023).
+//! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, event
+//! window, event window with entries known} by lead bucket; a score's weight halves every eight
+//! days. Pseudo-scores from a Student t with four degrees of freedom stand in before enough has
+//! matured, so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted
+//! conformal bounds miss their level by at most the drift between the weighted scores and the
+//! present (Barber et al., Conformal prediction beyond exchangeability, 2023).
+//!
+//! Scores are kept as weights on a fine grid, not one by one: margins can then be drawn at every
+//! past origin, which is what realised coverage is measured with.
+
+use serde::{Deserialize, Serialize};
 
 use super::lead::{self, BUCKETS, PRIOR_SCALE};
 
@@ -18,27 +23,101 @@ const MEMORY: f64 = 8.0;
 /// Number of pseudo-scores.
 const PSEUDO: usize = 40;
 
+/// Largest score told apart from larger ones, log load: a factor of twenty.
+const REACH: f64 = 3.0;
+
+/// Width of a grid cell, log load: half a per cent.
+const CELL: f64 = 0.005;
+
+/// Grid cells.
+const CELLS: usize = 1_200;
+
 /// Log margins above the median for each of [`UPPER`], ascending and never negative.
 pub(crate) type Margins = [f64; 3];
+
+/// What was known of a moment when it was forecast: errors of different kinds are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// No fixture's window.
+    Calm,
+    /// In the window of a fixture, by the calendar alone.
+    Event,
+    /// In the window of a fixture whose entries were known.
+    Entries,
+}
+
+/// Number of groups.
+pub(crate) const GROUPS: usize = 3;
+
+impl From<bool> for Group {
+    fn from(in_event: bool) -> Self {
+        if in_event { Self::Event } else { Self::Calm }
+    }
+}
+
+/// Weights of scores on a grid from `-REACH` to `REACH`.
+#[derive(Debug, Clone)]
+struct Histogram(Vec<f64>);
+
+impl Histogram {
+    fn new() -> Self {
+        Self(vec![0.0; CELLS])
+    }
+
+    fn add(&mut self, score: f64, weight: f64) {
+        let place = ((score + REACH) / CELL)
+            .floor()
+            .clamp(0.0, (CELLS - 1) as f64);
+        self.0[place as usize] += weight;
+    }
+
+    /// Smallest upper edge of a cell with at least `level` of the weight at or below it.
+    fn quantile(&self, level: f64) -> f64 {
+        let total: f64 = self.0.iter().sum();
+        let mut seen = 0.0;
+        for (place, weight) in self.0.iter().enumerate() {
+            seen += weight;
+            if seen >= level * total && total > 0.0 {
+                return (place + 1) as f64 * CELL - REACH;
+            }
+        }
+        0.0
+    }
+}
 
 /// Scores of matured forecasts by group and bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Scores {
-    /// `(score, age in days)`; other first, event window second.
-    groups: [[Vec<(f64, f64)>; BUCKETS]; 2],
+    groups: [[Histogram; BUCKETS]; GROUPS],
 }
 
 impl Scores {
     pub(crate) fn new() -> Self {
         Self {
-            groups: std::array::from_fn(|_| std::array::from_fn(|_| Vec::new())),
+            groups: std::array::from_fn(|_| std::array::from_fn(|_| Histogram::new())),
         }
     }
 
-    /// Keeps one score.
-    pub(crate) fn add(&mut self, in_event: bool, bucket: usize, score: f64, age_days: f64) {
+    /// Keeps one score, so many days old.
+    pub(crate) fn add(
+        &mut self,
+        group: impl Into<Group>,
+        bucket: usize,
+        score: f64,
+        age_days: f64,
+    ) {
         if score.is_finite() {
-            self.groups[usize::from(in_event)][bucket].push((score, age_days));
+            let weight = 0.5_f64.powf(age_days / MEMORY);
+            self.groups[group.into() as usize][bucket].add(score, weight);
+        }
+    }
+
+    /// So many days pass.
+    pub(crate) fn age(&mut self, days: f64) {
+        let keep = 0.5_f64.powf(days / MEMORY);
+        let cells = self.groups.iter_mut().flatten();
+        for weight in cells.flat_map(|histogram| &mut histogram.0) {
+            *weight *= keep;
         }
     }
 
@@ -47,19 +126,15 @@ impl Scores {
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
-                let mut weighted: Vec<(f64, f64)> = self.groups[group][bucket]
-                    .iter()
-                    .map(|&(score, age)| (score, 0.5_f64.powf(age / MEMORY)))
-                    .collect();
+                let mut scores = self.groups[group][bucket].clone();
                 let share = pseudo[bucket] / PSEUDO as f64;
-                weighted.extend((0..PSEUDO).map(|place| {
+                for place in 0..PSEUDO {
                     let level = (place as f64 + 0.5) / PSEUDO as f64;
-                    (PRIOR_SCALE[bucket] * student_t4(level), share)
-                }));
-                weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
+                    scores.add(PRIOR_SCALE[bucket] * student_t4(level), share);
+                }
                 let mut floor = 0.0;
                 UPPER.map(|level| {
-                    floor = weighted_quantile(&weighted, level).max(floor);
+                    floor = scores.quantile(level).max(floor);
                     floor
                 })
             })
@@ -68,29 +143,23 @@ impl Scores {
 }
 
 /// Margins by group and lead bucket.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MarginTable([[Margins; BUCKETS]; 2]);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MarginTable([[Margins; BUCKETS]; GROUPS]);
 
 impl MarginTable {
     /// Log margins at a lead of `lead` model bins.
-    pub(crate) fn at(&self, in_event: bool, lead: f64) -> Margins {
-        let table = &self.0[usize::from(in_event)];
+    pub(crate) fn at(&self, group: impl Into<Group>, lead: f64) -> Margins {
+        let table = &self.0[group.into() as usize];
         let [(a, wa), (b, wb)] = lead::blend(lead);
         std::array::from_fn(|level| wa * table[a][level] + wb * table[b][level])
     }
-}
 
-/// Smallest value with at least `level` of the weight at or below it; values ascend.
-fn weighted_quantile(sorted: &[(f64, f64)], level: f64) -> f64 {
-    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
-    let mut seen = 0.0;
-    for &(value, weight) in sorted {
-        seen += weight;
-        if seen >= level * total {
-            return value;
-        }
+    /// True when every margin is a finite number, ascending and not negative.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.0.iter().flatten().all(|margins| {
+            margins.iter().all(|m| m.is_finite() && *m >= 0.0) && margins.is_sorted()
+        })
     }
-    sorted.last().map_or(0.0, |&(value, _)| value)
 }
 
 /// Quantile of Student's t with four degrees of freedom (closed form: Shaw, Sampling Student's t
@@ -118,6 +187,7 @@ mod tests {
         let empty = Scores::new().margins(&[30.0; BUCKETS]);
         let [p90, p95, p99] = empty.at(true, 200.0);
         assert!(p90 > 0.4 && p95 > p90 && p99 > p95 && p99 < 2.0);
+        assert!(empty.is_sound());
 
         let mut scores = Scores::new();
         for place in 0..10_000 {
@@ -133,10 +203,28 @@ mod tests {
     fn old_scores_fade() {
         let mut scores = Scores::new();
         for _ in 0..1_000 {
-            scores.add(false, 0, 1.0, 80.0);
+            scores.add(false, 0, 1.0, 0.0);
+        }
+        scores.age(80.0);
+        for _ in 0..1_000 {
             scores.add(false, 0, 0.1, 0.0);
         }
-        assert!((scores.margins(&[0.0; BUCKETS]).at(false, 1.0)[1] - 0.1).abs() < 1e-12);
+        let margin = scores.margins(&[0.0; BUCKETS]).at(false, 1.0)[1];
+        assert!((margin - 0.1).abs() <= CELL, "{margin}");
+    }
+
+    #[test]
+    fn groups_are_apart_and_a_bound_covers_its_level() {
+        let mut scores = Scores::new();
+        for place in 0..1_000 {
+            scores.add(Group::Entries, 2, f64::from(place % 100) / 200.0, 0.0);
+            scores.add(Group::Event, 2, f64::from(place % 100) / 50.0, 0.0);
+        }
+        let table = scores.margins(&[0.0; BUCKETS]);
+        let (by_entries, by_calendar) = (table.at(Group::Entries, 20.0), table.at(true, 20.0));
+        assert!((by_entries[1] * 4.0 - by_calendar[1]).abs() < 0.05);
+        let below = (0..100).filter(|p| f64::from(*p) / 200.0 <= by_entries[1]);
+        assert!(below.count() >= 95);
     }
 
     #[test]

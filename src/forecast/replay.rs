@@ -1,18 +1,25 @@
 //! Issues again, without hindsight, the forecasts of the last weeks, to learn from their errors.
 //!
 //! Every past period starts from the coefficients known then; within it origins follow each other
-//! as they would in operation, each with its own level correction. An error counts for expert
-//! weights only from the period after its target, and for margins only when the target lies before
-//! the fit's origin: exactly what had matured.
+//! as they would in operation, each with its own level correction and with the entries known by
+//! then. An error counts for expert weights and margins only from the period after its target,
+//! and for what the fit takes home only when the target lies before the fit's origin: exactly
+//! what had matured. Margins are drawn anew for every period, so that coverage is counted against
+//! bounds that were really given.
 
+use std::collections::BTreeMap;
+
+use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::Rows;
-use super::grid::DAY;
+use super::grid::{DAY, STEP};
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, PERIOD};
 use super::level::{self, Level};
-use super::peaks::PeakMargins;
-use super::quantile::{MarginTable, Scores};
+use super::pace::{Book, Pace, PastSlot};
+use super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
+use super::quantile::{Group, MarginTable, Scores};
+use super::slots::Slot;
 use super::weekly::Weekly;
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
@@ -36,9 +43,14 @@ const FAR: (usize, usize, usize) = (50, 576, 3);
 /// Weight of the pseudo-scores in each bucket: as many as four hours of forecasts yield.
 const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 24.0, 32.0, 64.0];
 
+/// A window of which more than this share is unknown tells nothing about its peak.
+const MOST_UNKNOWN: f64 = 0.25;
+
 /// A past window of a slot, in bins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
+    /// Place of its slot in the list the history's rows were made for.
+    pub(crate) slot: usize,
     pub(crate) start: usize,
     pub(crate) from: usize,
     pub(crate) to: usize,
@@ -51,69 +63,130 @@ pub(crate) struct Lessons {
     pub(crate) weekly: Weekly,
     pub(crate) margins: MarginTable,
     pub(crate) peaks: PeakMargins,
+    pub(crate) pace: Pace,
+    pub(crate) calibration: Calibration,
 }
 
-/// Issues again the periods for which `known` holds coefficients; its last element is the origin's.
-pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Window]) -> Lessons {
+/// What is issued again.
+#[derive(Debug)]
+pub(crate) struct Past<'a> {
+    pub(crate) history: &'a History,
+    /// Coefficients known at the start of each of the last periods; the last are the origin's.
+    pub(crate) known: &'a [Coefficients],
+    /// Slots that the history's rows were made for.
+    pub(crate) slots: &'a [Slot],
+    /// Their windows that are over, in order of their starts.
+    pub(crate) windows: &'a [Window],
+    pub(crate) book: &'a Book<'a>,
+    /// First column that speaks of fixtures.
+    pub(crate) events: usize,
+}
+
+/// A forecast whose target has not come yet.
+#[derive(Debug, Clone, Copy)]
+struct Issued {
+    group: Group,
+    bucket: usize,
+    score: f64,
+    /// Margins given with it.
+    margins: [f64; 3],
+}
+
+/// Issues again the periods for which coefficients are known.
+pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
+    let Past { history, known, .. } = *past;
     let bins = history.log.len();
     let periods = history.periods();
     let first = (periods + 1).saturating_sub(known.len());
     let mut pending = vec![Losses::NONE; periods];
+    let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
     let mut losses = Losses::NONE;
     let mut scores = Scores::new();
-    let mut peaks = PeakScores::new(windows.len());
+    let mut calibration = Calibration::default();
+    let mut peaks = PeakScores::new(past, pace);
     let mut weekly = Weekly::new();
     let mut view = View::default();
+    let period_days = PERIOD as f64 / DAY as f64;
+    let mut mature = |period: usize,
+                      losses: &mut Losses,
+                      scores: &mut Scores,
+                      pending: &[Losses],
+                      awaited: &mut [Vec<Issued>]| {
+        losses.age(PERIOD);
+        losses.absorb(&pending[period]);
+        scores.age(period_days);
+        for issued in std::mem::take(&mut awaited[period]) {
+            scores.add(issued.group, issued.bucket, issued.score, 0.0);
+            calibration.count(issued.group, issued.bucket, issued.score, &issued.margins);
+        }
+    };
     for period in first..periods {
-        if period > 0 {
-            losses.age(PERIOD);
-            losses.absorb(&pending[period - 1]);
+        if period > first {
+            mature(period - 1, &mut losses, &mut scores, &pending, &mut awaited);
         }
         let start = history.period_start(period);
         if start < WARM_UP {
             continue;
         }
         let weights = losses.weights();
+        let margins = scores.margins(&PSEUDO);
+        let coefficients = &known[period - first];
         view.remember(history, start, &mut weekly);
-        view.set(history, &known[period - first], &weekly, start);
+        view.set(history, coefficients, &weekly, start);
+        peaks.close(past, start);
         for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
             let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
+            peaks.issue(past, origin, seldom, |bin| {
+                mixture.at((bin - origin) as f64, view.fits(bin))
+            });
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
                 let bin = origin + ahead;
                 if bin >= bins {
                     break;
                 }
-                let actual = history.log[bin];
+                let actual = history.seen(bin);
                 if !actual.is_finite() {
                     continue;
                 }
                 let fits = view.fits(bin);
                 let bucket = lead::bucket(ahead);
                 let said = voices.say(fits, level::fade(ahead as f64));
-                pending[history.period_of(bin)].add(bucket, &said, actual.exp());
-                let score = actual - mixture.at(ahead as f64, fits);
-                let age = (bins - bin) as f64 / DAY as f64;
-                scores.add(history.rows.in_event[bin], bucket, score, age);
+                let matures = history.period_of(bin);
+                pending[matures].add(bucket, &said, actual.exp());
+                let median = mixture.at(ahead as f64, fits);
+                let mut keep = |group: Group, median: f64| {
+                    awaited[matures].push(Issued {
+                        group,
+                        bucket,
+                        score: actual - median,
+                        margins: margins.at(group, ahead as f64),
+                    });
+                };
+                keep(history.rows.in_event[bin].into(), median);
+                if history.rows.in_event[bin]
+                    && let Some(shift) = peaks.shift(past, coefficients, bin)
+                {
+                    keep(Group::Entries, median + shift);
+                }
             }
-            peaks.issue(history, windows, origin, seldom, |bin| {
-                mixture.at((bin - origin) as f64, view.fits(bin))
-            });
         }
     }
-    if let Some(last) = pending.last() {
-        losses.age(PERIOD);
-        losses.absorb(last);
+    if let Some(last) = periods.checked_sub(1) {
+        mature(last, &mut losses, &mut scores, &pending, &mut awaited);
     }
     view.remember(history, bins, &mut weekly);
+    peaks.close(past, bins);
     Lessons {
         weights: losses.weights(),
         weekly,
         margins: scores.margins(&PSEUDO),
-        peaks: peaks.margins(windows, bins),
+        peaks: peaks.margins(past),
+        pace: peaks.pace,
+        calibration,
     }
 }
 
@@ -143,8 +216,9 @@ impl View {
         }
         for bin in self.from..to {
             let fits = fit(&history.rows, bin, coefficients, weekly);
+            let seen = history.seen(bin);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
-                residuals.push(history.log[bin] - fit);
+                residuals.push(seen - fit);
             }
             self.fits.push(fits);
         }
@@ -191,59 +265,239 @@ pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly
     all
 }
 
-/// Sums of peak scores by window and lead bucket.
-struct PeakScores(Vec<[(f64, f64); BUCKETS]>);
+/// What entries add to the log load of one row: each slot's shift by its share of the crowd, as
+/// far as the load there is the crowd's. `None` when no slot there has a shift.
+pub(crate) fn shift_at(
+    rows: &Rows,
+    index: usize,
+    coefficients: &Coefficients,
+    events: usize,
+    shift: impl Fn(usize) -> Option<f64>,
+) -> Option<f64> {
+    let mut some = false;
+    let mut joint = 0.0;
+    for &(slot, share) in rows.crowd(index) {
+        if let Some(shift) = shift(slot as usize) {
+            some = true;
+            joint += f64::from(share) * shift;
+        }
+    }
+    some.then(|| {
+        let crowd = rows.fit_from(index, events, |column| coefficients[column][STEADIEST]);
+        let share = 1.0 - (-crowd.max(0.0)).exp();
+        (share * joint.exp_m1()).ln_1p()
+    })
+}
+
+/// The lock before each slot's: entries without a slate count from there.
+pub(crate) fn opened(slots: &[Slot]) -> Vec<i64> {
+    let mut locks: Vec<i64> = slots.iter().map(|slot| slot.anchors.lock).collect();
+    locks.sort_unstable();
+    locks.dedup();
+    let before = |lock: i64| {
+        let place = locks.partition_point(|&other| other < lock);
+        place
+            .checked_sub(1)
+            .map_or(i64::MIN / 2, |last| locks[last])
+    };
+    slots.iter().map(|slot| before(slot.anchors.lock)).collect()
+}
+
+/// Sums over the origins of one window in one bucket: they err together and count once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    /// Actual less predicted, by footing, and how often.
+    scores: [(f64, f64); FOOTINGS],
+    /// Innovation of entries and how often it was read.
+    innovation: (f64, f64),
+}
+
+/// Peaks of past windows as they were forecast, with what entries said of them.
+struct PeakScores {
+    sums: Vec<[Sums; BUCKETS]>,
+    /// The last peak the calendar alone predicted.
+    calendar: Vec<f64>,
+    /// Shift by entries at the origin last issued, by slot.
+    shifts: Vec<Option<f64>>,
+    touched: Vec<usize>,
+    opened: Vec<i64>,
+    /// Windows already learnt from, in order of their ends.
+    order: Vec<usize>,
+    closed: usize,
+    closed_at: usize,
+    pace: Pace,
+}
 
 impl PeakScores {
-    fn new(windows: usize) -> Self {
-        Self(vec![[(0.0, 0.0); BUCKETS]; windows])
+    fn new(past: &Past<'_>, pace: Pace) -> Self {
+        let windows = past.windows.len();
+        let mut order: Vec<usize> = (0..windows).collect();
+        order.sort_by_key(|&window| past.windows[window].to);
+        Self {
+            sums: vec![[Sums::default(); BUCKETS]; windows],
+            calendar: vec![f64::NAN; windows],
+            shifts: vec![None; past.slots.len()],
+            touched: Vec::new(),
+            opened: opened(past.slots),
+            order,
+            closed: 0,
+            closed_at: 0,
+            pace,
+        }
     }
 
-    /// Scores the windows that start within 48 hours of `origin` and have ended.
-    fn issue(
-        &mut self,
-        history: &History,
-        windows: &[Window],
-        origin: usize,
-        seldom: bool,
-        path: impl Fn(usize) -> f64,
-    ) {
-        for (sums, window) in self.0.iter_mut().zip(windows) {
-            if window.start < origin || window.start - origin >= FAR.1 {
-                continue;
+    /// Learns from the windows that have ended by bin `now`.
+    fn close(&mut self, past: &Past<'_>, now: usize) {
+        if past.book.is_empty() {
+            return;
+        }
+        let days = now.saturating_sub(self.closed_at) as f64 / DAY as f64;
+        self.pace.age(days);
+        self.closed_at = now;
+        while let Some(&place) = self.order.get(self.closed) {
+            let window = &past.windows[place];
+            if window.to > now {
+                break;
             }
-            let bucket = lead::bucket(window.start - origin);
-            if bucket > 2 && !seldom {
-                continue;
-            }
-            let top = |values: &mut dyn Iterator<Item = f64>| {
-                values
-                    .filter(|v| v.is_finite())
-                    .fold(f64::NEG_INFINITY, f64::max)
+            self.closed += 1;
+            let slot = &past.slots[window.slot];
+            let calendar = self.calendar[place];
+            // a window before the replay has no forecast: what came stands in for it
+            let calendar = if calendar.is_finite() {
+                calendar
+            } else {
+                past.history.peak(window.from..window.to)
             };
-            let bins = || window.from.max(origin)..window.to;
-            let actual = top(&mut bins().map(|bin| history.log[bin]));
-            let predicted = top(&mut bins().map(&path));
-            if actual.is_finite() && predicted.is_finite() {
-                sums[bucket].0 += actual - predicted;
-                sums[bucket].1 += 1.0;
+            let opened = self.opened[window.slot];
+            if let Some(slot) = PastSlot::of(past.book, slot, opened, calendar) {
+                self.pace.learn(slot);
+            }
+            for (bucket, sums) in self.sums[place].iter().enumerate() {
+                let (innovation, read) = sums.innovation;
+                let by_calendar = sums.scores[Footing::Calendar as usize];
+                let cold = sums.scores[Footing::Cold as usize];
+                let (error, count) = (by_calendar.0 + cold.0, by_calendar.1 + cold.1);
+                if read > 0.0 && count > 0.0 {
+                    self.pace.link(bucket, innovation / read, error / count);
+                }
             }
         }
     }
 
-    /// One score per window and bucket: origins of one window err together.
-    fn margins(&self, windows: &[Window], bins: usize) -> PeakMargins {
-        let scores = std::array::from_fn(|bucket| {
-            self.0
-                .iter()
-                .zip(windows)
-                .filter(|(sums, _)| sums[bucket].1 > 0.0)
-                .map(|(sums, window)| {
-                    let age = (bins - window.to) as f64 / DAY as f64;
-                    (sums[bucket].0 / sums[bucket].1, age, 1.0)
-                })
-                .collect()
+    /// Scores the windows that start within 48 hours of `origin` or are under way.
+    fn issue(&mut self, past: &Past<'_>, origin: usize, seldom: bool, path: impl Fn(usize) -> f64) {
+        for slot in self.touched.drain(..) {
+            self.shifts[slot] = None;
+        }
+        let entries = !past.book.is_empty();
+        let history = past.history;
+        for (place, window) in past.windows.iter().enumerate() {
+            let ahead = window.start.saturating_sub(origin);
+            let upcoming = window.start >= origin;
+            let under_way = entries && window.to > origin;
+            if !(upcoming || under_way) || ahead >= FAR.1 {
+                continue;
+            }
+            let bucket = lead::bucket(ahead);
+            if bucket > 2 && !seldom {
+                continue;
+            }
+            let bins = window.from.max(origin)..window.to;
+            let predicted = bins.clone().map(&path).fold(f64::NEG_INFINITY, f64::max);
+            if !predicted.is_finite() {
+                continue;
+            }
+            let mut shift = None;
+            if entries {
+                let slot = &past.slots[window.slot];
+                let now = history.end - (history.log.len() - origin) as i64 * STEP;
+                let verdict = past
+                    .book
+                    .read(slot, self.opened[window.slot], now)
+                    .and_then(|reading| self.pace.judge(reading, predicted, bucket));
+                if let Ok(verdict) = verdict {
+                    shift = Some(verdict.shift);
+                    self.shifts[window.slot] = shift;
+                    self.touched.push(window.slot);
+                    if upcoming {
+                        let sums = &mut self.sums[place][bucket].innovation;
+                        sums.0 += verdict.innovation;
+                        sums.1 += 1.0;
+                    }
+                }
+            }
+            if !upcoming {
+                continue;
+            }
+            self.calendar[place] = predicted;
+            let actual = history.peak(bins.clone());
+            let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
+            let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
+            // of a window cut short by full replicas only its being higher is known
+            if !actual.is_finite() || (unknown && actual <= predicted) {
+                continue;
+            }
+            let footing = if past.is_cold(window, origin) {
+                Footing::Cold
+            } else {
+                Footing::Calendar
+            };
+            let mut add = |footing: Footing, predicted: f64| {
+                let sums = &mut self.sums[place][bucket].scores[footing as usize];
+                sums.0 += actual - predicted;
+                sums.1 += 1.0;
+            };
+            add(footing, predicted);
+            if let Some(shift) = shift {
+                add(Footing::Entries, predicted + shift);
+            }
+        }
+    }
+
+    /// What entries add at one bin, from the origin last issued.
+    fn shift(&self, past: &Past<'_>, coefficients: &Coefficients, bin: usize) -> Option<f64> {
+        if self.touched.is_empty() {
+            return None;
+        }
+        shift_at(&past.history.rows, bin, coefficients, past.events, |slot| {
+            self.shifts[slot]
+        })
+    }
+
+    /// One score per window and bucket.
+    fn margins(&self, past: &Past<'_>) -> PeakMargins {
+        let bins = past.history.log.len();
+        let age = |place: usize| (bins - past.windows[place].to) as f64 / DAY as f64;
+        let mut on_day: BTreeMap<usize, usize> = BTreeMap::new();
+        for place in 0..past.windows.len() {
+            *on_day.entry(age(place) as usize).or_default() += 1;
+        }
+        let scores = std::array::from_fn(|footing| {
+            std::array::from_fn(|bucket| {
+                self.order
+                    .iter()
+                    .filter_map(|&place| {
+                        let (sum, count) = self.sums[place][bucket].scores[footing];
+                        (count > 0.0).then(|| PastWindow {
+                            score: sum / count,
+                            age: age(place),
+                            weight: weight_among(on_day[&(age(place) as usize)]),
+                        })
+                    })
+                    .collect()
+            })
         });
         PeakMargins::new(&scores)
+    }
+}
+
+impl Past<'_> {
+    /// True when no window of its competition was over at `origin`.
+    fn is_cold(&self, window: &Window, origin: usize) -> bool {
+        let competition = &self.slots[window.slot].competition;
+        !self
+            .windows
+            .iter()
+            .any(|other| other.to <= origin && self.slots[other.slot].competition == *competition)
     }
 }

@@ -1,8 +1,9 @@
-//! The shape of load around a fixture: where it may bend, and what is believed before any data.
+//! The shape of load around a fixture: where it may bend. What is believed of it before any data
+//! is in `prior`.
 //!
 //! Response time runs in minutes from the start, stretched so that play always lasts 110 (the
 //! sport in which the knots were placed) and the crowd's peak after the final whistle falls in
-//! the same place whatever the sport. Source of knots, boxes and prior: the event-kernel ridge of
+//! the same place whatever the sport. Source of knots and boxes: the event-kernel ridge of
 //! the project's forecasting study, measured on the 1998 World Cup trace.
 
 /// Response minutes that play lasts.
@@ -26,22 +27,9 @@ const BOXES: [(f64, f64); 4] = [(-60.0, 0.0), (0.0, 90.0), (90.0, 150.0), (150.0
 /// Number of coarse phases.
 pub(crate) const PHASES: usize = BOXES.len();
 
-/// What an importance step adds in each phase before any data, in log load.
-pub(crate) const IMPORTANCE_PRIOR: [f64; PHASES] = [0.2, 0.4, 0.5, 0.4];
-
-/// The prior shape, share of its top at response minutes.
-const SHAPE: [(f64, f64); 7] = [
-    (-180.0, 0.0),
-    (-60.0, 0.15),
-    (-15.0, 0.5),
-    (15.0, 1.0),
-    (105.0, 1.0),
-    (135.0, 0.8),
-    (240.0, 0.0),
-];
-
-/// Load at the top of the prior shape is this many times the load without the fixture.
-const PRIOR_MULTIPLE: f64 = 2.0;
+/// Response minutes before the lock in which the rush term rises; it ends at the lock itself,
+/// when entering is no longer possible.
+const RUSH: f64 = 10.0;
 
 /// Times of a fixture that anchor its response, seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,19 +93,14 @@ pub(crate) fn phase(minute: f64) -> Option<usize> {
         .position(|&(from, to)| minute >= from && minute < to)
 }
 
-/// The prior shape at `minute`, between 0 and 1.
-pub(crate) fn shape(minute: f64) -> f64 {
-    let right = SHAPE.partition_point(|&(knot, _)| knot <= minute);
-    if right == 0 || right == SHAPE.len() {
-        return 0.0;
+/// The rush of the last minutes before the lock: rises to one and is over at the lock, a cliff
+/// that no hat can follow.
+pub(crate) fn rush(minute: f64) -> f64 {
+    if (-RUSH..0.0).contains(&minute) {
+        1.0 + minute / RUSH
+    } else {
+        0.0
     }
-    let ((x0, y0), (x1, y1)) = (SHAPE[right - 1], SHAPE[right]);
-    y0 + (y1 - y0) * (minute - x0) / (x1 - x0)
-}
-
-/// What each hat's coefficient is believed to be before any data, in log load.
-pub(crate) fn prior() -> [f64; HATS] {
-    std::array::from_fn(|hat| PRIOR_MULTIPLE.ln() * shape(KNOTS[hat + 1]))
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
-//! Turns a calendar into slots: fixtures that move load together.
+//! Turns a calendar into slots: fixtures of one competition that move load together.
 //!
 //! Decides what of a calendar counts at an origin: fixtures not yet known are not there, ends not
 //! yet reached are expected ends, fixtures that will not be played are dropped, and one whose
-//! kick-off nobody knows is spread thinly over the hours in which it may begin.
+//! kick-off nobody knows is spread thinly over the hours in which it may begin. A crowd that has
+//! come stays: a late postponement or delay keeps what had gathered (DOMAIN study, 4.3).
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{Datelike as _, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
+use super::prior::SportPrior;
 use super::response::Anchors;
-use crate::fixture::phase::MAX_DELAY;
-use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
+use crate::fixture::phase::{MAX_DELAY, NEWS_HOLD};
+use crate::fixture::sport::is_knockout;
+use crate::fixture::{Calendar, Fixture, FixtureId, Precision, Status};
 use crate::units::Timestamp;
 
 /// Local hours in which a fixture known by its day alone may begin.
@@ -23,13 +26,19 @@ const IF_NECESSARY: f64 = 0.5;
 /// A fixture still on past its typical end is expected to end after this.
 const STILL_ON: TimeDelta = TimeDelta::minutes(10);
 
+/// A delayed fixture that has not begun is expected to begin after this.
+const STILL_WAITING: TimeDelta = TimeDelta::minutes(20);
+
+/// A change that becomes known this shortly before the start no longer turns the crowd away.
+const TOO_LATE: TimeDelta = TimeDelta::hours(2);
+
 /// How far outside a span fixtures may start and still be looked at.
 const NEAR: TimeDelta = TimeDelta::days(2);
 
 /// Play shorter than this is a marker in a feed, not a duration.
 const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
 
-/// Fixtures with one start.
+/// Fixtures of one competition with one start.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Slot {
     /// When it begins, locks and ends.
@@ -40,14 +49,47 @@ pub(crate) struct Slot {
     pub(crate) importance: f64,
     /// Probability that it begins at this time; below one only when the time is not known.
     pub(crate) share: f64,
-    /// Competitions, without repeats.
-    pub(crate) competitions: Vec<String>,
+    /// Competition.
+    pub(crate) competition: String,
+    /// What is believed of its sport.
+    pub(crate) prior: &'static SportPrior,
+    /// The stage without its running number, when one is stated.
+    pub(crate) stage: Option<String>,
+    /// Day of the week and hour of the start on the audience's clock, Monday first.
+    pub(crate) local: (u8, u8),
     /// Competitors as `competition/name`, without repeats.
     pub(crate) teams: Vec<String>,
+    /// Pairs of competitors, each in order, without repeats.
+    pub(crate) pairings: Vec<String>,
+    /// Slates the fixtures belong to, without repeats.
+    pub(crate) slates: Vec<String>,
     /// The fixtures.
     pub(crate) fixtures: Vec<FixtureId>,
+    /// Play that may follow the regular end, while nobody knows whether it will.
+    pub(crate) extension: Option<Extension>,
+    /// From here on it moves load no more: it was called off after the crowd had come.
+    pub(crate) until: Option<i64>,
     /// Slots of one group exclude each other: the possible starts of a single fixture.
     pub(crate) group: usize,
+}
+
+/// Play beyond the regular end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Extension {
+    /// Chance that one of the fixtures runs over.
+    pub(crate) chance: f64,
+    /// How much later it then ends, seconds.
+    pub(crate) seconds: i64,
+    /// Share of the slot's crowd that stays for it.
+    pub(crate) share: f64,
+}
+
+impl Slot {
+    /// True when no moment from here on can be moved by it, nor any before its first.
+    pub(crate) fn span(&self) -> (i64, i64) {
+        let (first, last) = self.anchors.span();
+        (first, self.until.map_or(last, |until| last.min(until)))
+    }
 }
 
 /// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, in
@@ -59,27 +101,38 @@ pub(crate) fn slots(
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<Slot> {
     let (from, to) = (from - NEAR, to + NEAR);
-    let mut by_start: BTreeMap<(i64, bool), Vec<&Fixture>> = BTreeMap::new();
+    let mut together: BTreeMap<(i64, &str, bool, Option<i64>), Vec<Gathering<'_>>> =
+        BTreeMap::new();
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
         let near = fixture.start.at >= from && fixture.start.at < to;
-        if !(known && near) || fixture.status.is_off() {
+        if !(known && near) {
             continue;
         }
+        let gatherings = gatherings(calendar, fixture, origin);
         match fixture.start.precision {
-            Precision::Exact | Precision::Approximate => by_start
-                .entry((fixture.start.at.timestamp(), fixture.if_necessary))
-                .or_default()
-                .push(fixture),
-            Precision::Date | Precision::Tbd => spread.push(fixture),
+            Precision::Exact | Precision::Approximate => {
+                for gathering in gatherings {
+                    let key = (
+                        gathering.start.timestamp(),
+                        fixture.competition.as_str(),
+                        fixture.if_necessary,
+                        gathering.until.map(|until| until.timestamp()),
+                    );
+                    together.entry(key).or_default().push(gathering);
+                }
+            }
+            Precision::Date | Precision::Tbd if !fixture.status.is_off() => spread.push(fixture),
+            Precision::Date | Precision::Tbd => {}
         }
     }
-    let mut found: Vec<Slot> = by_start
+    let mut found: Vec<Slot> = together
         .values()
         .enumerate()
-        .map(|(group, members)| slot(members, origin, TimeDelta::zero(), 1.0, group))
+        .map(|(group, members)| slot(members, origin, zone, TimeDelta::zero(), 1.0, group))
         .collect();
+    let timed = found.len();
     for (place, fixture) in spread.into_iter().enumerate() {
         let (from, to) = fixture.start.window.unwrap_or_else(|| {
             plausible_hours(fixture.start.at, fixture.start.zone.unwrap_or(zone))
@@ -88,12 +141,90 @@ pub(crate) fn slots(
         let share = 1.0 / (hours + 1) as f64;
         for hour in 0..=hours {
             let shift = from + TimeDelta::hours(hour) - fixture.start.at;
-            let group = by_start.len() + place;
-            found.push(slot(&[fixture], origin, shift, share, group));
+            let member = [Gathering::of(fixture)];
+            found.push(slot(&member, origin, zone, shift, share, timed + place));
         }
     }
     found.sort_by(|a, b| (a.anchors.start, &a.fixtures).cmp(&(b.anchors.start, &b.fixtures)));
     found
+}
+
+/// One fixture and when its crowd comes: usually at its lock and start, but a crowd that came
+/// for an earlier time is still there.
+struct Gathering<'a> {
+    fixture: &'a Fixture,
+    lock: Timestamp,
+    start: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl<'a> Gathering<'a> {
+    fn of(fixture: &'a Fixture) -> Self {
+        Self {
+            fixture,
+            lock: fixture.lock(),
+            start: fixture.start.at,
+            until: None,
+        }
+    }
+}
+
+/// When the crowds of a fixture come, as it is known at `origin`.
+fn gatherings<'a>(
+    calendar: &'a Calendar,
+    fixture: &'a Fixture,
+    origin: Timestamp,
+) -> Vec<Gathering<'a>> {
+    let missed = broken_promise(calendar, fixture);
+    if fixture.status.is_off() {
+        // called off: nobody will come, but who had come wants to know and wants the money back
+        return match (fixture.status, fixture.known_at) {
+            (Status::Postponed | Status::Cancelled, Some(told))
+                if told > fixture.start.at - TOO_LATE =>
+            {
+                let before = Gathering::of(missed.unwrap_or(fixture));
+                let until = Some(told + NEWS_HOLD);
+                vec![Gathering { until, ..before }]
+            }
+            _ => Vec::new(),
+        };
+    }
+    let mut now = Gathering::of(fixture);
+    if fixture.status == Status::Delayed && origin > now.start && origin < now.start + MAX_DELAY {
+        now.start = origin + STILL_WAITING;
+    }
+    let Some(missed) = missed else {
+        return vec![now];
+    };
+    if now.start <= missed.start.at + MAX_DELAY {
+        // the same crowd waits
+        now.lock = missed.lock().min(now.lock);
+        return vec![now];
+    }
+    let told = fixture.known_at.unwrap_or(missed.start.at);
+    let before = Gathering {
+        until: Some(told + NEWS_HOLD),
+        ..Gathering::of(missed)
+    };
+    vec![before, now]
+}
+
+/// The version of a fixture for which people came although it started later than it said: its
+/// change became known too late.
+fn broken_promise<'a>(calendar: &'a Calendar, fixture: &Fixture) -> Option<&'a Fixture> {
+    let told = fixture.known_at?;
+    calendar
+        .versions(&fixture.id)
+        .iter()
+        .chain(
+            fixture
+                .supersedes
+                .iter()
+                .flat_map(|id| calendar.versions(id)),
+        )
+        .filter(|version| version.known_at.is_none_or(|known| known < told))
+        .filter(|version| version.start.is_timed() && version.start.at < fixture.start.at)
+        .rfind(|version| told > version.start.at - TOO_LATE)
 }
 
 /// The hours of `day`, in its own zone, in which a fixture usually begins.
@@ -110,8 +241,9 @@ fn plausible_hours(day: Timestamp, zone: Tz) -> (Timestamp, Timestamp) {
 }
 
 fn slot(
-    members: &[&Fixture],
+    members: &[Gathering<'_>],
     origin: Timestamp,
+    zone: Tz,
     shift: TimeDelta,
     share: f64,
     group: usize,
@@ -124,36 +256,43 @@ fn slot(
             1.0
         }
     };
-    let importance = members.iter().map(|f| weight(f)).fold(0.0, f64::max);
-    let count = members
-        .iter()
-        .map(|f| weight(f) / importance * if f.if_necessary { IF_NECESSARY } else { 1.0 })
+    let fixtures = || members.iter().map(|member| member.fixture);
+    let importance = fixtures().map(weight).fold(0.0, f64::max);
+    let count = fixtures()
+        .map(|f| {
+            let certain = f
+                .probability
+                .unwrap_or(if f.if_necessary { IF_NECESSARY } else { 1.0 });
+            weight(f) / importance * certain.clamp(0.05, 1.0)
+        })
         .sum();
-    let start = members.iter().map(|f| f.start.at).min().unwrap_or(origin) + shift;
-    let lock = members.iter().map(|f| f.lock()).min().unwrap_or(origin) + shift;
+    let start = members.iter().map(|m| m.start).min().unwrap_or(origin) + shift;
+    let lock = members.iter().map(|m| m.lock).min().unwrap_or(origin) + shift;
     let end = members
         .iter()
-        .map(|f| {
-            let actual = f.ended_at.filter(|&end| end <= origin && end > f.start.at);
-            actual.unwrap_or_else(|| expected_end(f, origin)) + shift
+        .map(|m| {
+            let f = m.fixture;
+            let actual = f.ended_at.filter(|&end| end <= origin && end > m.start);
+            actual.unwrap_or_else(|| expected_end(f, m.start, origin)) + shift
         })
         .max()
         .unwrap_or(start)
         .max(start + SHORTEST_PLAY);
-    let mut competitions: Vec<String> = members.iter().map(|f| f.competition.clone()).collect();
-    let mut teams: Vec<String> = members
-        .iter()
-        .flat_map(|f| {
-            [&f.home, &f.away]
-                .into_iter()
-                .flatten()
-                .map(|team| format!("{}/{team}", f.competition))
-        })
-        .collect();
-    for names in [&mut competitions, &mut teams] {
+    let sport = fixtures().find_map(|f| f.sport.as_deref());
+    let prior = SportPrior::of(sport);
+    let local = start.with_timezone(&zone);
+    let unique = |names: &mut dyn Iterator<Item = String>| {
+        let mut names: Vec<String> = names.collect();
         names.sort();
         names.dedup();
-    }
+        names
+    };
+    let sides = |f: &Fixture| -> Vec<String> {
+        let names = [&f.home, &f.away].into_iter().flatten();
+        names
+            .map(|team| format!("{}/{team}", f.competition))
+            .collect()
+    };
     Slot {
         anchors: Anchors {
             lock: lock.min(start).timestamp(),
@@ -163,26 +302,102 @@ fn slot(
         count,
         importance,
         share,
-        competitions,
-        teams,
-        fixtures: members.iter().map(|f| f.id.clone()).collect(),
+        competition: fixtures()
+            .next()
+            .map_or_else(String::new, |f| f.competition.clone()),
+        prior,
+        stage: fixtures().find_map(|f| f.stage.as_deref()).map(stage_class),
+        local: (
+            local.weekday().num_days_from_monday() as u8,
+            local.hour() as u8,
+        ),
+        teams: unique(&mut fixtures().flat_map(sides)),
+        pairings: unique(&mut fixtures().filter_map(|f| {
+            let mut sides = sides(f);
+            sides.sort();
+            (sides.len() == 2).then(|| sides.join(" v "))
+        })),
+        slates: unique(&mut fixtures().filter_map(|f| f.slate.clone())),
+        fixtures: fixtures().map(|f| f.id.clone()).collect(),
+        extension: extension(members, prior, origin, end),
+        until: members
+            .iter()
+            .filter_map(|m| m.until)
+            .max()
+            .map(|at| at.timestamp()),
         group,
     }
 }
 
 /// The end of a fixture that has not ended: the typical one, or, when the feed vouched after the
 /// start that play goes on past it, soon.
-fn expected_end(fixture: &Fixture, origin: Timestamp) -> Timestamp {
-    let typical = fixture.start.at + fixture.duration.typical;
-    let vouched = fixture
-        .known_at
-        .is_some_and(|known| known > fixture.start.at);
+fn expected_end(fixture: &Fixture, start: Timestamp, origin: Timestamp) -> Timestamp {
+    let typical = start + fixture.duration.typical;
     let limit = fixture.latest_end() + MAX_DELAY;
-    if fixture.status.is_live() && vouched && origin < limit {
+    if vouched_live(fixture) && origin < limit {
         typical.max(origin + STILL_ON)
     } else {
         typical
     }
+}
+
+/// True when the feed said after the start that it is being played.
+fn vouched_live(fixture: &Fixture) -> bool {
+    let vouched = fixture
+        .known_at
+        .is_some_and(|known| known > fixture.start.at);
+    fixture.status.is_live() && vouched
+}
+
+/// What may follow the regular `end`, as long as nobody knows that it will not.
+fn extension(
+    members: &[Gathering<'_>],
+    prior: &SportPrior,
+    origin: Timestamp,
+    end: Timestamp,
+) -> Option<Extension> {
+    let open = |member: &Gathering<'_>| -> Option<TimeDelta> {
+        let fixture = member.fixture;
+        let ended = fixture.ended_at.is_some_and(|at| at <= origin)
+            || fixture.status.is_over() && fixture.known_at.is_some_and(|at| at <= origin);
+        let most = fixture.may_extend.as_ref()?.at_most;
+        let typical = member.start + fixture.duration.typical;
+        (!ended && origin < typical + most).then_some(most)
+    };
+    let open: Vec<TimeDelta> = members.iter().filter_map(open).collect();
+    let most = open.iter().copied().max()?;
+    let usual = TimeDelta::seconds((prior.overtime.minutes * 60.0) as i64);
+    let chance = prior.overtime.chance.clamp(0.0, 1.0);
+    // on past its regular end: no longer a chance but the case, and the end moves as it is told
+    let running_over = members.iter().any(|member| {
+        let typical = member.start + member.fixture.duration.typical;
+        vouched_live(member.fixture) && origin > typical + STILL_ON
+    });
+    if running_over || chance == 0.0 {
+        return None;
+    }
+    let seconds = usual.min(most).num_seconds();
+    (seconds > 0 && origin < end + most).then(|| Extension {
+        chance: 1.0 - (1.0 - chance).powi(open.len() as i32),
+        seconds,
+        share: 1.0 / members.len().max(1) as f64,
+    })
+}
+
+/// A stage without what only numbers it: `Week 3` and `Week 4` are one kind of stage, a final is
+/// another, a round of 16 is not one of 32.
+fn stage_class(stage: &str) -> String {
+    let words = stage.to_lowercase();
+    let words = words
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    if is_knockout(stage) {
+        return words.collect::<Vec<_>>().join(" ");
+    }
+    words
+        .filter(|word| word.len() > 1 && !word.chars().any(|c| c.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

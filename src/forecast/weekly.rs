@@ -22,7 +22,7 @@ const CLIP: f64 = 1.0;
 const REACH: usize = 1;
 
 /// Decayed residuals by local time of the week.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Weekly {
     /// Weighted sum and weight.
     sums: Vec<(f64, f64)>,

@@ -1,0 +1,409 @@
+//! A fitted model as seen from one origin: the level of the day, the entries known, the fixtures
+//! as the calendar has them now.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::event_response::{FittedEventResponse, as_known, reaching};
+use super::experts::{MODELS, Mixture};
+use super::features::{Rows, WINDOW};
+use super::grid::{DAY, Grid, OUTAGE, STEP};
+use super::lead;
+use super::level::Level;
+use super::overtime;
+use super::pace::{Book, Silence, Verdict};
+use super::peaks::Footing;
+use super::quantile::Group;
+use super::replay::{fit, opened, shift_at};
+use super::slots::{Slot, slots};
+use super::{Evidence, Horizon, PeakForecast};
+use crate::fixture::Calendar;
+use crate::units::Timestamp;
+
+/// Longest lead whose errors are measured, hours.
+const LONGEST_LEAD: i64 = 48;
+
+/// A fit older than this is named in the forecast, hours.
+const STALE_FIT: i64 = 48;
+
+/// Data older than this at the origin are named in the forecast, minutes.
+const STALE_DATA: i64 = 30;
+
+/// The model as seen from one origin.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) model: &'a FittedEventResponse,
+    pub(crate) calendar: Cow<'a, Calendar>,
+    /// Fixtures that can matter, in order of start.
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) mixture: Mixture,
+    pub(crate) levels: [Level; MODELS],
+    origin: i64,
+    /// Seconds from the end of the last known bin to the origin.
+    data_age: Option<i64>,
+    /// What entries say of each slot.
+    pub(crate) entries: Vec<Result<Verdict, Silence>>,
+    entries_given: bool,
+    /// Bins of the last day that look like an outage.
+    outage: usize,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        model: &'a FittedEventResponse,
+        recent: Evidence<'a>,
+        horizon: Horizon,
+    ) -> Self {
+        let origin = horizon.origin;
+        let calendar = as_known(recent.calendar, origin);
+        let span = (origin - TimeDelta::days(1), origin + horizon.length);
+        let slots = slots(&calendar, origin, model.zone, span);
+        let grid = Grid::before(recent.load, origin, DAY).without(recent.faults);
+        let begin = grid.middle(0);
+        let near = reaching(&slots, begin, grid.end);
+        let rows = model
+            .design
+            .rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
+        let mut outage = 0;
+        let mut residuals: [Vec<f64>; MODELS] =
+            std::array::from_fn(|_| Vec::with_capacity(rows.len()));
+        for bin in 0..rows.len() {
+            let fits = fit(&rows, bin, &model.coefficients, &model.weekly);
+            let mut seen = grid.seen(bin);
+            // next to nothing where the model is sure of load is no new level
+            let usual = fits.iter().copied().fold(f64::INFINITY, f64::min);
+            if seen < OUTAGE * model.rate(usual) && model.rate(usual) * STEP as f64 > 20.0 {
+                seen = f64::NAN;
+                outage += 1;
+            }
+            for (residuals, fit) in residuals.iter_mut().zip(fits) {
+                residuals.push((seen + model.offset).ln() - fit);
+            }
+        }
+        let mut scratch = Vec::new();
+        let levels: [Level; MODELS] =
+            std::array::from_fn(|place| Level::new(&residuals[place], &mut scratch));
+        let unknown = residuals[0].iter().rev().position(|r| r.is_finite());
+        let mut view = Self {
+            model,
+            calendar,
+            entries: vec![Err(Silence::Missing); slots.len()],
+            slots,
+            mixture: Mixture::new(&model.weights, &levels),
+            levels,
+            origin: origin.timestamp(),
+            data_age: unknown.map(|bins| bins as i64 * STEP),
+            entries_given: !recent.entries.is_empty(),
+            outage,
+        };
+        view.read(recent);
+        view
+    }
+
+    /// Asks the entries about every slot.
+    fn read(&mut self, recent: Evidence<'_>) {
+        if !self.entries_given {
+            return;
+        }
+        let at = Timestamp::from_timestamp(self.origin, 0).unwrap_or_default();
+        let entries = recent.entries.before(at);
+        let book = Book::new(&entries);
+        let opened = opened(&self.slots);
+        self.entries = (0..self.slots.len())
+            .map(|place| {
+                let slot = &self.slots[place];
+                let reading = book.read(slot, opened[place], self.origin)?;
+                let moments = self.window(slot);
+                let near = reaching(&self.slots, moments.0, moments.1);
+                let moments: Vec<i64> = middles(moments);
+                let rows = self.model.design.rows(&near, moments.iter().copied());
+                let top = (0..rows.len())
+                    .map(|index| self.log(&rows, index, self.lead(moments[index])))
+                    .fold(f64::NEG_INFINITY, f64::max);
+                if !top.is_finite() {
+                    return Err(Silence::Missing);
+                }
+                let bucket = lead::bucket(self.ahead(slot.anchors.start));
+                self.model.pace.judge(reading, top, bucket)
+            })
+            .collect();
+    }
+
+    /// Bins ahead of the last known one.
+    pub(crate) fn lead(&self, at: i64) -> f64 {
+        let ahead = (at - self.origin) as f64 / STEP as f64 - 0.5;
+        let behind = self
+            .data_age
+            .map_or(DAY as f64, |age| age as f64 / STEP as f64);
+        (ahead + behind).max(0.0)
+    }
+
+    /// Whole bins from the last known one to a moment; nothing for a moment that is past.
+    fn ahead(&self, at: i64) -> usize {
+        self.lead(at.max(self.origin) + STEP / 2) as usize
+    }
+
+    /// What is left of a slot's window.
+    fn window(&self, slot: &Slot) -> (i64, i64) {
+        let late = slot.extension.map_or(0, |extension| extension.seconds);
+        let from = (slot.anchors.lock - WINDOW.0).max(self.origin);
+        (from, slot.anchors.end + WINDOW.1 + late)
+    }
+
+    /// Log median by the calendar alone.
+    pub(crate) fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
+        let model = self.model;
+        let fits = fit(rows, index, &model.coefficients, &model.weekly);
+        self.mixture.at(lead, &fits)
+    }
+
+    /// What entries add to the log median of a row made for `near`.
+    pub(crate) fn shift(&self, near: &[Slot], rows: &Rows, index: usize) -> Option<f64> {
+        if !self.entries_given {
+            return None;
+        }
+        let model = self.model;
+        shift_at(
+            rows,
+            index,
+            &model.coefficients,
+            model.design.events(),
+            |slot| self.verdict(&near[slot]).map(|verdict| verdict.shift),
+        )
+    }
+
+    /// What entries say of a slot.
+    pub(crate) fn verdict(&self, slot: &Slot) -> Option<Verdict> {
+        let place = self.slots.iter().position(|other| {
+            other.anchors.start == slot.anchors.start && other.fixtures == slot.fixtures
+        })?;
+        self.entries[place].ok()
+    }
+
+    /// Median and upper quantiles at ascending moments, units per second.
+    pub(crate) fn quantiles(&self, moments: Vec<i64>) -> [Vec<f64>; 4] {
+        let model = self.model;
+        let (Some(&first), Some(&last)) = (moments.first(), moments.last()) else {
+            return Default::default();
+        };
+        let near = reaching(&self.slots, first, last + 1);
+        let rows = model.design.rows(&near, moments.iter().copied());
+        let uncertain = near.iter().any(|slot| slot.share < 1.0);
+        let tallest = uncertain.then(|| model.design.tallest(&near, moments.iter().copied()));
+        let late = running_over(&near)
+            .map(|near| (model.design.rows(&near, moments.iter().copied()), near));
+        let mut paths: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(moments.len()));
+        for (index, &at) in moments.iter().enumerate() {
+            let lead = self.lead(at);
+            let log = self.log(&rows, index, lead);
+            let shift = self.shift(&near, &rows, index);
+            let group = match (rows.in_event[index], shift) {
+                (true, Some(_)) => Group::Entries,
+                (in_event, _) => in_event.into(),
+            };
+            let shift = shift.unwrap_or(0.0);
+            let margins = model.margins.at(group, lead);
+            let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
+            if let Some((rows, slots)) = &late {
+                let extension = rows
+                    .crowd(index)
+                    .iter()
+                    .max_by(|a, b| a.1.total_cmp(&b.1))
+                    .and_then(|&(slot, _)| slots[slot as usize].extension);
+                if let Some(extension) = extension {
+                    let over = self.log(rows, index, lead);
+                    let share = extension.share;
+                    let over = ((1.0 - share) * log.exp() + share * over.exp()).ln();
+                    logs = overtime::quantiles(log, over, extension.chance, &margins);
+                }
+            }
+            if let Some(rows) = &tallest {
+                let raised = self.log(rows, index, lead).max(log) - log;
+                for log in &mut logs[1..] {
+                    *log += raised;
+                }
+            }
+            for (path, log) in paths.iter_mut().zip(logs) {
+                path.push(model.rate(log + shift));
+            }
+        }
+        paths
+    }
+
+    /// Peaks of the fixtures that are not over and start before `until`, those with one start
+    /// together.
+    pub(crate) fn peaks(&self, until: i64) -> Vec<PeakForecast> {
+        let mut together: BTreeMap<i64, Vec<&Slot>> = BTreeMap::new();
+        for slot in &self.slots {
+            let ahead = slot.anchors.start < until && slot.anchors.end + WINDOW.1 > self.origin;
+            if ahead && slot.share >= 1.0 && slot.until.is_none() {
+                together.entry(slot.anchors.start).or_default().push(slot);
+            }
+        }
+        together
+            .into_iter()
+            .filter_map(|(start, slots)| self.peak(start, &slots))
+            .collect()
+    }
+
+    /// The peak of what is left of the window of slots that start together.
+    fn peak(&self, start: i64, together: &[&Slot]) -> Option<PeakForecast> {
+        let model = self.model;
+        let windows = together.iter().map(|slot| self.window(slot));
+        let (from, to) = windows.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        let near = reaching(&self.slots, from, to);
+        let moments = middles((from, to));
+        let rows = model.design.rows(&near, moments.iter().copied());
+        let shifted = |index: usize| {
+            let by_calendar = self.log(&rows, index, self.lead(moments[index]));
+            by_calendar + self.shift(&near, &rows, index).unwrap_or(0.0)
+        };
+        let (place, log) = (0..rows.len())
+            .map(shifted)
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        // a window under way has its peak, not its start, ahead
+        let target = if start < self.origin {
+            moments[place]
+        } else {
+            start + STEP / 2
+        };
+        // the slot that draws most answers for all
+        let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
+        let footing = if model.seen.is_first(leading) {
+            Footing::Cold
+        } else if self.verdict(leading).is_some() {
+            Footing::Entries
+        } else {
+            Footing::Calendar
+        };
+        let bucket = lead::bucket(self.lead(target) as usize);
+        let margins = model.peaks.at(footing, bucket).margins;
+        let time = |at: i64| Timestamp::from_timestamp(at, 0);
+        Some(PeakForecast {
+            fixtures: together
+                .iter()
+                .flat_map(|slot| slot.fixtures.iter().cloned())
+                .collect(),
+            start: time(start)?,
+            from: time(from)?,
+            to: time(to)?,
+            at: time(moments[place] - STEP / 2)?,
+            quantiles: margins.map(|margin| model.rate(log + margin)),
+            novelty: model.seen.novelty(leading, model.rate(log), model.highest),
+        })
+    }
+
+    /// What a reader must know.
+    pub(crate) fn notes(&self, horizon: Horizon, peaks: &[PeakForecast]) -> Vec<String> {
+        let model = self.model;
+        let mut notes = Vec::new();
+        let age = horizon.origin - model.at;
+        if age > TimeDelta::hours(STALE_FIT) {
+            notes.push(format!("fitted {} h before the origin", age.num_hours()));
+        }
+        if horizon.length > TimeDelta::hours(LONGEST_LEAD) {
+            notes.push(format!(
+                "errors beyond {LONGEST_LEAD} h ahead are not measured: \
+                 the margins there are those of {LONGEST_LEAD} h"
+            ));
+        }
+        match self.data_age {
+            None => notes.push(
+                "no load known in the last 24 h: the level is the fit's own, \
+                 the margins those of two days ahead"
+                    .to_owned(),
+            ),
+            Some(age) if age > STALE_DATA * 60 => {
+                notes.push(format!("the last load known is {} min old", age / 60));
+            }
+            Some(_) => {}
+        }
+        if self.outage > 0 {
+            notes.push(format!(
+                "{} min of the last day look like an outage, not like demand: ignored",
+                self.outage as i64 * STEP / 60
+            ));
+        }
+        notes.extend(self.entries_note());
+        let firsts = peaks.iter().filter_map(|peak| peak.novelty.as_deref());
+        let mut novelties: Vec<&str> = firsts.collect();
+        novelties.dedup();
+        notes.extend(novelties.into_iter().map(str::to_owned));
+        let widened = model.peaks.widest();
+        if widened > 1.01 && !peaks.is_empty() {
+            notes.push(format!(
+                "peaks have lately gone over their bounds: margins of peaks are widened by {:.0} %",
+                (widened - 1.0) * 100.0
+            ));
+        }
+        notes
+    }
+
+    /// Why entries that could speak do not.
+    fn entries_note(&self) -> Option<String> {
+        let coming = |slot: &Slot| {
+            slot.anchors.lock > self.origin && slot.anchors.lock < self.origin + 86_400
+        };
+        let coming: Vec<usize> = (0..self.slots.len())
+            .filter(|&place| coming(&self.slots[place]))
+            .collect();
+        if coming.is_empty() || !(self.entries_given || self.model.pace.has_learnt()) {
+            return None;
+        }
+        let heard = coming
+            .iter()
+            .filter(|&&place| self.entries[place].is_ok())
+            .count();
+        let worst = coming
+            .iter()
+            .filter_map(|&place| self.entries[place].err())
+            .min()?;
+        let why = match worst {
+            Silence::Missing => "no entries are known for it",
+            Silence::Stale => "the last entries known are too old",
+            Silence::Holes => "too many of its entries are unknown",
+            Silence::Few => "too few have entered yet",
+            Silence::NoPast => "there is no past lock to compare with",
+        };
+        Some(format!(
+            "entries speak for {heard} of the {} locks of the next 24 h; for the others the \
+             calendar alone does ({why})",
+            coming.len()
+        ))
+    }
+}
+
+/// Middles of the model's bins in a span.
+pub(crate) fn middles((from, to): (i64, i64)) -> Vec<i64> {
+    (from..to)
+        .step_by(STEP as usize)
+        .map(|bin| bin + STEP / 2)
+        .collect()
+}
+
+/// The slots as they are when those that may run over do; `None` when none may.
+fn running_over(near: &[Slot]) -> Option<Vec<Slot>> {
+    near.iter().any(|slot| slot.extension.is_some()).then(|| {
+        near.iter()
+            .cloned()
+            .map(|mut slot| {
+                if let Some(extension) = slot.extension {
+                    slot.anchors.end += extension.seconds;
+                }
+                slot
+            })
+            .collect()
+    })
+}
+
+impl FittedEventResponse {
+    /// Units per second of a log load.
+    pub(crate) fn rate(&self, log: f64) -> f64 {
+        let rate = log.clamp(self.leash.0, self.leash.1).exp() - self.offset;
+        // `max` would turn a NaN into a forecast of nothing
+        if rate < 0.0 { 0.0 } else { rate }
+    }
+}
