@@ -25,7 +25,7 @@ mod novelty;
 mod overtime;
 mod pace;
 mod peaks;
-pub mod prior;
+mod prior;
 mod quantile;
 mod replay;
 mod response;
@@ -41,6 +41,7 @@ pub use anatomy::{
 pub use calibration::Coverage;
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;
+pub use prior::{EntriesPrior, OvertimePrior, PriorError, ResponsePrior, SpikePrior, SportPrior};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.
