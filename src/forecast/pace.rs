@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! z(h)          = ln E(h) - ln F(h)              F: usual share in h hours before the lock
-//! innovation(h) = z(h) - (a + b mu)              mu: ln peak by the calendar
-//! ln peak       = mu + k(h) innovation(h)
+//! innovation(h) = z(h) - (a + b mu)              mu: ln crowd at the peak by the calendar
+//! ln crowd      = mu + k(h) innovation(h)
 //! ```
 //!
 //! `F`, its spread, `a`, `b` and `k` are learnt from past slots, each shrunk towards a declared
@@ -299,15 +299,15 @@ pub(crate) struct PastSlot {
     pub(crate) ln_entries: [f64; POINTS],
     /// True when it filled up: its last entries are a lower bound.
     pub(crate) full: bool,
-    /// Logarithm of the peak by the calendar, as last forecast.
-    pub(crate) calendar: f64,
+    /// Logarithm of the crowd at the peak by the calendar, as last forecast.
+    pub(crate) crowd: f64,
     /// The final entries it was heading for: those in, or what the pace said when it filled.
     pub(crate) ln_final: f64,
 }
 
 impl PastSlot {
     /// What the book holds about a slot whose lock is past. `None` when its entries are unknown.
-    pub(crate) fn of(book: &Book<'_>, slot: &Slot, opened: i64, calendar: f64) -> Option<Self> {
+    pub(crate) fn of(book: &Book<'_>, slot: &Slot, opened: i64, crowd: f64) -> Option<Self> {
         let lock = slot.anchors.lock;
         let last = book.read(slot, opened, lock).ok()?;
         let ln_entries = HOURS.map(|hours| {
@@ -320,7 +320,7 @@ impl PastSlot {
         Some(Self {
             ln_entries,
             full: last.full,
-            calendar,
+            crowd,
             ln_final: last.so_far.ln(),
         })
     }
@@ -347,7 +347,7 @@ pub(crate) struct Verdict {
     pub(crate) usual: f64,
     /// `z - E[z | calendar]`, log.
     pub(crate) innovation: f64,
-    /// What it adds to the log of the peak.
+    /// What it adds to the log of the crowd.
     pub(crate) shift: f64,
     /// True when no place is left.
     pub(crate) full: bool,
@@ -404,7 +404,7 @@ impl Pace {
                 }
             }
         }
-        let (mu, last) = (past.calendar, past.ln_final);
+        let (mu, last) = (past.crowd, past.ln_final);
         if mu.is_finite() && last.is_finite() {
             for (sum, value) in self
                 .finals
@@ -417,6 +417,7 @@ impl Pace {
     }
 
     /// Learns how far an innovation was right: what the calendar alone got wrong about the peak.
+    /// The innovation counts as far as the peak was the crowd's.
     pub(crate) fn link(&mut self, bucket: usize, innovation: f64, error: f64) {
         if innovation.is_finite() && error.is_finite() {
             let x = innovation.clamp(-2.0, 2.0);
@@ -465,7 +466,7 @@ impl Pace {
         Some((mean_last + slope.clamp(0.0, 2.0) * (mu - mean_mu), weight))
     }
 
-    /// What a reading means for a slot whose peak the calendar puts at `exp(mu)`, `bucket` ahead.
+    /// What a reading means for a slot whose crowd the calendar puts at `exp(mu)`, `bucket` ahead.
     pub(crate) fn judge(
         &self,
         reading: Reading,

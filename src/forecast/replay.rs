@@ -46,6 +46,9 @@ const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 24.0, 32.0, 64.0];
 /// A window of which more than this share is unknown tells nothing about its peak.
 const MOST_UNKNOWN: f64 = 0.25;
 
+/// Least share of a peak that is taken for the crowd's when entries are compared with it.
+pub(crate) const LEAST_CROWD: f64 = 0.05;
+
 /// A past window of a slot, in bins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
@@ -139,7 +142,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
             let mixture = Mixture::new(&weights, &levels);
             let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
-            peaks.issue(past, origin, seldom, |bin| {
+            peaks.issue(past, coefficients, origin, seldom, |bin| {
                 mixture.at((bin - origin) as f64, view.fits(bin))
             });
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
@@ -282,11 +285,30 @@ pub(crate) fn shift_at(
             joint += f64::from(share) * shift;
         }
     }
-    some.then(|| {
-        let crowd = rows.fit_from(index, events, |column| coefficients[column][STEADIEST]);
-        let share = 1.0 - (-crowd.max(0.0)).exp();
-        (share * joint.exp_m1()).ln_1p()
-    })
+    some.then(|| lifted(joint, crowd_share(rows, index, coefficients, events)))
+}
+
+/// What a crowd larger by `shift` (log) adds to the log load when it makes up `share` of it.
+pub(crate) fn lifted(shift: f64, share: f64) -> f64 {
+    (share * shift.exp_m1()).ln_1p()
+}
+
+/// Share of the load at one row that is the crowd's, by the steadiest regression.
+pub(crate) fn crowd_share(
+    rows: &Rows,
+    index: usize,
+    coefficients: &Coefficients,
+    events: usize,
+) -> f64 {
+    let crowd = rows.fit_from(index, events, |column| coefficients[column][STEADIEST]);
+    1.0 - (-crowd.max(0.0)).exp()
+}
+
+/// The largest of some log loads and its place.
+pub(crate) fn top(logs: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
+    logs.enumerate()
+        .filter(|(_, log)| log.is_finite())
+        .max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// The lock before each slot's: entries without a slate count from there.
@@ -308,15 +330,15 @@ pub(crate) fn opened(slots: &[Slot]) -> Vec<i64> {
 struct Sums {
     /// Actual less predicted, by footing, and how often.
     scores: [(f64, f64); FOOTINGS],
-    /// Innovation of entries and how often it was read.
+    /// Innovation of entries, as far as the peak is the crowd's, and how often it was read.
     innovation: (f64, f64),
 }
 
 /// Peaks of past windows as they were forecast, with what entries said of them.
 struct PeakScores {
     sums: Vec<[Sums; BUCKETS]>,
-    /// The last peak the calendar alone predicted.
-    calendar: Vec<f64>,
+    /// The crowd at the peak the calendar alone predicted last, log load.
+    crowds: Vec<f64>,
     /// Shift by entries at the origin last issued, by slot.
     shifts: Vec<Option<f64>>,
     touched: Vec<usize>,
@@ -335,7 +357,7 @@ impl PeakScores {
         order.sort_by_key(|&window| past.windows[window].to);
         Self {
             sums: vec![[Sums::default(); BUCKETS]; windows],
-            calendar: vec![f64::NAN; windows],
+            crowds: vec![f64::NAN; windows],
             shifts: vec![None; past.slots.len()],
             touched: Vec::new(),
             opened: opened(past.slots),
@@ -361,15 +383,15 @@ impl PeakScores {
             }
             self.closed += 1;
             let slot = &past.slots[window.slot];
-            let calendar = self.calendar[place];
+            let crowd = self.crowds[place];
             // a window before the replay has no forecast: what came stands in for it
-            let calendar = if calendar.is_finite() {
-                calendar
+            let crowd = if crowd.is_finite() {
+                crowd
             } else {
-                past.history.peak(window.from..window.to)
+                past.crowd_that_came(window)
             };
             let opened = self.opened[window.slot];
-            if let Some(slot) = PastSlot::of(past.book, slot, opened, calendar) {
+            if let Some(slot) = PastSlot::of(past.book, slot, opened, crowd) {
                 self.pace.learn(slot);
             }
             for (bucket, sums) in self.sums[place].iter().enumerate() {
@@ -385,7 +407,14 @@ impl PeakScores {
     }
 
     /// Scores the windows that start within 48 hours of `origin` or are under way.
-    fn issue(&mut self, past: &Past<'_>, origin: usize, seldom: bool, path: impl Fn(usize) -> f64) {
+    fn issue(
+        &mut self,
+        past: &Past<'_>,
+        coefficients: &Coefficients,
+        origin: usize,
+        seldom: bool,
+        path: impl Fn(usize) -> f64,
+    ) {
         for slot in self.touched.drain(..) {
             self.shifts[slot] = None;
         }
@@ -403,10 +432,11 @@ impl PeakScores {
                 continue;
             }
             let bins = window.from.max(origin)..window.to;
-            let predicted = bins.clone().map(&path).fold(f64::NEG_INFINITY, f64::max);
-            if !predicted.is_finite() {
+            let Some((at, predicted)) = top(bins.clone().map(&path)) else {
                 continue;
-            }
+            };
+            let share = crowd_share(&history.rows, bins.start + at, coefficients, past.events);
+            let crowd = predicted + share.max(LEAST_CROWD).ln();
             let mut shift = None;
             if entries {
                 let slot = &past.slots[window.slot];
@@ -414,14 +444,14 @@ impl PeakScores {
                 let verdict = past
                     .book
                     .read(slot, self.opened[window.slot], now)
-                    .and_then(|reading| self.pace.judge(reading, predicted, bucket));
+                    .and_then(|reading| self.pace.judge(reading, crowd, bucket));
                 if let Ok(verdict) = verdict {
                     shift = Some(verdict.shift);
                     self.shifts[window.slot] = shift;
                     self.touched.push(window.slot);
                     if upcoming {
                         let sums = &mut self.sums[place][bucket].innovation;
-                        sums.0 += verdict.innovation;
+                        sums.0 += share * verdict.innovation;
                         sums.1 += 1.0;
                     }
                 }
@@ -429,7 +459,7 @@ impl PeakScores {
             if !upcoming {
                 continue;
             }
-            self.calendar[place] = predicted;
+            self.crowds[place] = crowd;
             let actual = history.peak(bins.clone());
             let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
             let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
@@ -449,7 +479,7 @@ impl PeakScores {
             };
             add(footing, predicted);
             if let Some(shift) = shift {
-                add(Footing::Entries, predicted + shift);
+                add(Footing::Entries, predicted + lifted(shift, share));
             }
         }
     }
@@ -492,6 +522,19 @@ impl PeakScores {
 }
 
 impl Past<'_> {
+    /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
+    fn crowd_that_came(&self, window: &Window) -> f64 {
+        let (Some((at, peak)), Some(coefficients)) = (
+            top(self.history.log[window.from..window.to].iter().copied()),
+            self.known.first(),
+        ) else {
+            return f64::NAN;
+        };
+        let rows = &self.history.rows;
+        let share = crowd_share(rows, window.from + at, coefficients, self.events);
+        peak + share.max(LEAST_CROWD).ln()
+    }
+
     /// True when no window of its competition was over at `origin`.
     fn is_cold(&self, window: &Window, origin: usize) -> bool {
         let competition = &self.slots[window.slot].competition;

@@ -16,7 +16,7 @@ use super::overtime;
 use super::pace::{Book, Silence, Verdict};
 use super::peaks::Footing;
 use super::quantile::Group;
-use super::replay::{fit, opened, shift_at};
+use super::replay::{LEAST_CROWD, crowd_share, fit, opened, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
 use crate::fixture::Calendar;
@@ -119,14 +119,14 @@ impl<'a> View<'a> {
                 let near = reaching(&self.slots, moments.0, moments.1);
                 let moments: Vec<i64> = middles(moments);
                 let rows = self.model.design.rows(&near, moments.iter().copied());
-                let top = (0..rows.len())
-                    .map(|index| self.log(&rows, index, self.lead(moments[index])))
-                    .fold(f64::NEG_INFINITY, f64::max);
-                if !top.is_finite() {
-                    return Err(Silence::Missing);
-                }
+                let model = self.model;
+                let logs =
+                    (0..rows.len()).map(|index| self.log(&rows, index, self.lead(moments[index])));
+                let (at, peak) = top(logs).ok_or(Silence::Missing)?;
+                let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
+                let crowd = peak + share.max(LEAST_CROWD).ln();
                 let bucket = lead::bucket(self.ahead(slot.anchors.start));
-                self.model.pace.judge(reading, top, bucket)
+                model.pace.judge(reading, crowd, bucket)
             })
             .collect();
     }
