@@ -21,6 +21,7 @@ mod lead;
 mod learn;
 mod level;
 mod peaks;
+mod prior;
 mod quantile;
 mod replay;
 mod response;
@@ -34,6 +35,7 @@ pub use anatomy::{
 };
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;
+pub use prior::{EntriesPrior, OvertimePrior, PriorError, ResponsePrior, SpikePrior, SportPrior};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.
