@@ -1,6 +1,6 @@
 //! `tipoff forecast`: projects load from a history and a fixture list as they stood at a time.
 //!
-//! Reads files and prints; what is forecast is decided in `crate::forecast`. Rows of the load
+//! Reads files, prints and draws; what is forecast is decided in `crate::forecast`. Rows of the load
 //! file from `--at` on are not even read.
 
 use std::fmt::Write as _;
@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 use super::output::progress;
 use crate::fixture::Calendar;
 use crate::forecast::{EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::plot;
 use crate::series::Series;
 use crate::series::csv::{Per, read_load_before};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
@@ -53,6 +54,10 @@ pub struct ForecastArgs {
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+    /// Also draw it: recent load, median and bands, fixtures and their peaks, as a self-contained
+    /// SVG file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// How a forecast is printed.
@@ -129,6 +134,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         step,
     };
     let forecast = fitted.predict(known, horizon);
+    if let Some(path) = &args.svg {
+        let drawn = plot::forecast::picture(&series, &forecast, &calendar, zone);
+        std::fs::write(path, drawn).map_err(|error| {
+            InputError(format!(
+                "--svg {}: cannot be written: {error}",
+                path.display()
+            ))
+        })?;
+        progress(&format!("picture written to {}", path.display()));
+    }
     Ok(match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,
