@@ -9,17 +9,21 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
 use clap::Args;
 
+use super::evidence;
 use super::output::progress;
 use crate::backtest::origin::Protocol;
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
+use crate::entries::Entries;
 use crate::fixture::Calendar;
 use crate::forecast::{Evidence, Forecast};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load};
+use crate::series::faults::Faults;
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::units::Timestamp;
 
@@ -192,7 +196,13 @@ impl Listener for Progress {
 /// When an output cannot be written. Bad input is not an error but exit code 2, after it has been
 /// said on standard error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    let (mut scenario, load, calendar) = match read(&args.scenario) {
+    let Inputs {
+        mut scenario,
+        load,
+        calendar,
+        entries,
+        faults,
+    } = match read(&args.scenario) {
         Ok(inputs) => inputs,
         Err(error) => return Ok(bad_input(&error)),
     };
@@ -210,7 +220,10 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
             .map(|(protocol, path)| ForecastFiles::create(protocol, path))
             .transpose()?,
     };
-    let outcome = match backtest::run(&scenario, Evidence::new(&load, &calendar), &mut listener) {
+    let known = Evidence::new(&load, &calendar)
+        .with_entries(&entries)
+        .with_faults(&faults);
+    let outcome = match backtest::run(&scenario, known, &mut listener) {
         Ok(outcome) => outcome,
         Err(error) => {
             let error = anyhow::Error::new(error).context(args.scenario.display().to_string());
@@ -237,8 +250,16 @@ fn bad_input(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// A scenario and the files it names.
-fn read(path: &Path) -> anyhow::Result<(Scenario, Series, Calendar)> {
+/// A scenario and what is in the files it names.
+struct Inputs {
+    scenario: Scenario,
+    load: Series,
+    calendar: Calendar,
+    entries: Entries,
+    faults: Faults,
+}
+
+fn read(path: &Path) -> anyhow::Result<Inputs> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the scenario {}", path.display()))?;
     let scenario = scenario::parse(&text, &path.display().to_string())?;
@@ -272,7 +293,32 @@ fn read(path: &Path) -> anyhow::Result<(Scenario, Series, Calendar)> {
     for warning in warnings {
         progress(&format!("warning: {warning}"));
     }
-    Ok((scenario, load, calendar))
+    let field = |name: &str, error: String| anyhow!("{}: {name}: {error}", path.display());
+    let entries = match &scenario.entries {
+        Some(named) => {
+            let per = named.per.map(|per| per.0);
+            if per.is_some_and(|per| per <= TimeDelta::zero()) {
+                return Err(field(
+                    "entries.per",
+                    "must be longer than nothing".to_owned(),
+                ));
+            }
+            evidence::entries(&beside(&named.file), per, None)
+                .map_err(|error| field("entries.file", error))?
+        }
+        None => Entries::NONE,
+    };
+    let faults = match &scenario.faults {
+        Some(file) => evidence::faults(&beside(file)).map_err(|error| field("faults", error))?,
+        None => Faults::NONE,
+    };
+    Ok(Inputs {
+        scenario,
+        load,
+        calendar,
+        entries,
+        faults,
+    })
 }
 
 /// Prints the report; a reader who stops reading is no failure.
@@ -319,7 +365,6 @@ mod tests {
     use super::*;
     use crate::fixture::FixtureId;
     use crate::forecast::PeakForecast;
-    use chrono::TimeDelta;
 
     #[test]
     fn peaks_lie_beside_the_forecasts() {
