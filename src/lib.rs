@@ -12,6 +12,7 @@ pub mod fixture;
 pub mod forecast;
 pub mod lease;
 pub mod plan;
+pub mod plot;
 pub mod series;
 pub mod simulate;
 pub mod units;

@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files and folders below `src` that are pure.
-const CORE: [&str; 12] = [
+const CORE: [&str; 13] = [
     "units.rs",
     "series",
     "entries",
@@ -21,6 +21,7 @@ const CORE: [&str; 12] = [
     "forecast",
     "capacity",
     "plan",
+    "plot",
     "simulate",
     "backtest",
     "lease.rs",

@@ -273,6 +273,7 @@ fn a_larger_factor_serves_more_and_the_search_finds_the_smallest() {
     let (scenario, load, calendar) = sundays();
     let contest = Contest {
         scenario: &scenario,
+        arena: scenario.arena.as_ref().unwrap(),
         load: &load,
         calendar: &calendar,
         outlook: std::sync::Arc::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::scenario::{CronPeer, HpaPeer, HpaSource, NaivePeer, Peer, Scenario};
+use super::scenario::{Arena, CronPeer, HpaPeer, HpaSource, NaivePeer, Peer, Scenario};
 use crate::fixture::Calendar;
 use crate::plan::Policy;
 use crate::series::Series;
@@ -36,6 +36,8 @@ const CPU_LAG: TimeDelta = TimeDelta::seconds(30);
 pub struct Contest<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
+    /// What its policies are compared on.
+    pub arena: &'a Arena,
     /// Offered load.
     pub load: &'a Series,
     /// Fixtures.
@@ -61,18 +63,21 @@ impl Contest<'_> {
         let scenario = self.scenario;
         let from = scenario.evaluate.from - scenario.simulation.warm_up;
         let from = from.max(self.load.start());
-        let per_replica = scenario.cluster.per_replica;
+        let per_replica = self.arena.cluster.per_replica;
         let first = self.load.at(from).unwrap_or(Rate::ZERO);
         let initial = (first / per_replica / 0.7).ceil() as u32;
         World {
             load: self.load,
             per_replica,
-            cluster: scenario.cluster.model.clone(),
+            cluster: self.arena.cluster.model.clone(),
             from,
             scored_from: scenario.evaluate.from,
             to: scenario.evaluate.to,
             step: scenario.simulation.step,
-            initial: initial.clamp(scenario.policy.min_replicas, scenario.policy.max_replicas),
+            initial: initial.clamp(
+                self.arena.policy.min_replicas,
+                self.arena.policy.max_replicas,
+            ),
             seed: scenario.seed,
         }
     }
@@ -80,7 +85,7 @@ impl Contest<'_> {
     /// Tipoff's policy as an operator would set it for this metric: a sample may be as old as
     /// its bin and its lag make it.
     fn policy(&self) -> Policy {
-        let mut policy = self.scenario.policy.clone();
+        let mut policy = self.arena.policy.clone();
         let oldest = self.load.step() * 2 + self.scenario.metric_lag;
         policy.freshness.load = policy.freshness.load.max(oldest);
         policy
@@ -101,14 +106,14 @@ impl Contest<'_> {
 
     fn hpa_spec(&self) -> HpaSpec {
         HpaSpec::new(
-            self.scenario.policy.min_replicas,
-            self.scenario.policy.max_replicas,
+            self.arena.policy.min_replicas,
+            self.arena.policy.max_replicas,
         )
     }
 
     fn external(&self, target: f64) -> HpaMetric {
         HpaMetric::External {
-            average: self.scenario.cluster.per_replica * target,
+            average: self.arena.cluster.per_replica * target,
             lag: self.scenario.metric_lag,
         }
     }
@@ -117,15 +122,15 @@ impl Contest<'_> {
     pub fn peer(&self, peer: &Peer, factor: f64) -> Box<dyn ScalingPolicy> {
         let scenario = self.scenario;
         let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
-        let per_replica = scenario.cluster.per_replica / factor;
+        let per_replica = self.arena.cluster.per_replica / factor;
         match peer {
             Peer::StaticPeak => Box::new(StaticPeak::new(self.load, from, to, per_replica)),
             Peer::Oracle => Box::new(Oracle::new(
                 self.load,
                 per_replica,
-                &scenario.cluster.model,
+                &self.arena.cluster.model,
                 scenario.simulation.step,
-                scenario.policy.min_replicas,
+                self.arena.policy.min_replicas,
             )),
             Peer::Hpa(hpa) => Box::new(self.hpa(hpa, factor)),
             Peer::KedaCron(cron) => Box::new(self.cron(cron, factor)),
@@ -136,7 +141,7 @@ impl Contest<'_> {
                     self.hpa_spec(),
                     vec![self.external(target)],
                     self.load.clone(),
-                    scenario.cluster.per_replica * target,
+                    self.arena.cluster.per_replica * target,
                 ))
             }
         }
@@ -190,7 +195,7 @@ impl Contest<'_> {
                 (f64::from(replicas) * factor).ceil() as u32,
             );
         }
-        let per_replica = self.scenario.cluster.per_replica / factor;
+        let per_replica = self.arena.cluster.per_replica / factor;
         let (high, low) = keda_cron::hindsight(self.load, &windows, from, to, per_replica);
         let spec = self.hpa_spec();
         KedaCron::new(
@@ -290,20 +295,18 @@ pub fn run_all(contest: &Contest<'_>, mut tell: impl FnMut(&Run)) -> Vec<Run> {
 }
 
 /// Forecast horizon a policy needs: twice its look-ahead, and two hours.
-pub fn policy_horizon(scenario: &Scenario) -> TimeDelta {
-    let policy = &scenario.policy;
+pub fn policy_horizon(arena: &Arena, reissue: TimeDelta) -> TimeDelta {
+    let policy = &arena.policy;
     let scale_up = policy
         .start_up
         .scale_up_time
-        .unwrap_or_else(|| scenario.cluster.model.start_up.p95());
-    let node = scenario
+        .unwrap_or_else(|| arena.cluster.model.start_up.p95());
+    let node = arena
         .cluster
         .model
         .nodes
         .map_or(TimeDelta::zero(), |nodes| nodes.boot_time.0);
-    (policy.lead + scale_up + policy.start_up.node_time + node) * 2
-        + TimeDelta::hours(2)
-        + scenario.forecast.reissue
+    (policy.lead + scale_up + policy.start_up.node_time + node) * 2 + TimeDelta::hours(2) + reissue
 }
 
 /// Times at which forecasts are issued for the policy.

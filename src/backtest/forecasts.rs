@@ -14,10 +14,10 @@ use crate::series::Series;
 use crate::units::Timestamp;
 
 /// Time before the start of fixtures that counts as their window.
-const BEFORE: TimeDelta = TimeDelta::minutes(60);
+pub const BEFORE: TimeDelta = TimeDelta::minutes(60);
 
 /// Time after their expected end that still does.
-const AFTER: TimeDelta = TimeDelta::minutes(75);
+pub const AFTER: TimeDelta = TimeDelta::minutes(75);
 
 /// What is scored: five-minute means over a span, and the windows of its fixtures.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,11 +69,13 @@ impl Targets {
         }
     }
 
-    fn end(&self) -> Timestamp {
+    /// End of the last target.
+    pub fn end(&self) -> Timestamp {
         at(self.from, self.actual.len())
     }
 
-    fn index(&self, target: Timestamp) -> Option<usize> {
+    /// The target that starts at a moment.
+    pub fn index(&self, target: Timestamp) -> Option<usize> {
         let offset = (target - self.from).num_milliseconds();
         let index = usize::try_from(offset.div_euclid(TARGET.num_milliseconds())).ok()?;
         (offset % TARGET.num_milliseconds() == 0 && index < self.actual.len()).then_some(index)
@@ -112,6 +114,8 @@ pub struct BlockScores {
     pub scores: Scores,
     /// Quantiles per target, NaN where none was issued.
     pub quantiles: Vec<[f64; 4]>,
+    /// Peaks as the forecaster named them, one per start of fixtures.
+    pub bounds: Vec<PeakBound>,
 }
 
 /// Scores a model under some protocols. `tell` is given every forecast issued.
@@ -149,6 +153,8 @@ pub fn score<F: Fit>(
                             peak.start,
                             PeakBound {
                                 kickoff: peak.start,
+                                origin,
+                                p50: peak.quantiles[Quantile::P50.index()],
                                 p95: peak.quantiles[Quantile::P95.index()],
                                 p99: peak.quantiles[Quantile::P99.index()],
                             },
@@ -174,6 +180,7 @@ pub fn score<F: Fit>(
                     block,
                     scores,
                     quantiles,
+                    bounds,
                 });
             }
         }

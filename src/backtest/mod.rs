@@ -8,17 +8,21 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::forecast::{EventResponse, Evidence, FitError, Forecast, SeasonalNaive};
+use crate::forecast::{
+    EventResponse, Evidence, FitError, FixtureIntensity, Forecast, ResponseCurve, SeasonalNaive,
+};
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 pub mod as_of;
 pub mod contest;
+pub mod coverage;
 pub mod forecasts;
 pub mod html;
+pub mod misses;
 pub mod origin;
-pub mod plot;
+pub mod peaks;
 pub mod replay;
 pub mod report;
 pub mod scenario;
@@ -28,10 +32,12 @@ pub use report::Report;
 pub use scenario::{Scenario, ScenarioError};
 
 use contest::{Contest, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use coverage::Tally;
 use forecasts::{BlockScores, Targets, score};
 use origin::{Protocol, TARGET};
 use replay::Replay;
 use report::{ForecastReport, PolicyReport, ProtocolReport};
+use scenario::Arena;
 
 /// Why a backtest could not be run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -71,10 +77,15 @@ pub struct Outcome {
     pub targets: Targets,
     /// Quantiles per target of the deciding forecaster, by block.
     pub bands: Vec<BlockScores>,
-    /// Every policy's run, Tipoff first.
+    /// What the deciding forecaster, fitted on everything, has learnt of each competition's
+    /// fixtures; empty when not available.
+    pub curves: Vec<ResponseCurve>,
+    /// How big the fixtures of the span were; empty when not available.
+    pub intensities: Vec<FixtureIntensity>,
+    /// Every policy's run, Tipoff first; empty when only forecasts were asked for.
     pub runs: Vec<Run>,
-    /// Load one ready replica served.
-    pub per_replica: Rate,
+    /// Load one ready replica served; absent without runs.
+    pub per_replica: Option<Rate>,
 }
 
 /// What a backtest says and gives while it runs.
@@ -106,55 +117,83 @@ pub fn run(
         });
     }
     let targets = Targets::new(load, calendar, from, to);
-    let bands = score_models(scenario, known, &targets, listener)?;
-    let (own, _): (Vec<_>, Vec<_>) = bands.iter().partition(|b| b.model == bands[0].model);
-    let protocols: Vec<ProtocolReport> = sorted_rows(&bands);
-    let forecast = own.first().map(|first| ForecastReport {
-        protocol: first.block.name(),
-        model: first.model.clone(),
-        scores: first.scores,
-        protocols,
-    });
-    let own: Vec<BlockScores> = own.into_iter().cloned().collect();
-
-    let outlook = issue(scenario, known, listener)?;
-    let contest = Contest {
-        scenario,
-        load,
-        calendar,
-        outlook: Arc::new(outlook),
-    };
-    let runs = run_all(&contest, |run| {
-        let totals = run.totals();
-        listener.progress(&format!(
-            "{}: {} not served, {} replica-hours",
-            run.name,
-            report::percent(totals.unserved_ratio()),
-            report::number(totals.replica_hours)
-        ));
-    });
-    let mut policies: Vec<PolicyReport> = runs
-        .iter()
-        .map(|run| PolicyReport::new(&run.name, &run.totals()))
-        .collect();
-    equal_service(&contest, &mut policies, listener);
-
-    let report = Report {
+    let (forecast, bands) = judge(scenario, known, &targets, listener)?;
+    let mut report = Report {
         title: scenario.title.clone(),
         from,
         to,
         fixtures: calendar.starting_between(from, to).len(),
         forecast,
-        policies,
+        policies: Vec::new(),
         notes: notes(scenario, load, from, to),
     };
+    let mut runs = Vec::new();
+    if let Some(arena) = &scenario.arena {
+        let contest = Contest {
+            scenario,
+            arena,
+            load,
+            calendar,
+            outlook: Arc::new(issue(scenario, arena, known, listener)?),
+        };
+        runs = run_all(&contest, |run| {
+            let totals = run.totals();
+            listener.progress(&format!(
+                "{}: {} not served, {} replica-hours",
+                run.name,
+                report::percent(totals.unserved_ratio()),
+                report::number(totals.replica_hours)
+            ));
+        });
+        let rows = runs
+            .iter()
+            .map(|run| PolicyReport::new(&run.name, &run.totals()));
+        report.policies = rows.collect();
+        equal_service(&contest, &mut report.policies, listener);
+    }
     Ok(Outcome {
         report,
         targets,
-        bands: own,
+        bands,
+        curves: Vec::new(),
+        intensities: Vec::new(),
         runs,
-        per_replica: scenario.cluster.per_replica,
+        per_replica: scenario
+            .arena
+            .as_ref()
+            .map(|arena| arena.cluster.per_replica),
     })
+}
+
+/// Scores all forecasters, and looks closer at the one that decides. Gives its report and bands.
+fn judge(
+    scenario: &Scenario,
+    known: Evidence<'_>,
+    targets: &Targets,
+    listener: &mut dyn Listener,
+) -> Result<(Option<ForecastReport>, Vec<BlockScores>), BacktestError> {
+    let doing = coverage::activities(targets, known.calendar);
+    let mut tally = Tally::new(targets, &doing);
+    let bands = score_models(scenario, known, targets, &mut tally, listener)?;
+    let protocols: Vec<ProtocolReport> = sorted_rows(&bands);
+    let Some(decides) = bands.first().map(|first| first.model.clone()) else {
+        return Ok((None, Vec::new()));
+    };
+    let own: Vec<BlockScores> = bands.into_iter().filter(|b| b.model == decides).collect();
+    let peaks = own
+        .iter()
+        .flat_map(|band| peaks::window_peaks(targets, band, known.calendar));
+    let report = ForecastReport {
+        protocol: own[0].block.name(),
+        model: decides,
+        scores: own[0].scores,
+        protocols,
+        coverage_by_lead: tally.by_lead(),
+        coverage_by_phase: tally.by_phase(),
+        windows: peaks.collect(),
+        misses: misses::worst(known, targets, &own),
+    };
+    Ok((Some(report), own))
 }
 
 /// Scores the deciding forecaster, then the baselines that know no fixtures.
@@ -162,6 +201,7 @@ fn score_models(
     scenario: &Scenario,
     known: Evidence<'_>,
     targets: &Targets,
+    tally: &mut Tally<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Vec<BlockScores>, BacktestError> {
     let protocols = &scenario.forecast.protocols;
@@ -183,6 +223,7 @@ fn score_models(
     let model = EventResponse::new(scenario.zone);
     let mut replay = Replay::new(&model, known, refit, span);
     let mut bands = score(&mut replay, targets, protocols, |protocol, forecast| {
+        tally.add(protocol, forecast);
         listener.forecast(protocol, forecast);
     })
     .map_err(|source| BacktestError::Fit {
@@ -220,6 +261,7 @@ fn sorted_rows(bands: &[BlockScores]) -> Vec<ProtocolReport> {
 /// Issues the forecasts the policy decides by.
 fn issue(
     scenario: &Scenario,
+    arena: &Arena,
     known: Evidence<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Outlook, BacktestError> {
@@ -227,7 +269,7 @@ fn issue(
     let from = (scenario.evaluate.from - scenario.simulation.warm_up).max(known.load.start());
     let model = EventResponse::new(scenario.zone);
     let mut replay = Replay::new(&model, known, scenario.forecast.refit, (from, to));
-    let horizon = policy_horizon(scenario);
+    let horizon = policy_horizon(arena, scenario.forecast.reissue);
     let mut issued = Vec::new();
     for origin in issue_times(scenario, from) {
         let forecast = replay.forecast(origin, horizon, TARGET);
@@ -292,21 +334,24 @@ fn equal_service(
 
 /// What a reader of the figures must know.
 fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> Vec<String> {
-    let mut notes = vec![format!(
-        "Simulated in steps of {}; pods ready {} after the decision at p95; the load metric is a \
-         {} mean, {} late.",
-        HumanDuration(scenario.simulation.step),
-        HumanDuration(scenario.cluster.model.start_up.p95()),
-        HumanDuration(load.step()),
-        HumanDuration(scenario.metric_lag)
-    )];
-    if !scenario.equal_service.is_empty() {
-        notes.push(
-            "Cost at equal service: every need of a policy is multiplied by the smallest factor, \
-             found by hindsight, that leaves no more than this share unserved. In brackets: over \
-             the oracle's."
-                .to_owned(),
-        );
+    let mut notes = Vec::new();
+    if let Some(arena) = &scenario.arena {
+        notes.push(format!(
+            "Simulated in steps of {}; pods ready {} after the decision at p95; the load metric is \
+             a {} mean, {} late.",
+            HumanDuration(scenario.simulation.step),
+            HumanDuration(arena.cluster.model.start_up.p95()),
+            HumanDuration(load.step()),
+            HumanDuration(scenario.metric_lag)
+        ));
+        if !scenario.equal_service.is_empty() {
+            notes.push(
+                "Cost at equal service: every need of a policy is multiplied by the smallest \
+                 factor, found by hindsight, that leaves no more than this share unserved. In \
+                 brackets: over the oracle's."
+                    .to_owned(),
+            );
+        }
     }
     let gaps = load.between(from, to).gaps();
     if gaps > 0 {

@@ -1,8 +1,8 @@
 //! Issues forecasts at past origins from what was known then, and nothing else.
 //!
 //! The model is fitted again at fixed times, as a controller's background task would, and
-//! predicts from the latest fit. Load, entries and calendar are cut at the origin before a model sees
-//! them; that a model also ignores what lies after it is its own promise.
+//! predicts from the latest fit. Load, entries, faults and calendar are cut at the origin before a
+//! model sees them; that a model also ignores what lies after it is its own promise.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl<'a, F: Fit> Replay<'a, F> {
                 load: &self.known.load.before(fitted_at),
                 calendar: &self.calendar_at(fitted_at),
                 entries: &self.known.entries.before(fitted_at),
-                faults: self.known.faults,
+                faults: &self.known.faults.before(fitted_at),
             };
             let fitted = self.model.fit(known, fitted_at)?;
             self.fits.insert(fitted_at, fitted);
@@ -81,7 +81,7 @@ impl<'a, F: Fit> Replay<'a, F> {
             load: &self.recent(origin),
             calendar: &self.calendar_at(origin),
             entries: &self.known.entries.before(origin),
-            faults: self.known.faults,
+            faults: &self.known.faults.before(origin),
         };
         let horizon = Horizon {
             origin,

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::contest::EqualService;
+use super::coverage::{Coverage, LeadCoverage, PhaseCoverage};
+use super::misses::Miss;
 use super::origin::Block;
+use super::peaks::WindowPeak;
 use super::score::{PeakScores, PerQuantile, Scores};
 use crate::simulate::Totals;
 use crate::units::Timestamp;
@@ -23,7 +26,7 @@ pub struct Report {
     pub fixtures: usize,
     /// Forecast scores of the model that decides; absent when no protocol was asked for.
     pub forecast: Option<ForecastReport>,
-    /// Policies, Tipoff first.
+    /// Policies, Tipoff first; empty when only forecasts were asked for.
     pub policies: Vec<PolicyReport>,
     /// What a reader must know.
     pub notes: Vec<String>,
@@ -41,6 +44,14 @@ pub struct ForecastReport {
     pub scores: Scores,
     /// Every forecaster under every block.
     pub protocols: Vec<ProtocolReport>,
+    /// Coverage of the model that decides, by how far ahead.
+    pub coverage_by_lead: Vec<LeadCoverage>,
+    /// The same by block and by what fixtures were doing.
+    pub coverage_by_phase: Vec<PhaseCoverage>,
+    /// Peaks of the windows of fixtures, as forecast and as they came.
+    pub windows: Vec<WindowPeak>,
+    /// The largest under-forecasts of such peaks, and why.
+    pub misses: Vec<Miss>,
 }
 
 /// One forecaster under one block.
@@ -205,6 +216,58 @@ fn span(seconds: f64) -> String {
     }
 }
 
+fn coverage_head(names: &[&str]) -> Vec<String> {
+    let figures = ["points", "p50", "p90", "p95", "p99", "p95/p50"];
+    names
+        .iter()
+        .chain(&figures)
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn coverage_row(mut row: Vec<String>, found: &Coverage) -> Vec<String> {
+    let PerQuantile { p50, p90, p95, p99 } = found.coverage;
+    row.push(number(found.points as f64));
+    row.extend([p50, p90, p95, p99].map(|share| format!("{share:.3}")));
+    row.push(format!("{:.2}x", found.width_p95));
+    row
+}
+
+fn miss_text(miss: &Miss) -> String {
+    let peak = &miss.peak;
+    format!(
+        "{} {:<8}  {:.2}x of {} forecast (p95 {}){}  {}\n{:20}{}\n",
+        peak.kickoff.format("%Y-%m-%d %H:%M"),
+        peak.protocol.split(' ').next().unwrap_or_default(),
+        miss.ratio,
+        number(peak.p50),
+        number(peak.p95),
+        if peak.covered {
+            ""
+        } else {
+            ", above the bound"
+        },
+        few(&peak.fixtures),
+        "",
+        miss.causes.join("; ")
+    )
+}
+
+/// The first few of many names.
+pub(super) fn few(names: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 impl Report {
     /// The forecast scores as a table; `None` when there are none.
     pub(super) fn forecast_table(&self) -> Option<Table> {
@@ -265,6 +328,33 @@ impl Report {
         Some(Table {
             head: head.map(str::to_owned).to_vec(),
             rows: forecast.protocols.iter().map(row).collect(),
+        })
+    }
+
+    /// Coverage by lead as a table; `None` when nothing was scored.
+    pub(super) fn lead_table(&self) -> Option<Table> {
+        let rows = &self.forecast.as_ref()?.coverage_by_lead;
+        (!rows.is_empty()).then(|| Table {
+            head: coverage_head(&["ahead"]),
+            rows: rows
+                .iter()
+                .map(|row| coverage_row(vec![row.lead.to_owned()], &row.found))
+                .collect(),
+        })
+    }
+
+    /// Coverage by block and phase as a table; `None` when nothing was scored.
+    pub(super) fn phase_table(&self) -> Option<Table> {
+        let rows = &self.forecast.as_ref()?.coverage_by_phase;
+        (!rows.is_empty()).then(|| Table {
+            head: coverage_head(&["protocol", "phase"]),
+            rows: rows
+                .iter()
+                .map(|row| {
+                    let names = vec![row.protocol.to_owned(), row.phase.name().to_owned()];
+                    coverage_row(names, &row.found)
+                })
+                .collect(),
         })
     }
 
@@ -342,8 +432,30 @@ impl Report {
             text.push_str("\nForecasts (WAPE to CRPS~: less is better; c90 to c99: share below)\n");
             text.push_str(&table.text());
         }
-        text.push('\n');
-        text.push_str(&self.policy_text());
+        for (table, by) in [
+            (self.lead_table(), "how far ahead"),
+            (self.phase_table(), "phase"),
+        ] {
+            if let Some(table) = table {
+                let _ = write!(
+                    text,
+                    "\nShare of what came at or below each quantile, by {by}\n{}",
+                    table.text()
+                );
+            }
+        }
+        if let Some(forecast) = &self.forecast
+            && !forecast.misses.is_empty()
+        {
+            text.push_str("\nPeaks forecast too low, worst first\n");
+            for miss in &forecast.misses {
+                text.push_str(&miss_text(miss));
+            }
+        }
+        if !self.policies.is_empty() {
+            text.push('\n');
+            text.push_str(&self.policy_text());
+        }
         for note in &self.notes {
             let _ = writeln!(text, "\n{note}");
         }
@@ -354,6 +466,14 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_names_a_few_are_said() {
+        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        assert_eq!(few(&names), "a, b, c and 2 more");
+        assert_eq!(few(&names[..1]), "a");
+        assert_eq!(few(&[]), "");
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -27,6 +27,10 @@ pub struct EventWindow {
 pub struct PeakBound {
     /// Start of the fixtures.
     pub kickoff: Timestamp,
+    /// Where the forecast was issued.
+    pub origin: Timestamp,
+    /// Median.
+    pub p50: f64,
     /// 95 % bound.
     pub p95: f64,
     /// 99 % bound.
@@ -235,7 +239,7 @@ impl Scored<'_> {
 }
 
 /// The first of the largest finite values and its place.
-fn largest<T>(items: &[T], value: impl Fn(&T) -> f64) -> Option<(usize, f64)> {
+pub(super) fn largest<T>(items: &[T], value: impl Fn(&T) -> f64) -> Option<(usize, f64)> {
     let mut found: Option<(usize, f64)> = None;
     for (index, item) in items.iter().enumerate() {
         let value = value(item);
@@ -307,6 +311,8 @@ mod tests {
 
         let bounds = [PeakBound {
             kickoff,
+            origin: Timestamp::UNIX_EPOCH,
+            p50: 33.0,
             p95: 38.0,
             p99: 60.0,
         }];

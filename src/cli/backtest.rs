@@ -2,22 +2,30 @@
 //!
 //! Opens the files a scenario names; what they mean is decided in `backtest`.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
 use clap::Args;
 
+use super::evidence;
+use super::output::progress;
 use crate::backtest::origin::Protocol;
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
+use crate::entries::Entries;
 use crate::fixture::Calendar;
 use crate::forecast::{Evidence, Forecast};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load};
+use crate::series::faults::Faults;
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
+use crate::units::Timestamp;
 
 /// Bad input, as for bad usage.
 const BAD_INPUT: u8 = 2;
@@ -34,10 +42,15 @@ pub struct BacktestArgs {
     /// Also write a self-contained HTML report.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Score the forecasts and leave out the policies, also when the scenario has some.
+    #[arg(long)]
+    forecasts_only: bool,
     /// Also write every scored forecast of one protocol: day, h4 or n15.
     #[arg(long, value_name = "PROTOCOL", value_parser = parse_protocol, requires = "forecasts")]
     protocol: Option<Protocol>,
-    /// Where to write them (CSV: origin,target,q50,q90,q95,q99).
+    /// Where to write them (CSV: origin,target,q50,q90,q95,q99; five-minute means per second, times
+    /// UTC). For day and h4 the peaks of fixtures go beside it, into FILE without .csv and with
+    /// __peaks.csv (origin,kickoff,p50,p90,p95,p99).
     #[arg(long, value_name = "FILE", requires = "protocol")]
     forecasts: Option<PathBuf>,
 }
@@ -50,41 +63,129 @@ fn parse_protocol(text: &str) -> Result<Protocol, String> {
 }
 
 /// Prints progress, and writes the forecasts that were asked for.
-struct Progress<'a> {
-    protocol: Option<Protocol>,
-    out: Option<&'a mut dyn Write>,
+struct Progress {
+    forecasts: Option<ForecastFiles>,
+}
+
+/// The forecasts of one protocol as files.
+struct ForecastFiles {
+    protocol: Protocol,
+    paths: Sink,
+    /// Peaks of fixtures; a nowcast looks too short ahead to have any.
+    peaks: Option<Sink>,
+}
+
+/// A file, and the first error of writing it.
+struct Sink {
+    path: PathBuf,
+    file: BufWriter<File>,
     failed: Option<io::Error>,
 }
 
-impl Listener for Progress<'_> {
-    fn progress(&mut self, line: &str) {
-        // progress that nobody reads is no reason to stop
-        let _ = writeln!(io::stderr(), "{line}");
+impl Sink {
+    fn create(path: PathBuf, header: &str) -> anyhow::Result<Self> {
+        let file = File::create(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let mut sink = Self {
+            path,
+            file: BufWriter::new(file),
+            failed: None,
+        };
+        sink.line(format_args!("{header}"));
+        Ok(sink)
     }
 
-    fn forecast(&mut self, protocol: Protocol, forecast: &Forecast) {
-        if self.protocol != Some(protocol) {
-            return;
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        if let Err(error) = writeln!(self.file, "{line}") {
+            self.failed.get_or_insert(error);
         }
-        let Some(out) = self.out.as_deref_mut() else {
-            return;
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        let ended = self.failed.take().map_or_else(|| self.file.flush(), Err);
+        ended.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+impl ForecastFiles {
+    fn create(protocol: Protocol, path: &Path) -> anyhow::Result<Self> {
+        let peaks = match protocol {
+            Protocol::Day | Protocol::H4 => Some(Sink::create(
+                peaks_path(path),
+                "origin,kickoff,p50,p90,p95,p99",
+            )?),
+            Protocol::N15 => None,
         };
+        Ok(Self {
+            protocol,
+            paths: Sink::create(path.to_owned(), "origin,target,q50,q90,q95,q99")?,
+            peaks,
+        })
+    }
+
+    fn write(&mut self, forecast: &Forecast) {
+        let time = |at: Timestamp| at.format("%Y-%m-%d %H:%M:%S");
+        let origin = time(forecast.origin);
         // a nowcast counts for its last bin only
-        let first = match protocol {
+        let first = match self.protocol {
             Protocol::N15 => forecast.len().saturating_sub(1),
             Protocol::Day | Protocol::H4 => 0,
         };
         for bin in first..forecast.len() {
             let [p50, p90, p95, p99] = [0, 1, 2, 3].map(|q| forecast.paths[q][bin]);
-            let written = writeln!(
-                out,
-                "{},{},{p50:.4},{p90:.4},{p95:.4},{p99:.4}",
-                forecast.origin.format("%Y-%m-%d %H:%M:%S"),
-                forecast.time(bin).format("%Y-%m-%d %H:%M:%S"),
-            );
-            if let Err(error) = written {
-                self.failed.get_or_insert(error);
+            self.paths.line(format_args!(
+                "{origin},{},{p50:.4},{p90:.4},{p95:.4},{p99:.4}",
+                time(forecast.time(bin)),
+            ));
+        }
+        if let Some(peaks) = &mut self.peaks {
+            for (kickoff, [p50, p90, p95, p99]) in peaks_ahead(forecast) {
+                peaks.line(format_args!(
+                    "{origin},{},{p50:.4},{p90:.4},{p95:.4},{p99:.4}",
+                    time(kickoff)
+                ));
             }
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        self.paths.finish()?;
+        self.peaks.map_or(Ok(()), Sink::finish)
+    }
+}
+
+/// Where the peaks go: beside the forecasts.
+fn peaks_path(forecasts: &Path) -> PathBuf {
+    let name = forecasts.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".csv").unwrap_or(&name);
+    forecasts.with_file_name(format!("{stem}__peaks.csv"))
+}
+
+/// The peaks of fixtures that start within the forecast. Groups with one start are one row, with
+/// the higher of their quantiles.
+fn peaks_ahead(forecast: &Forecast) -> BTreeMap<Timestamp, [f64; 4]> {
+    let mut rows: BTreeMap<Timestamp, [f64; 4]> = BTreeMap::new();
+    for peak in &forecast.peaks {
+        if peak.start >= forecast.origin && peak.start < forecast.end() {
+            let row = rows.entry(peak.start).or_insert(peak.quantiles);
+            for (value, other) in row.iter_mut().zip(peak.quantiles) {
+                *value = value.max(other);
+            }
+        }
+    }
+    rows
+}
+
+impl Listener for Progress {
+    fn progress(&mut self, line: &str) {
+        progress(line);
+    }
+
+    fn forecast(&mut self, protocol: Protocol, forecast: &Forecast) {
+        if let Some(files) = &mut self.forecasts
+            && files.protocol == protocol
+        {
+            files.write(forecast);
         }
     }
 }
@@ -95,65 +196,70 @@ impl Listener for Progress<'_> {
 /// When an output cannot be written. Bad input is not an error but exit code 2, after it has been
 /// said on standard error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    let (scenario, load, calendar) = match read(&args.scenario) {
+    let Inputs {
+        mut scenario,
+        load,
+        calendar,
+        entries,
+        faults,
+    } = match read(&args.scenario) {
         Ok(inputs) => inputs,
         Err(error) => return Ok(bad_input(&error)),
     };
-    let mut forecasts = args
-        .forecasts
-        .as_deref()
-        .map(|path| create(path).map(|file| (path, file)))
-        .transpose()?;
-    if let Some((path, file)) = &mut forecasts {
-        writeln!(file, "origin,target,q50,q90,q95,q99")
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if args.forecasts_only {
+        scenario.arena = None;
     }
+    if let Some(protocol) = args.protocol
+        && !scenario.forecast.protocols.contains(&protocol)
+    {
+        scenario.forecast.protocols.push(protocol);
+    }
+    let files = args.protocol.zip(args.forecasts.as_deref());
     let mut listener = Progress {
-        protocol: args.protocol,
-        out: forecasts.as_mut().map(|(_, file)| file as &mut dyn Write),
-        failed: None,
+        forecasts: files
+            .map(|(protocol, path)| ForecastFiles::create(protocol, path))
+            .transpose()?,
     };
-    let outcome = match backtest::run(&scenario, Evidence::new(&load, &calendar), &mut listener) {
+    let known = Evidence::new(&load, &calendar)
+        .with_entries(&entries)
+        .with_faults(&faults);
+    let outcome = match backtest::run(&scenario, known, &mut listener) {
         Ok(outcome) => outcome,
         Err(error) => {
             let error = anyhow::Error::new(error).context(args.scenario.display().to_string());
             return Ok(bad_input(&error));
         }
     };
-    let failed = listener.failed.take();
-    if let Some((path, mut file)) = forecasts {
-        failed
-            .map_or_else(|| file.flush(), Err)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(files) = listener.forecasts {
+        files.finish()?;
     }
     if let Some(path) = &args.html {
         fs::write(path, html::page(&outcome))
             .with_context(|| format!("cannot write {}", path.display()))?;
-        listener_line(&format!("report written to {}", path.display()));
+        progress(&format!("report written to {}", path.display()));
     }
     print(&outcome, args.json)?;
     if let Some(usage) = usage() {
-        listener_line(&usage);
+        progress(&usage);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn listener_line(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 fn bad_input(error: &anyhow::Error) -> ExitCode {
-    listener_line(&format!("tipoff: {error:#}"));
+    progress(&format!("tipoff: {error:#}"));
     ExitCode::from(BAD_INPUT)
 }
 
-fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(BufWriter::new(file))
+/// A scenario and what is in the files it names.
+struct Inputs {
+    scenario: Scenario,
+    load: Series,
+    calendar: Calendar,
+    entries: Entries,
+    faults: Faults,
 }
 
-/// A scenario and the files it names.
-fn read(path: &Path) -> anyhow::Result<(Scenario, Series, Calendar)> {
+fn read(path: &Path) -> anyhow::Result<Inputs> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the scenario {}", path.display()))?;
     let scenario = scenario::parse(&text, &path.display().to_string())?;
@@ -185,9 +291,34 @@ fn read(path: &Path) -> anyhow::Result<(Scenario, Series, Calendar)> {
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;
     for warning in warnings {
-        listener_line(&format!("warning: {warning}"));
+        progress(&format!("warning: {warning}"));
     }
-    Ok((scenario, load, calendar))
+    let field = |name: &str, error: String| anyhow!("{}: {name}: {error}", path.display());
+    let entries = match &scenario.entries {
+        Some(named) => {
+            let per = named.per.map(|per| per.0);
+            if per.is_some_and(|per| per <= TimeDelta::zero()) {
+                return Err(field(
+                    "entries.per",
+                    "must be longer than nothing".to_owned(),
+                ));
+            }
+            evidence::entries(&beside(&named.file), per, None)
+                .map_err(|error| field("entries.file", error))?
+        }
+        None => Entries::NONE,
+    };
+    let faults = match &scenario.faults {
+        Some(file) => evidence::faults(&beside(file)).map_err(|error| field("faults", error))?,
+        None => Faults::NONE,
+    };
+    Ok(Inputs {
+        scenario,
+        load,
+        calendar,
+        entries,
+        faults,
+    })
 }
 
 /// Prints the report; a reader who stops reading is no failure.
@@ -227,4 +358,59 @@ fn usage() -> Option<String> {
         uptime - started,
         peak / 1024.0
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::FixtureId;
+    use crate::forecast::PeakForecast;
+
+    #[test]
+    fn peaks_lie_beside_the_forecasts() {
+        for (given, beside) in [
+            ("out/own__day.csv", "out/own__day__peaks.csv"),
+            ("h4", "h4__peaks.csv"),
+            ("/tmp/a.b.csv", "/tmp/a.b__peaks.csv"),
+        ] {
+            assert_eq!(peaks_path(Path::new(given)), Path::new(beside));
+        }
+    }
+
+    #[test]
+    fn one_row_for_each_start_ahead() {
+        let hour = |i: i64| Timestamp::UNIX_EPOCH + TimeDelta::hours(i);
+        let peak = |start: i64, p99: f64| PeakForecast {
+            fixtures: vec![FixtureId(start.to_string())],
+            start: hour(start),
+            from: hour(start),
+            to: hour(start),
+            at: hour(start),
+            quantiles: [1.0, 2.0, 3.0, p99],
+        };
+        let forecast = Forecast {
+            origin: hour(4),
+            start: hour(4),
+            step: TimeDelta::hours(1),
+            paths: std::array::from_fn(|_| vec![1.0; 4]),
+            // under way; at the origin; twice; behind the end
+            peaks: vec![
+                peak(3, 4.0),
+                peak(4, 5.0),
+                peak(6, 6.0),
+                peak(6, 9.0),
+                peak(8, 4.0),
+            ],
+            model: String::new(),
+            notes: Vec::new(),
+        };
+        let rows: Vec<_> = peaks_ahead(&forecast).into_iter().collect();
+        assert_eq!(
+            rows,
+            [
+                (hour(4), [1.0, 2.0, 3.0, 5.0]),
+                (hour(6), [1.0, 2.0, 3.0, 9.0])
+            ]
+        );
+    }
 }

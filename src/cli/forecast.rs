@@ -1,7 +1,8 @@
-//! `tipoff forecast`: projects load from a history and a fixture list as they stood at a time.
+//! `tipoff forecast`: projects load from a history, a fixture list and contest entries as they
+//! stood at a time.
 //!
-//! Reads files and prints; what is forecast is decided in `crate::forecast`. Rows of the load
-//! file from `--at` on are not even read.
+//! Reads files, prints and draws; what is forecast is decided in `crate::forecast`. Rows of the
+//! load and entries files from `--at` on are not even read.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -13,9 +14,11 @@ use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
+use super::evidence::EvidenceArgs;
 use super::output::progress;
 use crate::fixture::Calendar;
 use crate::forecast::{EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::plot;
 use crate::series::Series;
 use crate::series::csv::{Per, read_load_before};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
@@ -34,6 +37,9 @@ pub struct ForecastArgs {
     /// Fixture list; may be given more than once.
     #[arg(long, value_name = "FILE")]
     pub fixtures: Vec<PathBuf>,
+    /// What else is known.
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
     /// The moment of the forecast, for example 1998-06-10T00:00:00Z. Nothing from it on is learnt.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Timestamp,
@@ -53,6 +59,10 @@ pub struct ForecastArgs {
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+    /// Also draw it: recent load, median and bands, fixtures and their peaks, as a self-contained
+    /// SVG file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// How a forecast is printed.
@@ -119,7 +129,10 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         progress(&format!("warning: {warning}"));
     }
     let calendar = calendar.as_of(args.at);
-    let known = Evidence::new(&series, &calendar);
+    let (entries, faults) = args.evidence.known_at(args.at).map_err(InputError)?;
+    let known = Evidence::new(&series, &calendar)
+        .with_entries(&entries)
+        .with_faults(&faults);
     let fitted = EventResponse::new(zone)
         .fit(known, args.at)
         .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
@@ -129,6 +142,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         step,
     };
     let forecast = fitted.predict(known, horizon);
+    if let Some(path) = &args.svg {
+        let drawn = plot::forecast::picture(&series, &forecast, &calendar, zone);
+        std::fs::write(path, drawn).map_err(|error| {
+            InputError(format!(
+                "--svg {}: cannot be written: {error}",
+                path.display()
+            ))
+        })?;
+        progress(&format!("picture written to {}", path.display()));
+    }
     Ok(match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,

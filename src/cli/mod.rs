@@ -15,6 +15,7 @@ pub mod completions;
 pub mod crds;
 pub mod demo;
 mod error;
+pub mod evidence;
 pub mod fixtures;
 pub mod forecast;
 pub mod output;

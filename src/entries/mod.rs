@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use crate::series::Series;
 use crate::units::Timestamp;
 
+pub mod csv;
+
 /// Entries of every slate. The slate `None` holds entries whose file names no slate; they count
 /// for the next lock after they were made.
 #[derive(Debug, Clone, Default, PartialEq)]

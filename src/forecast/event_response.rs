@@ -6,11 +6,13 @@
 //! last 24 hours, and follows the calendar as it is given then.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::anatomy::fixtures_seen;
 use super::calibration::{Calibration, Coverage};
 use super::experts::Weights;
 use super::features::{Design, WINDOW};
@@ -61,6 +63,7 @@ impl EventResponse {
 /// What was learnt, a few tens of kilobytes. Keep it between forecasts and give
 /// [`Predict::predict`] the last 24 hours of load or more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FittedEventResponse {
     pub(super) zone: Tz,
     pub(super) at: Timestamp,
@@ -70,6 +73,8 @@ pub struct FittedEventResponse {
     /// Largest load seen, units per second.
     pub(super) highest: f64,
     pub(super) seen: Seen,
+    /// Fixtures learnt from, by competition.
+    pub(super) fixtures_seen: BTreeMap<String, usize>,
     pub(super) design: Design,
     pub(super) coefficients: Coefficients,
     pub(super) weights: Weights,
@@ -165,6 +170,7 @@ impl Fit for EventResponse {
             leash: (lowest - LEASH, highest + LEASH),
             highest: highest.exp() - offset,
             seen: Seen::new(windows.iter().map(|window| &near[window.slot])),
+            fixtures_seen: fixtures_seen(&calendar, first, at),
             design,
             coefficients: coefficients.pop().unwrap_or_default(),
             weights: lessons.weights,

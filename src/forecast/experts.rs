@@ -91,7 +91,7 @@ impl Losses {
 
 /// Weight of each expert in each lead bucket.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Weights([Vec<f64>; BUCKETS]);
+pub(crate) struct Weights(pub(super) [Vec<f64>; BUCKETS]);
 
 /// One log prediction per model.
 pub(crate) type Fits = [f64; MODELS];

@@ -87,6 +87,7 @@ pub(crate) const WINDOW: (i64, i64) = (60 * 60, 75 * 60);
 
 /// Which columns there are, how strongly each is held, and to what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Design {
     zone: Tz,
     weekly: bool,
@@ -294,6 +295,90 @@ impl Design {
         self.amplitudes
             .iter()
             .map(|(name, &column)| (name.as_str(), usize::from(column)))
+    }
+
+    /// What each column is called.
+    pub(crate) fn names(&self) -> Vec<String> {
+        const PHASE: [&str; PHASES] = ["before", "play", "end", "after"];
+        let mut names = vec!["level".to_owned()];
+        for harmonic in 1..=HARMONICS {
+            names.push(format!("day sine {harmonic}"));
+            names.push(format!("day cosine {harmonic}"));
+        }
+        if self.weekly {
+            names.push("weekend".to_owned());
+            for harmonic in 1..=WEEKEND_HARMONICS {
+                names.push(format!("weekend sine {harmonic}"));
+                names.push(format!("weekend cosine {harmonic}"));
+            }
+        }
+        names.push("matchday".to_owned());
+        names.push("response as believed".to_owned());
+        names.extend((1..=HATS).map(|hat| format!("response {hat:02}")));
+        names.push("rush before the lock".to_owned());
+        names.extend(PHASE.map(|phase| format!("importance {phase}")));
+        if self.weekly {
+            names.extend(PHASE.map(|phase| format!("weekend {phase}")));
+        }
+        names.resize(self.columns(), String::new());
+        let mut name = |column: usize, text: String| {
+            if let Some(place) = names.get_mut(column) {
+                *place = text;
+            }
+        };
+        for (competition, &first) in &self.phases {
+            for (phase, word) in PHASE.iter().enumerate() {
+                name(usize::from(first) + phase, format!("{competition} {word}"));
+            }
+        }
+        for (level, column) in self.amplitudes() {
+            name(column, level.replacen(':', " ", 1));
+        }
+        if let Some(column) = self.crowding {
+            name(usize::from(column), "fixtures at once".to_owned());
+        }
+        names
+    }
+
+    /// Why rows cannot be made of it; nothing when they can.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let columns = self.columns();
+        let phases = self
+            .phases
+            .values()
+            .map(|&first| usize::from(first) + PHASES);
+        let amplitudes = self.amplitudes().map(|(_, column)| column + 1);
+        let crowding = self.crowding.map(|column| usize::from(column) + 1);
+        let calm = 1
+            + 2 * HARMONICS
+            + 1
+            + if self.weekly {
+                1 + 2 * WEEKEND_HARMONICS
+            } else {
+                0
+            };
+        let common = calm + place::WEEKEND + if self.weekly { PHASES } else { 0 };
+        let needed = phases
+            .chain(amplitudes)
+            .chain(crowding)
+            .fold(common, usize::max);
+        let least = self
+            .amplitudes
+            .values()
+            .chain(self.phases.values())
+            .chain(&self.crowding)
+            .min();
+        if self.events != calm || least.is_some_and(|&least| usize::from(least) < common) {
+            return Some("its columns are not where they should be".to_owned());
+        }
+        if self.prior.len() != columns {
+            return Some(format!(
+                "{} prior means for {columns} columns",
+                self.prior.len()
+            ));
+        }
+        (needed > columns || columns > usize::from(u16::MAX))
+            .then(|| format!("needs {needed} columns and has {columns}"))
     }
 
     /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known

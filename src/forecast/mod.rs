@@ -11,6 +11,7 @@ use crate::fixture::FixtureId;
 use crate::units::{Rate, Timestamp};
 
 mod anatomy;
+mod artefact;
 mod audience;
 mod calibration;
 mod event_response;
@@ -34,10 +35,12 @@ mod seasonal_naive;
 mod slots;
 mod view;
 mod weekly;
+pub mod what_if;
 
 pub use anatomy::{
     Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
 };
+pub use artefact::{Artefact, ArtefactError, LeadScore, PeakScore, Scores, Term, Trained, score};
 pub use calibration::Coverage;
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;

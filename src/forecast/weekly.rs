@@ -7,7 +7,7 @@
 //! reaches do not count, or last week's match would be expected again.
 
 /// Five minutes in a week.
-const BINS: usize = 7 * super::grid::DAY;
+pub(super) const BINS: usize = 7 * super::grid::DAY;
 
 /// What is left of a residual's weight after a week.
 const KEEP: f64 = 0.5;
@@ -25,7 +25,7 @@ const REACH: usize = 1;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Weekly {
     /// Weighted sum and weight.
-    sums: Vec<(f64, f64)>,
+    pub(super) sums: Vec<(f64, f64)>,
 }
 
 impl Weekly {

@@ -5,13 +5,13 @@
 //! row or an empty value is a gap, never zero. Opening files belongs to the caller.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
-use flate2::bufread::MultiGzDecoder;
+use chrono::{DateTime, TimeDelta};
 
 use super::Series;
+use super::rows::{self, Rows, TimeFault, shown};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 /// The most rows one file may hold: a year of seconds.
@@ -183,10 +183,6 @@ pub enum LoadError {
     },
 }
 
-fn shown(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
 /// Reads a load history; gzip is recognised by its first bytes.
 ///
 /// The step is the most common difference between rows, the shorter of two equally common ones.
@@ -220,55 +216,26 @@ fn read(
     per: Per,
     before: Option<Timestamp>,
 ) -> Result<LoadFile, LoadError> {
-    let mut buffered = BufReader::with_capacity(1 << 16, reader);
-    let start = buffered.fill_buf().map_err(|e| unreadable(name, &e))?;
-    if start.starts_with(&[0x1f, 0x8b]) {
-        parse(MultiGzDecoder::new(buffered), name, per, before)
-    } else {
-        parse(buffered, name, per, before)
-    }
-}
-
-fn unreadable(name: &str, error: &dyn std::fmt::Display) -> LoadError {
-    LoadError::Unreadable {
+    let unreadable = |error: io::Error| LoadError::Unreadable {
         name: name.to_owned(),
         reason: error.to_string(),
-    }
-}
-
-fn parse(
-    reader: impl Read,
-    name: &str,
-    per: Per,
-    before: Option<Timestamp>,
-) -> Result<LoadFile, LoadError> {
-    let mut csv = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(PlainLines::new(reader));
-    let mut record = csv::ByteRecord::new();
-    // the line a record ends on: every line ends in one line feed here
-    let mut read = |record: &mut csv::ByteRecord| match csv.read_byte_record(record) {
-        Ok(true) => Ok(Some(csv.position().line().saturating_sub(1))),
-        Ok(false) => Ok(None),
-        Err(error) => Err(unreadable(name, &error)),
     };
-    if read(&mut record)?.is_none() {
+    let mut file = Rows::open(reader).map_err(unreadable)?;
+    let Some((_, record)) = file.next().map_err(unreadable)? else {
         return Err(LoadError::Empty {
             name: name.to_owned(),
         });
-    }
-    let column = header(&record, name)?;
+    };
+    let column = header(record, name)?;
 
     let mut rows: Vec<(i64, f64)> = Vec::new();
     let mut previous: Option<Timestamp> = None;
     let mut later = false;
     // with a cut, what cannot be read may lie behind it: it counts only when a known row follows
     let mut unreadable_row = None;
-    while let Some(line) = read(&mut record)? {
-        let row = two(&record, name, line)
-            .and_then(|[time, value]| Ok((read_time(time, name, line)?, value)));
+    while let Some((line, record)) = file.next().map_err(unreadable)? {
+        let row = two(record, name, line)
+            .and_then(|[time, value]| Ok((time_of(time, name, line)?, value)));
         let (at, value) = match row {
             Ok(row) => row,
             Err(error) if before.is_some() => {
@@ -304,7 +271,7 @@ fn parse(
         previous = Some(at);
         rows.push((
             at.timestamp_millis(),
-            per.rate(read_value(value, name, line)?),
+            per.rate(value_of(value, name, line)?),
         ));
         if rows.len() > MAX_ROWS {
             return Err(LoadError::TooLarge {
@@ -336,122 +303,56 @@ fn parse(
     })
 }
 
-/// Drops carriage returns and ends the last line, so that lines can be counted by line feeds.
-struct PlainLines<R> {
-    inner: R,
-    last: u8,
-}
-
-impl<R> PlainLines<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, last: b'\n' }
-    }
-}
-
-impl<R: Read> Read for PlainLines<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let filled = self.inner.read(buffer)?;
-            if filled == 0 {
-                if self.last == b'\n' || buffer.is_empty() {
-                    return Ok(0);
-                }
-                self.last = b'\n';
-                buffer[0] = b'\n';
-                return Ok(1);
-            }
-            let mut kept = 0;
-            for index in 0..filled {
-                if buffer[index] != b'\r' {
-                    buffer[kept] = buffer[index];
-                    kept += 1;
-                }
-            }
-            if kept > 0 {
-                self.last = buffer[kept - 1];
-                return Ok(kept);
-            }
-        }
-    }
-}
-
 fn header(record: &csv::ByteRecord, name: &str) -> Result<String, LoadError> {
-    let cells: Vec<String> = record
-        .iter()
-        .map(|cell| String::from_utf8_lossy(cell).into_owned())
-        .collect();
-    let refuse = || LoadError::Header {
-        name: name.to_owned(),
-        found: cells.join(","),
-    };
-    let [first, second] = cells.as_slice() else {
-        return Err(refuse());
-    };
-    let first = first.trim_start_matches('\u{feff}').to_ascii_lowercase();
-    if matches!(first.as_str(), "timestamp_utc" | "timestamp" | "time") {
-        Ok(second.clone())
-    } else {
-        Err(refuse())
+    let cells = rows::texts(record);
+    match cells.as_slice() {
+        [first, second] if rows::is_time_column(first) => Ok(second.clone()),
+        _ => Err(LoadError::Header {
+            name: name.to_owned(),
+            found: cells.join(","),
+        }),
     }
 }
 
 fn two<'r>(record: &'r csv::ByteRecord, name: &str, line: u64) -> Result<[&'r [u8]; 2], LoadError> {
     match (record.get(0), record.get(1), record.len()) {
         (Some(time), Some(value), 2) => Ok([time, value]),
-        (first, _, found) => Err(LoadError::Columns {
+        (_, _, found) => Err(LoadError::Columns {
             name: name.to_owned(),
             line,
             found,
-            hint: if first.is_some_and(|cell| cell.contains(&b';') || cell.contains(&b'\t')) {
-                ", separated by a comma"
-            } else {
-                ""
-            },
+            hint: rows::separator_hint(record),
         }),
     }
 }
 
-fn read_time(cell: &[u8], name: &str, line: u64) -> Result<Timestamp, LoadError> {
-    let text = String::from_utf8_lossy(cell);
-    if let Ok(at) = DateTime::parse_from_rfc3339(&text) {
-        return Ok(at.with_timezone(&Utc));
-    }
-    let naive = [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%d %H:%M",
-    ]
-    .iter()
-    .any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok());
-    let (name, text) = (name.to_owned(), text.into_owned());
-    Err(if naive {
-        LoadError::Naive { name, line, text }
-    } else {
-        LoadError::Time { name, line, text }
+fn time_of(cell: &[u8], name: &str, line: u64) -> Result<Timestamp, LoadError> {
+    let name = || name.to_owned();
+    rows::read_time(cell).map_err(|fault| match fault {
+        TimeFault::Naive(text) => LoadError::Naive {
+            name: name(),
+            line,
+            text,
+        },
+        TimeFault::NotATime(text) => LoadError::Time {
+            name: name(),
+            line,
+            text,
+        },
     })
 }
 
 /// Units per interval, NaN for an empty cell.
-fn read_value(cell: &[u8], name: &str, line: u64) -> Result<f64, LoadError> {
+fn value_of(cell: &[u8], name: &str, line: u64) -> Result<f64, LoadError> {
     if cell.is_empty() {
         return Ok(f64::NAN);
     }
-    let text = String::from_utf8_lossy(cell);
-    let refuse = |reason| LoadError::Value {
+    rows::read_number(cell).map_err(|(text, reason)| LoadError::Value {
         name: name.to_owned(),
         line,
-        text: text.clone().into_owned(),
+        text,
         reason,
-    };
-    let value: f64 = text.parse().map_err(|_| refuse("not a number"))?;
-    if !value.is_finite() {
-        return Err(refuse("not finite"));
-    }
-    if value < 0.0 {
-        return Err(refuse("negative"));
-    }
-    Ok(value)
+    })
 }
 
 fn grid(rows: &[(i64, f64)], per: Per, name: &str) -> Result<Series, LoadError> {

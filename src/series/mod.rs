@@ -10,6 +10,7 @@ use crate::units::{Rate, Timestamp};
 pub mod csv;
 pub mod faults;
 pub mod resample;
+pub(crate) mod rows;
 
 /// Load on a regular grid. Bin `i` covers `[start + i*step, start + (i+1)*step)` and holds the
 /// mean rate over it, or nothing.

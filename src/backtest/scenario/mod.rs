@@ -47,6 +47,10 @@ pub struct Scenario {
     pub title: String,
     /// Load history.
     pub load: LoadFile,
+    /// Contest entries, if any.
+    pub entries: Option<EntriesFile>,
+    /// Spans of the load that must not be learnt as they stand, if any are declared.
+    pub faults: Option<PathBuf>,
     /// Fixture files.
     pub fixtures: Vec<PathBuf>,
     /// Zone by whose clock the audience lives, and in which the report's days are.
@@ -55,10 +59,8 @@ pub struct Scenario {
     pub evaluate: Span,
     /// How forecasts are made.
     pub forecast: Forecasting,
-    /// What the pods run on.
-    pub cluster: Cluster,
-    /// Tipoff's policy, with the names of the custom resource.
-    pub policy: Policy,
+    /// What policies are compared on; absent when only forecasts are scored.
+    pub arena: Option<Arena>,
     /// Who runs beside Tipoff.
     pub peers: Vec<Peer>,
     /// Age of the load metric when an autoscaler reads it.
@@ -78,6 +80,17 @@ pub struct LoadFile {
     /// CSV with `timestamp_utc` and one value column; gzip is accepted.
     pub file: PathBuf,
     /// When values are counts: the interval they count over. Left out, they are per second.
+    #[serde(default)]
+    pub per: Option<HumanDuration>,
+}
+
+/// Contest entries.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EntriesFile {
+    /// CSV with `timestamp_utc`, `entries` and perhaps `slate` and `spots`; gzip is accepted.
+    pub file: PathBuf,
+    /// The interval a row counts over; left out, the spacing of the rows.
     #[serde(default)]
     pub per: Option<HumanDuration>,
 }
@@ -117,6 +130,15 @@ impl Default for Forecasting {
             protocols: vec![Protocol::Day, Protocol::H4, Protocol::N15],
         }
     }
+}
+
+/// What policies are compared on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arena {
+    /// What the pods run on.
+    pub cluster: Cluster,
+    /// Tipoff's policy, with the names of the custom resource.
+    pub policy: Policy,
 }
 
 /// What the pods run on.
@@ -277,14 +299,20 @@ struct Raw {
     title: Option<String>,
     load: LoadFile,
     #[serde(default)]
+    entries: Option<EntriesFile>,
+    #[serde(default)]
+    faults: Option<PathBuf>,
+    #[serde(default)]
     fixtures: Vec<PathBuf>,
     #[serde(default, deserialize_with = "zone")]
     zone: Tz,
     evaluate: Spanned<Span>,
     #[serde(default)]
     forecast: Forecasting,
-    cluster: RawCluster,
-    policy: Spanned<RawPolicy>,
+    #[serde(default)]
+    cluster: Option<Spanned<RawCluster>>,
+    #[serde(default)]
+    policy: Option<Spanned<RawPolicy>>,
     #[serde(default = "default_peers")]
     peers: Vec<Peer>,
     #[serde(default = "fifteen_seconds")]
@@ -434,13 +462,14 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
 
 /// The path of a field without what the parser's place-keeping adds to it.
 fn as_written(path: &str) -> String {
-    for spanned in ["evaluate", "policy", "cluster.startUp"] {
+    let mut path = path.to_owned();
+    for spanned in ["evaluate", "policy", "cluster", "cluster.startUp"] {
         let rest = path.strip_prefix(spanned);
         if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(".value")) {
-            return format!("{spanned}{rest}");
+            path = format!("{spanned}{rest}");
         }
     }
-    path.to_owned()
+    path
 }
 
 fn refuse(name: &str, place: Location, field: &str, reason: &str) -> ScenarioError {
@@ -477,7 +506,44 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         );
         return Err(refuse(name, raw.evaluate.referenced, "evaluate", &reason));
     }
-    let start_up = raw.cluster.start_up;
+    let equal_service = !raw.equal_service.is_empty();
+    let arena = match (raw.cluster, raw.policy) {
+        (Some(cluster), Some(policy)) => Some(arena(cluster.value, &policy, equal_service, name)?),
+        (None, None) => None,
+        (Some(cluster), None) => {
+            let reason = "policy is missing: write both, or neither to score forecasts only";
+            return Err(refuse(name, cluster.referenced, "cluster", reason));
+        }
+        (None, Some(policy)) => {
+            let reason = "cluster is missing: write both, or neither to score forecasts only";
+            return Err(refuse(name, policy.referenced, "policy", reason));
+        }
+    };
+    Ok(Scenario {
+        title: raw.title.unwrap_or_else(|| name.to_owned()),
+        load: raw.load,
+        entries: raw.entries,
+        faults: raw.faults,
+        fixtures: raw.fixtures,
+        zone: raw.zone,
+        evaluate,
+        forecast: raw.forecast,
+        arena,
+        peers: raw.peers,
+        metric_lag: raw.metric_lag.0,
+        simulation: raw.simulation,
+        equal_service: raw.equal_service,
+        seed: raw.seed,
+    })
+}
+
+fn arena(
+    cluster: RawCluster,
+    policy: &Spanned<RawPolicy>,
+    equal_service: bool,
+    name: &str,
+) -> Result<Arena, ScenarioError> {
+    let start_up = cluster.start_up;
     if let Some(problem) = start_up.value.problem() {
         return Err(refuse(
             name,
@@ -486,41 +552,30 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
             problem,
         ));
     }
-    let policy = raw
-        .policy
+    let place = policy.referenced;
+    let policy = policy
         .value
         .policy()
-        .map_err(|error| refuse(name, raw.policy.referenced, "policy", &error.to_string()))?;
-    if policy.per_replica.is_none() && !raw.equal_service.is_empty() {
+        .map_err(|error| refuse(name, place, "policy", &error.to_string()))?;
+    if policy.per_replica.is_none() && equal_service {
         return Err(refuse(
             name,
-            raw.policy.referenced,
+            place,
             "policy.capacity.perReplica",
             "equalService needs it: a learnt capacity has no knob to turn",
         ));
     }
-    Ok(Scenario {
-        title: raw.title.unwrap_or_else(|| name.to_owned()),
-        load: raw.load,
-        fixtures: raw.fixtures,
-        zone: raw.zone,
-        evaluate,
-        forecast: raw.forecast,
+    Ok(Arena {
         cluster: Cluster {
-            per_replica: Rate::per_second(raw.cluster.per_replica),
+            per_replica: Rate::per_second(cluster.per_replica),
             model: ClusterModel {
                 start_up: start_up.value,
-                pods_per_second: raw.cluster.pods_per_second,
-                nodes: raw.cluster.nodes,
-                termination: raw.cluster.termination.0,
+                pods_per_second: cluster.pods_per_second,
+                nodes: cluster.nodes,
+                termination: cluster.termination.0,
             },
         },
         policy,
-        peers: raw.peers,
-        metric_lag: raw.metric_lag.0,
-        simulation: raw.simulation,
-        equal_service: raw.equal_service,
-        seed: raw.seed,
     })
 }
 

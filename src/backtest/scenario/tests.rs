@@ -22,11 +22,9 @@ fn a_minimal_scenario_has_defaults() {
     assert_eq!(scenario.title, "s.yaml");
     assert_eq!(scenario.peers.len(), 7);
     assert_eq!(scenario.simulation, Simulation::default());
-    assert_eq!(scenario.policy.spike_cover, SpikeCover::default());
-    assert_eq!(
-        scenario.cluster.model.start_up.p95(),
-        TimeDelta::minutes(10)
-    );
+    let arena = scenario.arena.unwrap();
+    assert_eq!(arena.policy.spike_cover, SpikeCover::default());
+    assert_eq!(arena.cluster.model.start_up.p95(), TimeDelta::minutes(10));
     assert_eq!(
         scenario.load.per,
         Some(HumanDuration(TimeDelta::minutes(1)))
@@ -58,8 +56,9 @@ seed: 7
     );
     let scenario = parse(&text, "s.yaml").unwrap();
     assert_eq!(scenario.peers.len(), 6);
-    assert_eq!(scenario.policy.quantile, Quantile::P99);
-    assert_eq!(scenario.policy.spike_cover.live, 1.0);
+    let policy = &scenario.arena.as_ref().unwrap().policy;
+    assert_eq!(policy.quantile, Quantile::P99);
+    assert_eq!(policy.spike_cover.live, 1.0);
     let Peer::Hpa(fast) = &scenario.peers[3] else {
         panic!("{:?}", scenario.peers[3]);
     };
@@ -69,6 +68,29 @@ seed: 7
         behavior.scale_down,
         crate::simulate::peers::hpa::Rules::down()
     );
+}
+
+#[test]
+fn entries_and_faults_are_named_and_policies_may_be_left_out() {
+    let head = MINIMAL.split("cluster:").next().unwrap();
+    let text = format!("{head}entries: {{file: entries.csv.gz, per: 5m}}\nfaults: faults.csv\n");
+    let scenario = parse(&text, "s.yaml").unwrap();
+    assert_eq!(scenario.arena, None);
+    let entries = scenario.entries.unwrap();
+    assert_eq!(entries.file, PathBuf::from("entries.csv.gz"));
+    assert_eq!(entries.per, Some(HumanDuration(TimeDelta::minutes(5))));
+    assert_eq!(scenario.faults, Some(PathBuf::from("faults.csv")));
+    assert_eq!(parse(MINIMAL, "s.yaml").unwrap().entries, None);
+
+    let alone = format!("{head}cluster:\n  perReplica: 50\n  startUp: {{constant: 10m}}\n");
+    let message = parse(&alone, "s.yaml").unwrap_err().to_string();
+    assert!(
+        message.contains("s.yaml:6:3: cluster: policy is missing"),
+        "{message}"
+    );
+    let alone = format!("{head}policy: {{minReplicas: 2, maxReplicas: 9}}\n");
+    let message = parse(&alone, "s.yaml").unwrap_err().to_string();
+    assert!(message.contains("policy: cluster is missing"), "{message}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 use crate::units::Timestamp;
 
+pub mod csv;
+
 /// Why a span of load is not what people wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
@@ -90,6 +92,18 @@ impl Faults {
         Self { spans }
     }
 
+    /// What lies before `at`; a span that reaches beyond it ends there.
+    #[must_use]
+    pub fn before(&self, at: Timestamp) -> Self {
+        self.spans
+            .iter()
+            .map(|span| Fault {
+                to: span.to.min(at),
+                ..*span
+            })
+            .collect()
+    }
+
     /// In order of their start.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.spans.iter()
@@ -130,5 +144,9 @@ mod tests {
             .collect();
         let starts: Vec<_> = faults.iter().map(|fault| fault.from).collect();
         assert_eq!(starts, [at(1), at(5)]);
+        let known = faults.before(at(5) + TimeDelta::minutes(1));
+        let ends: Vec<_> = known.iter().map(|fault| fault.to).collect();
+        assert_eq!(ends, [at(2), at(5) + TimeDelta::minutes(1)]);
+        assert_eq!(faults.before(at(5)).iter().count(), 1);
     }
 }

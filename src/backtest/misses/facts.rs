@@ -1,0 +1,331 @@
+//! Looks up what is known about a missed peak: before the forecast, around it, and since.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use super::super::coverage::{Activity, activities};
+use super::super::forecasts::{BlockScores, Targets};
+use super::super::origin::TARGET;
+use super::super::peaks::{WindowPeak, fixtures_at};
+use super::super::score::largest;
+use super::{Facts, Listed};
+use crate::entries::SlateEntries;
+use crate::fixture::{Calendar, Fixture};
+use crate::forecast::Evidence;
+use crate::units::Timestamp;
+
+/// Calm hours are looked for so long before a window and after it.
+const AROUND: (TimeDelta, TimeDelta) = (TimeDelta::hours(12), TimeDelta::hours(3));
+
+/// Calm targets without which nothing is said of the level: an hour of them.
+const CALM: usize = 12;
+
+/// Past slates without which nothing is said of the pace of entries.
+const SLATES: usize = 3;
+
+/// All that is known by now, and the windows of the whole history.
+pub(super) struct Archive<'a> {
+    known: Evidence<'a>,
+    targets: &'a Targets,
+    doing: Vec<Activity>,
+    history: Targets,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn new(known: Evidence<'a>, targets: &'a Targets) -> Self {
+        Self {
+            known,
+            targets,
+            doing: activities(targets, known.calendar),
+            history: Targets::new(
+                known.load,
+                known.calendar,
+                known.load.start(),
+                targets.end(),
+            ),
+        }
+    }
+
+    /// The facts about a peak of a block.
+    pub(super) fn facts(&self, peak: &WindowPeak, band: &BlockScores) -> Facts {
+        let origin = peak.origin.unwrap_or(peak.kickoff);
+        let fixtures = fixtures_at(self.known.calendar, peak.kickoff);
+        let scheduled = fixtures
+            .iter()
+            .map(|f| f.start.at + f.duration.typical)
+            .max();
+        let expected_end = scheduled.unwrap_or(peak.kickoff);
+        let ended = fixtures.iter().filter_map(|fixture| fixture.ended_at).max();
+        Facts {
+            log_error: peak.log_error(),
+            actual: peak.actual,
+            listed: listed(&self.known.calendar.as_of(origin), &fixtures),
+            precedents: self.precedents(&fixtures, origin),
+            largest_before: self.largest_before(origin),
+            calm_error: self.calm_error(peak, band),
+            after_end: peak.actual_at - expected_end,
+            overran: ended.map(|end| end - expected_end),
+            shift: peak.actual_at - peak.expected_at,
+            pace: pace(self.known, &fixtures, origin),
+            gaps: self.gaps(origin),
+        }
+    }
+
+    fn precedents(&self, fixtures: &[&Fixture], origin: Timestamp) -> usize {
+        let competitions: BTreeSet<&str> =
+            fixtures.iter().map(|f| f.competition.as_str()).collect();
+        let past = self
+            .known
+            .calendar
+            .starting_between(self.known.load.start(), origin);
+        let starts: BTreeSet<Timestamp> = past
+            .into_iter()
+            .filter(|fixture| !fixture.status.is_off() && fixture.start.is_timed())
+            .filter(|fixture| competitions.contains(fixture.competition.as_str()))
+            .map(|fixture| fixture.start.at)
+            .collect();
+        starts.len()
+    }
+
+    fn largest_before(&self, origin: Timestamp) -> Option<f64> {
+        let bins = (origin - self.history.from).num_milliseconds() / TARGET.num_milliseconds();
+        let over = self
+            .history
+            .windows
+            .iter()
+            .filter(|window| i64::try_from(window.end).is_ok_and(|end| end <= bins));
+        over.filter_map(|window| {
+            Some(
+                largest(&self.history.actual[window.first..window.end], |&value| {
+                    value
+                })?
+                .1,
+            )
+        })
+        .max_by(f64::total_cmp)
+    }
+
+    fn calm_error(&self, peak: &WindowPeak, band: &BlockScores) -> Option<f64> {
+        let window = self
+            .targets
+            .windows
+            .iter()
+            .find(|w| w.kickoff == peak.kickoff)?;
+        let bins = |span: TimeDelta| (span.num_minutes() / TARGET.num_minutes()) as usize;
+        let from = window.first.saturating_sub(bins(AROUND.0));
+        let to = (window.end + bins(AROUND.1)).min(self.doing.len());
+        let errors = (from..to)
+            .filter(|&index| self.doing[index] == Activity::Calm)
+            .map(|index| (self.targets.actual[index] / band.quantiles[index][0]).ln())
+            .filter(|error| error.is_finite())
+            .collect();
+        median(errors, CALM)
+    }
+
+    fn gaps(&self, origin: Timestamp) -> f64 {
+        let day = self.known.load.between(origin - TimeDelta::days(1), origin);
+        if day.is_empty() {
+            return 1.0;
+        }
+        day.gaps() as f64 / day.len() as f64
+    }
+}
+
+/// What a calendar says of fixtures as they were played.
+fn listed(then: &Calendar, fixtures: &[&Fixture]) -> Listed {
+    for fixture in fixtures {
+        match then.get(&fixture.id) {
+            None => return Listed::NotYet,
+            Some(known) if !known.start.is_timed() => return Listed::NotYet,
+            Some(known) if known.start.at != fixture.start.at => {
+                return Listed::Elsewhen(known.start.at);
+            }
+            Some(_) => {}
+        }
+    }
+    Listed::Rightly
+}
+
+/// Entries of the fixtures' slates by the origin over the median of past slates of the same
+/// competition so long before their lock.
+fn pace(known: Evidence<'_>, fixtures: &[&Fixture], origin: Timestamp) -> Option<f64> {
+    let slates: BTreeSet<&str> = fixtures.iter().filter_map(|f| f.slate.as_deref()).collect();
+    let competition = &fixtures.first()?.competition;
+    let lock = fixtures.iter().map(|fixture| fixture.lock()).min()?;
+    let ahead = lock - origin;
+    let so_far: f64 = slates
+        .iter()
+        .filter_map(|slate| Some(entered(known.entries.get(Some(slate))?, origin)))
+        .sum();
+    let past: Vec<f64> = known
+        .entries
+        .iter()
+        .filter_map(|(name, entries)| {
+            let name = name.filter(|name| !slates.contains(name))?;
+            let lock = known
+                .calendar
+                .iter()
+                .filter(|f| f.slate.as_deref() == Some(name) && f.competition == *competition)
+                .map(Fixture::lock)
+                .min()?;
+            (lock < origin).then(|| entered(entries, lock - ahead))
+        })
+        .filter(|entered| *entered > 0.0)
+        .collect();
+    let usual = median(past, SLATES)?;
+    (so_far > 0.0).then(|| so_far / usual)
+}
+
+/// Entries made before a moment, as far as they are known.
+fn entered(entries: &SlateEntries, at: Timestamp) -> f64 {
+    let seconds = entries.rate.step().num_milliseconds() as f64 / 1e3;
+    let rates = entries.rate.before(at);
+    let known = rates.raw().iter().filter(|rate| rate.is_finite());
+    known.sum::<f64>() * seconds
+}
+
+/// The middle value, when there are at least so many.
+fn median(mut values: Vec<f64>, least: usize) -> Option<f64> {
+    if values.len() < least.max(1) {
+        return None;
+    }
+    let middle = values.len() / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backtest::origin::Block;
+    use crate::backtest::score::{PeakBound, PerQuantile, Scores};
+    use crate::entries::Entries;
+    use crate::series::Series;
+
+    fn hour(i: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::hours(i)
+    }
+
+    fn game(id: &str, start: Timestamp, slate: &str) -> Fixture {
+        let mut game = Fixture::game(id, "cup", start);
+        game.slate = Some(slate.to_owned());
+        game
+    }
+
+    /// Ten days of 10/s; games at noon of days 2 to 8, each with a peak of 40/s at its end; on
+    /// day 8 the peak is 90/s, and everything else that day 20/s.
+    fn load() -> Series {
+        let mut values = vec![10.0; 10 * 288];
+        for day in 2..=8 {
+            values[day * 288 + 13 * 12 + 10] = 40.0;
+        }
+        for value in &mut values[8 * 288..9 * 288] {
+            *value = 20.0;
+        }
+        values[8 * 288 + 13 * 12 + 10] = 90.0;
+        values[7 * 288..7 * 288 + 144].fill(f64::NAN);
+        Series::from_raw(hour(0), TARGET, values)
+    }
+
+    fn calendar() -> Calendar {
+        (2..=8)
+            .map(|day| game(&format!("g{day}"), hour(24 * day + 12), &format!("s{day}")))
+            .collect()
+    }
+
+    fn band(targets: &Targets, kickoff: Timestamp, origin: Timestamp) -> BlockScores {
+        let zero = PerQuantile::default();
+        BlockScores {
+            model: "m".into(),
+            block: Block::D1,
+            scores: Scores {
+                points: 1,
+                wape: 0.0,
+                wape_events: None,
+                bias: 0.0,
+                pinball: zero,
+                crps: 0.0,
+                coverage: zero,
+                coverage_events: None,
+                peaks: None,
+            },
+            quantiles: vec![[10.0, 11.0, 12.0, 13.0]; targets.actual.len()],
+            bounds: vec![PeakBound {
+                kickoff,
+                origin,
+                p50: 45.0,
+                p95: 60.0,
+                p99: 70.0,
+            }],
+        }
+    }
+
+    fn entries(last: f64) -> Entries {
+        let mut entries = Entries::default();
+        for day in 2..=8_i64 {
+            let rate = if day == 8 { last } else { 1.0 };
+            // entered at a constant rate over the day before the lock
+            entries.insert(
+                Some(format!("s{day}")),
+                SlateEntries {
+                    rate: Series::from_raw(hour(24 * day - 12), TARGET, vec![rate; 288]),
+                    spots: Vec::new(),
+                },
+            );
+        }
+        entries
+    }
+
+    #[test]
+    fn facts_are_those_of_the_history_laid_out_by_hand() {
+        let (load, calendar, entries) = (load(), calendar(), entries(1.5));
+        let known = Evidence::new(&load, &calendar).with_entries(&entries);
+        let targets = Targets::new(&load, &calendar, hour(7 * 24), hour(10 * 24));
+        let (kickoff, origin) = (hour(8 * 24 + 12), hour(8 * 24));
+        let band = band(&targets, kickoff, origin);
+        let misses = super::super::worst(known, &targets, std::slice::from_ref(&band));
+        let missed: Vec<Timestamp> = misses.iter().map(|miss| miss.peak.kickoff).collect();
+        // the day before has no bound: its path of 10/s is judged
+        assert_eq!(missed, [hour(7 * 24 + 12), kickoff]);
+        assert_eq!(misses[1].ratio, 2.0);
+
+        let facts = Archive::new(known, &targets).facts(&misses[1].peak, &band);
+        assert_eq!(facts.listed, Listed::Rightly);
+        assert_eq!(facts.precedents, 6);
+        assert_eq!(facts.largest_before, Some(40.0));
+        assert!((facts.calm_error.unwrap() - 2.0_f64.ln()).abs() < 1e-12);
+        assert_eq!(facts.after_end, TimeDelta::zero());
+        assert_eq!(facts.overran, None);
+        assert!((facts.pace.unwrap() - 1.5).abs() < 1e-12);
+        assert_eq!(facts.gaps, 0.5);
+    }
+
+    #[test]
+    fn a_list_that_said_otherwise_is_found_out() {
+        let load = load();
+        let mut late = game("late", hour(8 * 24 + 12), "s8");
+        late.known_at = Some(hour(8 * 24 + 6));
+        let before = Fixture {
+            start: crate::fixture::Start::exact(hour(8 * 24 + 10)),
+            known_at: None,
+            ..late.clone()
+        };
+        let (kickoff, origin) = (late.start.at, hour(8 * 24));
+        let fresh: Calendar = [late.clone()].into_iter().collect();
+        let mut moved: Calendar = [before].into_iter().collect();
+        moved.insert(late);
+        for (calendar, said) in [
+            (fresh, Listed::NotYet),
+            (moved, Listed::Elsewhen(hour(202))),
+        ] {
+            let known = Evidence::new(&load, &calendar);
+            let targets = Targets::new(&load, &calendar, hour(8 * 24), hour(9 * 24));
+            let band = band(&targets, kickoff, origin);
+            let peak = super::super::window_peaks(&targets, &band, &calendar).remove(0);
+            let facts = Archive::new(known, &targets).facts(&peak, &band);
+            assert_eq!(facts.listed, said);
+            assert_eq!(facts.precedents, 0);
+            assert_eq!(facts.pace, None);
+        }
+    }
+}

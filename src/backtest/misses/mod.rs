@@ -1,0 +1,427 @@
+//! The worst under-forecasts of a window's peak, and why they happened, in words.
+//!
+//! The causes follow from facts by rules that are written down here; looking for the facts is in
+//! `facts`. Both look back with all that is known by now, as whoever reads the report does: nothing
+//! of it reaches a forecast.
+
+use std::fmt;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::forecasts::{BlockScores, Targets};
+use super::origin::Block;
+use super::peaks::{WindowPeak, window_peaks};
+use crate::forecast::Evidence;
+use crate::units::{HumanDuration, Timestamp};
+
+mod facts;
+
+use facts::Archive;
+
+/// Misses that are told.
+const TOLD: usize = 10;
+
+/// An under-forecast smaller than this (log) is no miss worth a word: a tenth.
+const SMALLEST: f64 = 0.1;
+
+/// Calm hours that are off by this (log) count as a moved level.
+const LEVEL: f64 = 0.15;
+
+/// And by at least this share of the error of the peak.
+const LEVEL_SHARE: f64 = 0.4;
+
+/// A peak this far above the largest before is one that nobody could have learnt.
+const BIGGER: f64 = 1.05;
+
+/// A peak this long after the expected end came late.
+const LATE: TimeDelta = TimeDelta::minutes(25);
+
+/// A peak this far from the expected time came at another time.
+const ELSEWHEN: TimeDelta = TimeDelta::minutes(45);
+
+/// Entries that run this many times their usual pace said something.
+const PACE: f64 = 1.2;
+
+/// This share of the last day missing is a gap.
+const GAP: f64 = 0.1;
+
+/// Fixtures of a competition below which there is no precedent.
+const PRECEDENTS: usize = 3;
+
+/// What the fixture list said when the forecast was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// The fixtures at their time.
+    Rightly,
+    /// At least one of them at another time.
+    Elsewhen(Timestamp),
+    /// Not all of them yet.
+    NotYet,
+}
+
+/// What is known about a missed peak.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// ln of what came over the median: positive.
+    pub log_error: f64,
+    /// What came, units per second.
+    pub actual: f64,
+    /// What the fixture list said at the origin.
+    pub listed: Listed,
+    /// Starts of the same competitions before the origin, within the history.
+    pub precedents: usize,
+    /// Largest five-minute mean of any window that was over at the origin.
+    pub largest_before: Option<f64>,
+    /// Median of ln(actual / median forecast) in the calm hours around the window.
+    pub calm_error: Option<f64>,
+    /// From the expected end of the fixtures to the peak; negative before it.
+    pub after_end: TimeDelta,
+    /// How much later than expected they ended, where the end is known.
+    pub overran: Option<TimeDelta>,
+    /// From the expected time of the peak to the real one.
+    pub shift: TimeDelta,
+    /// Entries by the origin over those usual so long before the lock.
+    pub pace: Option<f64>,
+    /// Share of the last 24 h before the origin without data.
+    pub gaps: f64,
+}
+
+/// Why a peak was forecast too low.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cause {
+    /// The fixture list was wrong at the origin.
+    NotListed,
+    /// The list had them at another time.
+    Moved(Timestamp),
+    /// Too few of their kind had been seen.
+    NoPrecedent(usize),
+    /// Data were missing just before the origin.
+    Gap(f64),
+    /// Calm hours were off as well, by this factor.
+    Level(f64),
+    /// Above every window before, by this factor.
+    BiggerThanAny(f64),
+    /// The peak came late after the expected end; overran by, where that is known.
+    Late(TimeDelta, Option<TimeDelta>),
+    /// The peak came this much later (or earlier) than expected, within its window.
+    Elsewhen(TimeDelta),
+    /// Entries ran at so many times their usual pace.
+    Entries(f64),
+    /// None of these.
+    Crowd,
+}
+
+/// The causes, the one that explains most first; never none.
+pub fn causes(facts: &Facts) -> Vec<Cause> {
+    let mut found = Vec::new();
+    match facts.listed {
+        Listed::NotYet => found.push(Cause::NotListed),
+        Listed::Elsewhen(then) => found.push(Cause::Moved(then)),
+        Listed::Rightly => {}
+    }
+    if facts.precedents < PRECEDENTS {
+        found.push(Cause::NoPrecedent(facts.precedents));
+    }
+    if facts.gaps > GAP {
+        found.push(Cause::Gap(facts.gaps));
+    }
+    if let Some(calm) = facts.calm_error
+        && calm > LEVEL
+        && calm > LEVEL_SHARE * facts.log_error
+    {
+        found.push(Cause::Level(calm.exp()));
+    }
+    if let Some(largest) = facts.largest_before
+        && facts.actual > BIGGER * largest
+    {
+        found.push(Cause::BiggerThanAny(facts.actual / largest));
+    }
+    let overran = facts
+        .overran
+        .filter(|overran| *overran >= TimeDelta::minutes(10));
+    if facts.after_end >= LATE {
+        found.push(Cause::Late(facts.after_end, overran));
+    } else if facts.shift.abs() >= ELSEWHEN {
+        found.push(Cause::Elsewhen(facts.shift));
+    }
+    if let Some(pace) = facts.pace
+        && !(1.0 / PACE..=PACE).contains(&pace)
+    {
+        found.push(Cause::Entries(pace));
+    }
+    if found.is_empty() {
+        found.push(Cause::Crowd);
+    }
+    found
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = |span: TimeDelta| HumanDuration(TimeDelta::minutes(span.num_minutes().abs()));
+        match *self {
+            Self::NotListed => write!(f, "not on the fixture list when forecast"),
+            Self::Moved(then) => write!(
+                f,
+                "wrong time: the fixture list then said {} UTC",
+                then.format("%-d %b %H:%M")
+            ),
+            Self::NoPrecedent(0) => write!(f, "no precedent: the first of its competition"),
+            Self::NoPrecedent(seen) => {
+                let starts = if seen == 1 { "start" } else { "starts" };
+                write!(
+                    f,
+                    "hardly a precedent: {seen} {starts} of its competition before"
+                )
+            }
+            Self::Gap(share) => write!(
+                f,
+                "data gap: {:.0} % of the day before the forecast is missing",
+                share * 100.0
+            ),
+            Self::Level(factor) => write!(
+                f,
+                "the level moved: calm hours ran at {factor:.2} times the forecast as well"
+            ),
+            Self::BiggerThanAny(factor) => {
+                write!(
+                    f,
+                    "bigger than any before: {factor:.2} times the largest window seen"
+                )
+            }
+            Self::Late(after, Some(overran)) => write!(
+                f,
+                "late peak: {} after the expected end, play went on {} longer",
+                minutes(after),
+                minutes(overran)
+            ),
+            Self::Late(after, None) => write!(
+                f,
+                "late peak: {} after the expected end (extra time, or a long aftermath)",
+                minutes(after)
+            ),
+            Self::Elsewhen(shift) => write!(
+                f,
+                "wrong time: the peak came {} {} than forecast",
+                minutes(shift),
+                if shift > TimeDelta::zero() {
+                    "later"
+                } else {
+                    "earlier"
+                }
+            ),
+            Self::Entries(pace) if pace > 1.0 => write!(
+                f,
+                "entries said more: they ran at {pace:.1} times their usual pace when forecast"
+            ),
+            Self::Entries(pace) => write!(
+                f,
+                "entries said otherwise: they ran at {pace:.1} times their usual pace when forecast"
+            ),
+            Self::Crowd => write!(f, "a larger crowd than fixtures like it had drawn"),
+        }
+    }
+}
+
+/// A missed peak with its causes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Miss {
+    /// What was forecast and what came.
+    #[serde(flatten)]
+    pub peak: WindowPeak,
+    /// What came over the median.
+    pub ratio: f64,
+    /// Why, the cause that explains most first.
+    pub causes: Vec<String>,
+}
+
+/// The largest under-forecasts among the peaks a day and four hours ahead, worst first. Two
+/// forecasts of one window count as two.
+pub fn worst(known: Evidence<'_>, targets: &Targets, bands: &[BlockScores]) -> Vec<Miss> {
+    let mut missed: Vec<(&BlockScores, WindowPeak)> = bands
+        .iter()
+        .filter(|band| matches!(band.block, Block::D1 | Block::H4))
+        .flat_map(|band| {
+            let peaks = window_peaks(targets, band, known.calendar);
+            peaks.into_iter().map(move |peak| (band, peak))
+        })
+        .filter(|(_, peak)| peak.log_error() > SMALLEST)
+        .collect();
+    missed.sort_by(|(_, a), (_, b)| b.log_error().total_cmp(&a.log_error()));
+    missed.truncate(TOLD);
+    if missed.is_empty() {
+        return Vec::new();
+    }
+    let archive = Archive::new(known, targets);
+    missed
+        .into_iter()
+        .map(|(band, peak)| Miss {
+            ratio: peak.actual / peak.p50.max(1e-9),
+            causes: causes(&archive.facts(&peak, band))
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            peak,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordinary() -> Facts {
+        Facts {
+            log_error: 0.5,
+            actual: 100.0,
+            listed: Listed::Rightly,
+            precedents: 20,
+            largest_before: Some(200.0),
+            calm_error: Some(0.02),
+            after_end: TimeDelta::minutes(5),
+            overran: None,
+            shift: TimeDelta::minutes(5),
+            pace: Some(1.05),
+            gaps: 0.0,
+        }
+    }
+
+    fn said(facts: &Facts) -> Vec<String> {
+        causes(facts).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nothing_unusual_leaves_the_crowd() {
+        assert_eq!(causes(&ordinary()), [Cause::Crowd]);
+        let unknown = Facts {
+            largest_before: None,
+            calm_error: None,
+            pace: None,
+            ..ordinary()
+        };
+        assert_eq!(causes(&unknown), [Cause::Crowd]);
+    }
+
+    #[test]
+    fn each_cause_follows_from_its_fact_alone() {
+        let then = Timestamp::UNIX_EPOCH + TimeDelta::hours(20);
+        let usual = ordinary();
+        for (facts, words) in [
+            (
+                Facts {
+                    listed: Listed::NotYet,
+                    ..usual.clone()
+                },
+                "not on the fixture list when forecast",
+            ),
+            (
+                Facts {
+                    listed: Listed::Elsewhen(then),
+                    ..usual.clone()
+                },
+                "wrong time: the fixture list then said 1 Jan 20:00 UTC",
+            ),
+            (
+                Facts {
+                    precedents: 0,
+                    ..usual.clone()
+                },
+                "no precedent: the first of its competition",
+            ),
+            (
+                Facts {
+                    precedents: 1,
+                    ..usual.clone()
+                },
+                "hardly a precedent: 1 start of its competition before",
+            ),
+            (
+                Facts {
+                    gaps: 0.3,
+                    ..usual.clone()
+                },
+                "data gap: 30 % of the day before the forecast is missing",
+            ),
+            (
+                Facts {
+                    calm_error: Some(0.4),
+                    ..usual.clone()
+                },
+                "the level moved: calm hours ran at 1.49 times the forecast as well",
+            ),
+            (
+                Facts {
+                    largest_before: Some(50.0),
+                    ..usual.clone()
+                },
+                "bigger than any before: 2.00 times the largest window seen",
+            ),
+            (
+                Facts {
+                    after_end: TimeDelta::minutes(45),
+                    ..usual.clone()
+                },
+                "late peak: 45m after the expected end (extra time, or a long aftermath)",
+            ),
+            (
+                Facts {
+                    after_end: TimeDelta::minutes(45),
+                    overran: Some(TimeDelta::minutes(31)),
+                    ..usual.clone()
+                },
+                "late peak: 45m after the expected end, play went on 31m longer",
+            ),
+            (
+                Facts {
+                    shift: TimeDelta::minutes(-80),
+                    ..usual.clone()
+                },
+                "wrong time: the peak came 1h20m earlier than forecast",
+            ),
+            (
+                Facts {
+                    pace: Some(1.6),
+                    ..usual.clone()
+                },
+                "entries said more: they ran at 1.6 times their usual pace when forecast",
+            ),
+            (
+                Facts {
+                    pace: Some(0.6),
+                    ..usual.clone()
+                },
+                "entries said otherwise: they ran at 0.6 times their usual pace when forecast",
+            ),
+        ] {
+            assert_eq!(said(&facts), [words]);
+        }
+    }
+
+    #[test]
+    fn a_small_move_of_the_level_does_not_explain_a_large_miss() {
+        let facts = Facts {
+            log_error: 1.2,
+            calm_error: Some(0.2),
+            ..ordinary()
+        };
+        assert_eq!(causes(&facts), [Cause::Crowd]);
+    }
+
+    #[test]
+    fn several_causes_are_told_in_order() {
+        let facts = Facts {
+            precedents: 0,
+            largest_before: Some(25.0),
+            gaps: 0.5,
+            ..ordinary()
+        };
+        assert!(matches!(
+            causes(&facts)[..],
+            [
+                Cause::NoPrecedent(0),
+                Cause::Gap(_),
+                Cause::BiggerThanAny(_)
+            ]
+        ));
+    }
+}

@@ -1,0 +1,366 @@
+//! The picture of a forecast: what came lately, the median and the bands ahead, the windows of
+//! fixtures and how high their peaks may go.
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use super::{Axis, Chart, Colour, Layer, Point, Shape, Span, seconds};
+use crate::fixture::{Calendar, FixtureId};
+use crate::forecast::{Forecast, PeakForecast, Quantile};
+use crate::series::Series;
+use crate::units::{Rate, Timestamp};
+
+/// Shortest and longest stretch of the past that is shown.
+const PAST: (TimeDelta, TimeDelta) = (TimeDelta::hours(24), TimeDelta::hours(48));
+
+/// A fixture's window before its lock and after its expected end, as the forecast's peaks have it.
+const WINDOW: (TimeDelta, TimeDelta) = (TimeDelta::minutes(60), TimeDelta::minutes(75));
+
+/// Windows that are named one by one.
+const NAMED: usize = 16;
+
+/// Fixtures of one window that are named.
+const NAMES: usize = 3;
+
+/// A note is broken into lines of so many characters.
+const NOTE: usize = 120;
+
+/// How solid the bands to p90, p95 and p99 are.
+const BANDS: [(Quantile, f64, &str); 3] = [
+    (Quantile::P99, 0.3, "to p99"),
+    (Quantile::P95, 0.6, "to p95"),
+    (Quantile::P90, 1.0, "median to p90"),
+];
+
+/// The picture as an SVG file. `load` is what was known at the origin; times are those of `zone`.
+pub fn picture(load: &Series, forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
+    let origin = forecast.origin;
+    let past = (forecast.end() - origin).clamp(PAST.0, PAST.1);
+    let from = (origin - past).max(load.start()).min(origin);
+    let recent = means(load, from, origin, forecast.step);
+    let chart = chart(&recent, forecast, calendar, zone, from);
+    let mut key: Vec<(Colour, f64, &str)> = vec![
+        (Colour::Actual, 1.0, "what came"),
+        (Colour::Median, 1.0, "median"),
+    ];
+    key.extend(
+        BANDS
+            .iter()
+            .rev()
+            .map(|&(_, opacity, name)| (Colour::Band, opacity, name)),
+    );
+    if !chart.spans.is_empty() {
+        key.push((
+            Colour::Fixture,
+            1.0,
+            "fixtures: an hour before the lock to 75 min after the end",
+        ));
+    }
+    if !forecast.peaks.is_empty() {
+        key.push((Colour::Short, 1.0, "peak of a window: median to p95"));
+    }
+    let heading = format!(
+        "Load from {}, {}",
+        origin.with_timezone(&zone).format("%A, %-d %B %Y %H:%M"),
+        forecast.model
+    );
+    chart.file(&heading, &key, &below(forecast, calendar, zone))
+}
+
+fn chart(
+    recent: &[(f64, f64)],
+    forecast: &Forecast,
+    calendar: &Calendar,
+    zone: Tz,
+    from: Timestamp,
+) -> Chart {
+    let origin = forecast.origin;
+    let path = |quantile: Quantile| {
+        let half = forecast.step.num_milliseconds() as f64 / 2e3;
+        let values = forecast.path(quantile).iter().enumerate();
+        values.map(move |(bin, &value)| (seconds(forecast.time(bin)) + half, value))
+    };
+    let largest = |values: &mut dyn Iterator<Item = f64>| {
+        values.filter(|value| value.is_finite()).fold(0.0, f64::max)
+    };
+    let peaks = forecast
+        .peaks
+        .iter()
+        .filter(|peak| peak.at < forecast.end());
+    let sure = largest(
+        &mut recent
+            .iter()
+            .map(|point| point.1)
+            .chain(path(Quantile::P95).map(|point| point.1))
+            .chain(
+                peaks
+                    .clone()
+                    .map(|peak| peak.quantiles[Quantile::P95.index()]),
+            ),
+    );
+    // a tail far above everything must not flatten the rest
+    let tail = largest(&mut path(Quantile::P99).map(|point| point.1));
+    let top = tail.max(sure).min(sure * 1.5);
+
+    let mut layers: Vec<Layer> = BANDS
+        .iter()
+        .map(|&(quantile, opacity, _)| Layer::Area {
+            colour: Colour::Band,
+            opacity,
+            band: path(Quantile::P50)
+                .zip(path(quantile))
+                .map(|((x, low), (_, high))| (x, low, high))
+                .collect(),
+        })
+        .collect();
+    layers.push(Layer::Line {
+        colour: Colour::Soft,
+        width: 1.0,
+        dashed: true,
+        points: vec![(seconds(origin), 0.0), (seconds(origin), top * 2.0)],
+    });
+    layers.push(Layer::Line {
+        colour: Colour::Actual,
+        width: 1.5,
+        dashed: false,
+        points: recent.to_vec(),
+    });
+    layers.push(Layer::Line {
+        colour: Colour::Median,
+        width: 2.0,
+        dashed: false,
+        points: path(Quantile::P50).collect(),
+    });
+    let middle = |at: Timestamp| seconds(at) + 150.0;
+    for peak in peaks {
+        let [p50, _, p95, _] = peak.quantiles;
+        layers.push(Layer::Whisker {
+            colour: Colour::Short,
+            at: middle(peak.at),
+            from: p50,
+            to: p95,
+        });
+        layers.push(Layer::Points(vec![Point {
+            at: (middle(peak.at), p50),
+            colour: Colour::Short,
+            shape: Shape::Diamond,
+            name: names(&peak.fixtures, calendar),
+            tag: String::new(),
+        }]));
+    }
+    Chart {
+        title: "Forecast load".to_owned(),
+        description: "Load of the last hours, and the median and upper quantiles of the load to \
+                      come, with the windows of fixtures shaded."
+            .to_owned(),
+        width: 1000,
+        height: 400,
+        x: Axis::Time {
+            from,
+            to: forecast.end(),
+            zone,
+        },
+        y: Axis::up_to([top]),
+        x_name: format!("time in {zone}"),
+        y_name: "units per second".to_owned(),
+        spans: spans(forecast, calendar, from),
+        layers,
+    }
+}
+
+/// The origin, the windows that are over, then those ahead with their letters.
+fn spans(forecast: &Forecast, calendar: &Calendar, from: Timestamp) -> Vec<Span> {
+    let origin = forecast.origin;
+    let mut spans = vec![Span {
+        from: seconds(origin),
+        to: seconds(origin),
+        name: "origin".to_owned(),
+    }];
+    for fixture in calendar.starting_between(from - TimeDelta::days(1), origin) {
+        let (begin, end) = (fixture.lock() - WINDOW.0, fixture.expected_end() + WINDOW.1);
+        if !fixture.status.is_off() && fixture.start.is_timed() && end > from {
+            spans.push(Span {
+                from: seconds(begin.max(from)),
+                to: seconds(end.min(origin)),
+                name: String::new(),
+            });
+        }
+    }
+    for (place, peak) in forecast.peaks.iter().enumerate() {
+        if peak.from < forecast.end() {
+            spans.push(Span {
+                from: seconds(peak.from),
+                to: seconds(peak.to.min(forecast.end())),
+                name: letter(place),
+            });
+        }
+    }
+    spans
+}
+
+/// `A` to `Z`, then `AA` and so on.
+fn letter(place: usize) -> String {
+    let last = char::from(b'A' + (place % 26) as u8);
+    match place / 26 {
+        0 => last.to_string(),
+        more => format!("{}{last}", letter(more - 1)),
+    }
+}
+
+/// One line for each window ahead, then the notes.
+fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
+    let line = |(place, peak): (usize, &PeakForecast)| {
+        let rate = |index: usize| Rate::per_second(peak.quantiles[index]);
+        format!(
+            "{}  {}  {}: peak about {} at {} (p95 {}, p99 {})",
+            letter(place),
+            peak.start.with_timezone(&zone).format("%a %-d %b %H:%M"),
+            names(&peak.fixtures, calendar),
+            rate(0),
+            peak.at.with_timezone(&zone).format("%H:%M"),
+            rate(2),
+            rate(3),
+        )
+    };
+    let peaks = forecast.peaks.iter().enumerate();
+    let mut lines: Vec<String> = peaks.take(NAMED).map(line).collect();
+    if forecast.peaks.len() > NAMED {
+        lines.push(format!("and {} more windows", forecast.peaks.len() - NAMED));
+    }
+    for note in &forecast.notes {
+        lines.extend(broken(&format!("Note: {note}")));
+    }
+    lines
+}
+
+/// The titles of fixtures, the first few of many.
+fn names(fixtures: &[FixtureId], calendar: &Calendar) -> String {
+    let titles: Vec<String> = fixtures
+        .iter()
+        .take(NAMES)
+        .map(|id| {
+            calendar
+                .get(id)
+                .map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
+        })
+        .collect();
+    let text = titles.join(", ");
+    match fixtures.len().saturating_sub(NAMES) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// A text in lines that fit.
+fn broken(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < NOTE => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Means of the known load over steps of at least the series' own, each at the middle of its step.
+fn means(load: &Series, from: Timestamp, to: Timestamp, step: TimeDelta) -> Vec<(f64, f64)> {
+    let part = load.between(from, to);
+    let bins = step.num_milliseconds() / part.step().num_milliseconds().max(1);
+    let bins = usize::try_from(bins).unwrap_or(1).max(1);
+    let width = part.step().num_milliseconds() as f64 / 1e3;
+    part.raw()
+        .chunks(bins)
+        .enumerate()
+        .map(|(index, values)| {
+            let known = values.iter().filter(|value| value.is_finite());
+            let (sum, count) = known.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
+            let middle = index as f64 * bins as f64 + values.len() as f64 / 2.0;
+            (seconds(part.start()) + middle * width, sum / count)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::hours(hour)
+    }
+
+    fn forecast(peaks: Vec<PeakForecast>) -> Forecast {
+        Forecast {
+            origin: at(48),
+            start: at(48),
+            step: TimeDelta::minutes(30),
+            paths: [1.0, 2.0, 3.0, 50.0].map(|factor| vec![10.0 * factor; 48]),
+            peaks,
+            model: "event-response".to_owned(),
+            notes: vec!["a note ".repeat(40)],
+        }
+    }
+
+    fn peak(id: &str) -> PeakForecast {
+        PeakForecast {
+            fixtures: vec![FixtureId(id.to_owned())],
+            start: at(60),
+            from: at(59),
+            to: at(64),
+            at: at(62),
+            quantiles: [12.0, 20.0, 28.0, 40.0],
+        }
+    }
+
+    #[test]
+    fn windows_have_letters_names_and_whiskers_and_past_ones_only_their_shade() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
+        let mut game = Fixture::game("game", "cup", at(60));
+        (game.home, game.away) = (Some("Reds".into()), Some("Blues <b>".into()));
+        let past = Fixture::game("past", "cup", at(40));
+        let calendar: Calendar = [game, past].into_iter().collect();
+        let svg = picture(&load, &forecast(vec![peak("game")]), &calendar, Tz::UTC);
+        assert!(svg.contains(">A</text>"), "{svg}");
+        assert!(
+            svg.contains("A  Sat 3 Jan 12:00  Reds v Blues &lt;b&gt;: peak about 12.0/s at 14:00 (p95 28.0/s, p99 40.0/s)"),
+            "{svg}"
+        );
+        assert_eq!(
+            svg.matches("class=\"f-fixture\" x").count(),
+            2 + 1,
+            "two windows and the key"
+        );
+        assert_eq!(svg.matches("class=\"s-short\"").count(), 1);
+        assert!(svg.matches("a note").count() == 40 && !svg.contains("NaN"));
+    }
+
+    #[test]
+    fn nothing_known_and_no_fixtures_is_still_a_picture() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![f64::NAN; 48 * 60]);
+        let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
+        assert!(svg.contains("origin") && !svg.contains("f-fixture\" x"));
+        assert!(!svg.contains("NaN"), "{svg}");
+    }
+
+    #[test]
+    fn letters_go_on_after_z() {
+        assert_eq!(
+            [0, 25, 26, 701, 702].map(letter),
+            ["A", "Z", "AA", "ZZ", "AAA"]
+        );
+    }
+
+    #[test]
+    fn recent_load_is_averaged_to_the_step_of_the_forecast() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![1.0, 3.0, f64::NAN, 8.0]);
+        let to = at(0) + TimeDelta::minutes(4);
+        let two = means(&load, at(0), to, TimeDelta::minutes(2));
+        assert_eq!(two, [(60.0, 2.0), (180.0, 8.0)]);
+        let finer = means(&load, at(0), to, TimeDelta::seconds(10));
+        assert_eq!(finer.len(), 4);
+    }
+}
