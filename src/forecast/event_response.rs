@@ -5,9 +5,13 @@
 //! `fit` is for every few hours; `predict` is cheap enough for every tick, needs the load of the
 //! last 24 hours, and follows the calendar as it is given then.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
+use super::anatomy::fixtures_seen;
 use super::experts::{MODELS, Mixture, Weights};
 use super::features::{Design, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
@@ -63,20 +67,23 @@ impl EventResponse {
 
 /// What was learnt, a few tens of kilobytes. Keep it between forecasts and give
 /// [`Predict::predict`] the last 24 hours of load or more.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FittedEventResponse {
-    zone: Tz,
-    at: Timestamp,
-    offset: f64,
+    pub(super) zone: Tz,
+    pub(super) at: Timestamp,
+    pub(super) offset: f64,
     /// Smallest and largest log load allowed in a forecast.
-    leash: (f64, f64),
+    pub(super) leash: (f64, f64),
     seen_slots: usize,
-    design: Design,
-    coefficients: Coefficients,
-    weights: Weights,
-    weekly: Weekly,
-    margins: MarginTable,
-    peaks: PeakMargins,
+    /// Fixtures learnt from, by competition.
+    pub(super) fixtures_seen: BTreeMap<String, usize>,
+    pub(super) design: Design,
+    pub(super) coefficients: Coefficients,
+    pub(super) weights: Weights,
+    pub(super) weekly: Weekly,
+    pub(super) margins: MarginTable,
+    pub(super) peaks: PeakMargins,
     notes: Vec<String>,
 }
 
@@ -141,6 +148,7 @@ impl Fit for EventResponse {
             offset,
             leash,
             seen_slots: windows.len(),
+            fixtures_seen: fixtures_seen(calendar, first, at),
             design,
             coefficients: known.pop().unwrap_or_default(),
             weights: lessons.weights,
@@ -232,7 +240,7 @@ impl Predict for FittedEventResponse {
 }
 
 /// The model as seen from one origin.
-struct View<'a> {
+pub(super) struct View<'a> {
     model: &'a FittedEventResponse,
     mixture: Mixture,
     origin: i64,
@@ -241,7 +249,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(
+    pub(super) fn new(
         model: &'a FittedEventResponse,
         recent: &Series,
         slots: &[Slot],
@@ -276,7 +284,7 @@ impl<'a> View<'a> {
     }
 
     /// Bins ahead of the last known one.
-    fn lead(&self, at: i64) -> f64 {
+    pub(super) fn lead(&self, at: i64) -> f64 {
         let ahead = (at - self.origin) as f64 / STEP as f64 - 0.5;
         let behind = self
             .data_age
@@ -308,7 +316,7 @@ impl<'a> View<'a> {
         paths
     }
 
-    fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
+    pub(super) fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
         let model = self.model;
         let fits = fit(rows, index, &model.coefficients, &model.weekly);
         self.mixture.at(lead, &fits)
@@ -350,7 +358,7 @@ impl<'a> View<'a> {
 
 impl FittedEventResponse {
     /// Units per second of a log load.
-    fn rate(&self, log: f64) -> f64 {
+    pub(super) fn rate(&self, log: f64) -> f64 {
         let rate = log.clamp(self.leash.0, self.leash.1).exp() - self.offset;
         // `max` would turn a NaN into a forecast of nothing
         if rate < 0.0 { 0.0 } else { rate }

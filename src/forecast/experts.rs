@@ -6,6 +6,8 @@
 //! that were really issued and have matured: no tuning set is needed and growth is followed
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
 
+use serde::{Deserialize, Serialize};
+
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::level::{self, FORMS, Level};
@@ -90,8 +92,9 @@ impl Losses {
 }
 
 /// Weight of each expert in each lead bucket.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Weights([[f64; EXPERTS]; BUCKETS]);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Weights(#[serde(with = "super::lines")] pub(super) [[f64; EXPERTS]; BUCKETS]);
 
 /// One log prediction per model.
 pub(crate) type Fits = [f64; MODELS];

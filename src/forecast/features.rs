@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::audience::{LocalClock, is_weekend};
 use super::response::{self, HATS, PHASES};
@@ -24,10 +25,10 @@ use super::slots::Slot;
 use super::weekly::week_bin;
 
 /// Harmonics of the day.
-const HARMONICS: usize = 6;
+pub(super) const HARMONICS: usize = 6;
 
 /// Harmonics that differ on weekends.
-const WEEKEND_HARMONICS: usize = 2;
+pub(super) const WEEKEND_HARMONICS: usize = 2;
 
 /// Most teams with an amplitude of their own; the others answer as their competition does.
 const MOST_TEAMS: usize = 48;
@@ -49,14 +50,15 @@ const SHAPE_FLOOR: f64 = 0.005;
 pub(crate) const WINDOW: (i64, i64) = (60 * 60, 75 * 60);
 
 /// Which columns there are, how strongly each is held, and to what.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Design {
     zone: Tz,
-    weekly: bool,
-    competitions: BTreeMap<String, usize>,
-    teams: BTreeMap<String, usize>,
+    pub(super) weekly: bool,
+    pub(super) competitions: BTreeMap<String, usize>,
+    pub(super) teams: BTreeMap<String, usize>,
     /// First column of the event part.
-    events: usize,
+    pub(super) events: usize,
     /// Ridge penalty of each column.
     pub(crate) penalty: Vec<f64>,
     /// Prior mean of each column.

@@ -11,6 +11,7 @@ use crate::fixture::FixtureId;
 use crate::units::{Rate, Timestamp};
 
 mod anatomy;
+mod artefact;
 mod audience;
 mod event_response;
 mod evidence;
@@ -20,7 +21,9 @@ mod grid;
 mod lead;
 mod learn;
 mod level;
+mod lines;
 mod peaks;
+mod prior;
 mod quantile;
 mod replay;
 mod response;
@@ -28,12 +31,15 @@ mod ridge;
 mod seasonal_naive;
 mod slots;
 mod weekly;
+pub mod what_if;
 
 pub use anatomy::{
     Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
 };
+pub use artefact::{Artefact, ArtefactError, LeadScore, PeakScore, Scores, Term, Trained, score};
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;
+pub use prior::{EntriesPrior, OvertimePrior, PriorError, ResponsePrior, SpikePrior, SportPrior};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.

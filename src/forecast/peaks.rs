@@ -6,6 +6,8 @@
 //! with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
 //! maximum, which is why peaks have their own.
 
+use serde::{Deserialize, Serialize};
+
 use super::lead::BUCKETS;
 
 /// Prior mean of a score.
@@ -32,8 +34,9 @@ const NORMAL: [f64; 4] = [
 ];
 
 /// Log margins above the largest predicted median, per lead bucket, for .5, .9, .95 and .99.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PeakMargins([[f64; 4]; BUCKETS]);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PeakMargins(pub(super) [[f64; 4]; BUCKETS]);
 
 impl PeakMargins {
     /// From `(score, age in days, windows it stands for)` per lead bucket.

@@ -7,6 +7,8 @@
 //! their level by at most the drift between the weighted scores and the present (Barber et al.,
 //! Conformal prediction beyond exchangeability, 2023).
 
+use serde::{Deserialize, Serialize};
+
 use super::lead::{self, BUCKETS, PRIOR_SCALE};
 
 /// Upper quantiles kept.
@@ -68,8 +70,9 @@ impl Scores {
 }
 
 /// Margins by group and lead bucket.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MarginTable([[Margins; BUCKETS]; 2]);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct MarginTable(pub(super) [[Margins; BUCKETS]; 2]);
 
 impl MarginTable {
     /// Log margins at a lead of `lead` model bins.

@@ -6,7 +6,7 @@
 //! the project's forecasting study, measured on the 1998 World Cup trace.
 
 /// Response minutes that play lasts.
-const PLAY: f64 = 110.0;
+pub(super) const PLAY: f64 = 110.0;
 
 /// Where the response may bend, response minutes. Dense around the end, where load peaks.
 const KNOTS: [f64; 21] = [

@@ -6,8 +6,10 @@
 //! the model: where it does not help, the mixture leaves it alone. Moments that a fixture
 //! reaches do not count, or last week's match would be expected again.
 
+use serde::{Deserialize, Serialize};
+
 /// Five minutes in a week.
-const BINS: usize = 7 * super::grid::DAY;
+pub(super) const BINS: usize = 7 * super::grid::DAY;
 
 /// What is left of a residual's weight after a week.
 const KEEP: f64 = 0.5;
@@ -22,10 +24,11 @@ const CLIP: f64 = 1.0;
 const REACH: usize = 1;
 
 /// Decayed residuals by local time of the week.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Weekly {
     /// Weighted sum and weight.
-    sums: Vec<(f64, f64)>,
+    pub(super) sums: Vec<(f64, f64)>,
 }
 
 impl Weekly {

@@ -1,10 +1,18 @@
 //! A forecast taken apart: what each fixture, the entries, the level and the band contribute, and
 //! which past fixtures it resembles.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::fixture::FixtureId;
+use crate::fixture::{Calendar, FixtureId};
 use crate::units::Timestamp;
+
+mod curves;
+mod explain;
+mod pace;
+mod parts;
+mod past;
 
 /// Why a forecast says what it says at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,4 +118,20 @@ pub struct FixtureIntensity {
     pub multiple: f64,
     /// The same as the model, fitted on everything, puts it.
     pub fitted: f64,
+}
+
+/// How many fixtures of each competition were known at `at` and started in `[from, at)`.
+pub(super) fn fixtures_seen(
+    calendar: &Calendar,
+    from: Timestamp,
+    at: Timestamp,
+) -> BTreeMap<String, usize> {
+    let mut seen = BTreeMap::new();
+    for fixture in calendar.starting_between(from, at) {
+        let known = fixture.known_at.is_none_or(|known| known <= at);
+        if known && !fixture.status.is_off() && fixture.start.is_timed() {
+            *seen.entry(fixture.competition.clone()).or_default() += 1;
+        }
+    }
+    seen
 }

@@ -1,0 +1,210 @@
+//! Takes a forecast apart at one moment.
+//!
+//! The calm load at the model's own level, times the level of the present, plus what fixtures and
+//! entries bring, is the median: by construction, whatever the model is made of inside. Fixtures
+//! that overlap share what they bring together in proportion to what each would do alone.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::super::event_response::FittedEventResponse;
+use super::super::grid::STEP;
+use super::super::slots::Slot;
+use super::super::{Evidence, Horizon, Predict};
+use super::pace::pace;
+use super::parts::Parts;
+use super::past::{Past, analogues, past};
+use super::{Explanation, FixtureShare};
+use crate::units::{HumanDuration, Timestamp};
+
+/// Log effect below which fixtures do not bear on a moment.
+const NOTHING: f64 = 1e-9;
+
+impl FittedEventResponse {
+    /// Why the forecast with this horizon says what it says at `at`; `None` outside the horizon.
+    ///
+    /// `known` is what [`Predict::predict`] is given, with as much of the history as there is: past
+    /// fixtures are looked up in it. The moment explained is the five minutes that hold `at`.
+    pub fn explain(
+        &self,
+        known: Evidence<'_>,
+        horizon: Horizon,
+        at: Timestamp,
+    ) -> Option<Explanation> {
+        let five = Horizon {
+            step: TimeDelta::seconds(STEP),
+            ..horizon
+        };
+        let forecast = self.predict(known, five);
+        let bin = forecast.index(at)?;
+        let at = forecast.time(bin);
+        let middle = at.timestamp() + STEP / 2;
+        let quantiles = std::array::from_fn(|q: usize| forecast.paths[q][bin]);
+        let median = quantiles[0];
+
+        let parts = Parts::new(self, known, five);
+        let calm = parts.calm(middle);
+        let present = parts.median(&[], middle);
+        let level = if calm > 0.0 { present / calm } else { 1.0 };
+        let history = past(self, known, horizon.origin);
+        let told = !known.entries.is_empty();
+        let without = told.then(|| {
+            let silent = Evidence::new(known.load, known.calendar).with_faults(known.faults);
+            self.predict(silent, five).paths[0][bin]
+        });
+        let by_group = groups(&parts.slots);
+        let fixtures = shares(&parts, &by_group, &history, middle, median, calm * level);
+        let main = fixtures.first().and_then(|share| {
+            by_group
+                .values()
+                .find(|slots| slots[0].fixtures == share.fixtures)
+        });
+        let entries = without.and_then(|without| {
+            let slot = &main?[0];
+            pace(known, horizon.origin, slot, median, without)
+        });
+        Some(Explanation {
+            origin: horizon.origin,
+            at,
+            quantiles,
+            calm,
+            level,
+            analogues: main.map_or_else(Vec::new, |slots| {
+                analogues(&slots[0], &history, known.calendar, self.zone)
+            }),
+            fixtures,
+            entries,
+            band: std::array::from_fn(|q| {
+                if median > 0.0 {
+                    quantiles[q + 1] / median
+                } else {
+                    1.0
+                }
+            }),
+            band_source: band_source(&parts, middle),
+            notes: forecast.notes,
+        })
+    }
+}
+
+/// Slots by group: alternatives of one fixture belong together.
+fn groups(slots: &[Slot]) -> BTreeMap<usize, Vec<Slot>> {
+    let mut groups: BTreeMap<usize, Vec<Slot>> = BTreeMap::new();
+    for slot in slots {
+        groups.entry(slot.group).or_default().push(slot.clone());
+    }
+    groups
+}
+
+/// What each group brings, largest first; together the median less the load without any.
+fn shares(
+    parts: &Parts<'_>,
+    groups: &BTreeMap<usize, Vec<Slot>>,
+    history: &[Past],
+    at: i64,
+    median: f64,
+    present: f64,
+) -> Vec<FixtureShare> {
+    let nobody = parts.log(&[], at);
+    let effects: Vec<(&Vec<Slot>, f64)> = groups
+        .values()
+        .map(|slots| (slots, parts.log(slots, at) - nobody))
+        .filter(|(_, effect)| effect.abs() > NOTHING)
+        .collect();
+    let sum: f64 = effects.iter().map(|(_, effect)| effect.abs()).sum();
+    let mut found: Vec<FixtureShare> = effects
+        .iter()
+        .filter_map(|(slots, effect)| {
+            let slot = &slots[0];
+            let others: Vec<Slot> = parts
+                .slots
+                .iter()
+                .filter(|other| other.group != slot.group)
+                .cloned()
+                .collect();
+            let load = (median - present) * effect.abs() / sum;
+            let alone = parts.median(&others, at);
+            Some(FixtureShare {
+                fixtures: slot.fixtures.clone(),
+                start: Timestamp::from_timestamp(slot.anchors.start, 0)?,
+                minute: (at - slot.anchors.start) as f64 / 60.0,
+                load,
+                multiple: if alone > 0.0 { median / alone } else { 1.0 },
+                novelty: novelty(slot, slots.len(), history),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        b.load
+            .abs()
+            .total_cmp(&a.load.abs())
+            .then(a.start.cmp(&b.start))
+    });
+    found
+}
+
+/// Why nothing like a slot is in the history, when that is so.
+fn novelty(slot: &Slot, alternatives: usize, history: &[Past]) -> Option<String> {
+    if alternatives > 1 {
+        return Some(format!(
+            "its start is not known: spread over {alternatives} hours"
+        ));
+    }
+    let seen: Vec<&Slot> = history.iter().map(|past| &past.slot).collect();
+    if seen.is_empty() {
+        return Some("no fixture at all lies in the history: the response is the prior".to_owned());
+    }
+    let same = |other: &&&Slot| {
+        other
+            .competitions
+            .iter()
+            .any(|name| slot.competitions.contains(name))
+    };
+    let kin: Vec<&&Slot> = seen.iter().filter(same).collect();
+    if kin.is_empty() {
+        return Some(format!(
+            "first of {} in the history: taken as any other fixture",
+            slot.competitions.join(", ")
+        ));
+    }
+    let most = seen.iter().map(|other| other.fixtures.len()).max();
+    if most.is_some_and(|most| slot.fixtures.len() > most) {
+        return Some(format!(
+            "{} at once; the most so far were {}",
+            slot.fixtures.len(),
+            most.unwrap_or_default()
+        ));
+    }
+    let largest = kin.iter().map(|other| other.importance).fold(0.0, f64::max);
+    if slot.importance > largest {
+        return Some(format!(
+            "importance {}; the largest so far was {largest}",
+            slot.importance
+        ));
+    }
+    let known = slot
+        .teams
+        .iter()
+        .any(|team| seen.iter().any(|other| other.teams.contains(team)));
+    if !slot.teams.is_empty() && !known {
+        return Some("none of its sides has played in the history".to_owned());
+    }
+    None
+}
+
+/// Where the band comes from.
+fn band_source(parts: &Parts<'_>, at: i64) -> String {
+    let ahead = TimeDelta::seconds((parts.lead(at) * STEP as f64) as i64);
+    let ahead = TimeDelta::minutes(ahead.num_minutes() / 5 * 5);
+    let event = parts.slots.iter().any(|slot| slot.in_window(at));
+    format!(
+        "errors of forecasts issued again over the past weeks, {} ahead, {}",
+        HumanDuration(ahead),
+        if event {
+            "around fixtures"
+        } else {
+            "away from fixtures"
+        }
+    )
+}

@@ -1,0 +1,216 @@
+//! What if the crowd were larger, or entries came faster: changes to a forecast and to what it is
+//! made from. Changes to fixtures are in `fixture::edit`.
+
+use std::collections::BTreeMap;
+
+use super::Forecast;
+use crate::entries::{Entries, SlateEntries};
+use crate::fixture::{Calendar, Fixture};
+use crate::series::Series;
+use crate::units::{Rate, Timestamp};
+
+/// The forecast of `factor` times the load, everywhere.
+#[must_use]
+pub fn larger(forecast: &Forecast, factor: f64) -> Forecast {
+    let mut larger = forecast.clone();
+    for value in larger.paths.iter_mut().flatten() {
+        *value *= factor;
+    }
+    for peak in &mut larger.peaks {
+        peak.quantiles = peak.quantiles.map(|value| value * factor);
+    }
+    larger
+}
+
+/// The forecast when what a fixture brings is `factor` times as much: `with` it as forecast and
+/// `without` it, on the same grid. Peaks grow as the paths within their windows do.
+#[must_use]
+pub fn larger_crowd(with: &Forecast, without: &Forecast, factor: f64) -> Forecast {
+    let mut larger = with.clone();
+    for (path, less) in larger.paths.iter_mut().zip(&without.paths) {
+        for (value, less) in path.iter_mut().zip(less) {
+            *value = (less + factor * (*value - less)).max(0.0);
+        }
+    }
+    for bin in 0..larger.len() {
+        // a factor below one can turn quantiles over where a fixture lowers load
+        let mut floor = 0.0_f64;
+        for path in &mut larger.paths {
+            floor = floor.max(path[bin]);
+            path[bin] = floor;
+        }
+    }
+    for place in 0..larger.peaks.len() {
+        let (from, to) = (larger.peaks[place].from, larger.peaks[place].to);
+        let top = |forecast: &Forecast| {
+            let found = forecast.max_over(super::Quantile::P50, from, to);
+            found.map_or((from, 0.0), |(at, rate)| (at, rate.as_per_second()))
+        };
+        let ((at, after), (_, before)) = (top(&larger), top(with));
+        let peak = &mut larger.peaks[place];
+        if before > 0.0 {
+            peak.quantiles = peak.quantiles.map(|value| value * after / before);
+            peak.at = at;
+        }
+    }
+    larger
+}
+
+/// The entries if every slate that has not locked at `at` had sold `factor` times as fast. Entries
+/// without a slate count from the last lock on.
+#[must_use]
+pub fn paced(entries: &Entries, calendar: &Calendar, at: Timestamp, factor: f64) -> Entries {
+    let mut locks: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut last = None;
+    for fixture in calendar.iter() {
+        let lock = fixture.lock();
+        if let Some(slate) = &fixture.slate {
+            let first = locks.entry(slate).or_insert(lock);
+            *first = lock.min(*first);
+        }
+        if lock <= at {
+            last = last.max(Some(lock));
+        }
+    }
+    let mut paced = Entries::default();
+    for (slate, known) in entries.iter() {
+        let open = slate
+            .and_then(|slate| locks.get(slate))
+            .is_none_or(|lock| *lock > at);
+        let from = if slate.is_none() { last } else { None };
+        let values = known
+            .rate
+            .iter()
+            .map(|(time, rate)| {
+                let counts = open && from.is_none_or(|from| time >= from);
+                let rate = rate.map_or(f64::NAN, Rate::as_per_second);
+                if counts { rate * factor } else { rate }
+            })
+            .collect();
+        paced.insert(
+            slate.map(str::to_owned),
+            SlateEntries {
+                rate: Series::from_raw(known.rate.start(), known.rate.step(), values),
+                spots: known.spots.clone(),
+            },
+        );
+    }
+    paced
+}
+
+/// What of a forecast lies beyond everything in the history, and so beyond what its band was
+/// measured on. `load` is the history, at any step.
+pub fn extrapolation(forecast: &Forecast, load: &Series, added: &[&Fixture]) -> Vec<String> {
+    let mut said = Vec::new();
+    let top = |path: &[f64]| path.iter().copied().fold(0.0, f64::max);
+    let seen = load.before(forecast.origin).peak();
+    if let Some((at, most)) = seen.filter(|(_, most)| most.as_per_second() > 0.0) {
+        let median = top(&forecast.paths[0]) / most.as_per_second();
+        if median > 1.0 {
+            said.push(format!(
+                "its median reaches {median:.1} times the largest load so far ({most} on {}): \
+                 nothing as large was seen, and the band was not measured there",
+                at.format("%F")
+            ));
+        }
+    }
+    for fixture in added {
+        said.push(format!(
+            "{} is of your making: it answers as fixtures of {} did",
+            fixture.title(),
+            fixture.competition
+        ));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::FixtureId;
+    use crate::forecast::PeakForecast;
+    use chrono::TimeDelta;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    fn forecast(median: &[f64]) -> Forecast {
+        let path = |factor: f64| median.iter().map(|value| value * factor).collect();
+        let top = median.iter().copied().fold(0.0, f64::max);
+        Forecast {
+            origin: at(0),
+            start: at(0),
+            step: TimeDelta::minutes(5),
+            paths: [path(1.0), path(1.5), path(2.0), path(3.0)],
+            peaks: vec![PeakForecast {
+                fixtures: vec![FixtureId("a".into())],
+                start: at(5),
+                from: at(0),
+                to: at(20),
+                at: at(10),
+                quantiles: [top, 1.4 * top, 1.9 * top, 2.8 * top],
+            }],
+            model: "test".into(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn all_load_grows_by_the_factor() {
+        let before = forecast(&[1.0, 2.0, 4.0, 1.0]);
+        let after = larger(&before, 8.0);
+        assert_eq!(after.paths[0], [8.0, 16.0, 32.0, 8.0]);
+        assert_eq!(after.peaks[0].quantiles[0], 32.0);
+        assert_eq!(larger(&before, 1.0), before);
+    }
+
+    #[test]
+    fn a_larger_crowd_grows_what_the_fixture_brings_and_nothing_else() {
+        let (with, without) = (forecast(&[1.0, 2.0, 4.0, 1.0]), forecast(&[1.0; 4]));
+        let after = larger_crowd(&with, &without, 3.0);
+        assert_eq!(after.paths[0], [1.0, 4.0, 10.0, 1.0]);
+        assert!((after.peaks[0].quantiles[0] - 10.0).abs() < 1e-12);
+        assert!((after.peaks[0].quantiles[2] / after.peaks[0].quantiles[0] - 1.9).abs() < 1e-12);
+        assert_eq!(larger_crowd(&with, &without, 0.0).paths, without.paths);
+        let lowers = larger_crowd(&without, &with, 5.0);
+        for bin in 0..4 {
+            let column: Vec<f64> = lowers.paths.iter().map(|path| path[bin]).collect();
+            assert!(column.is_sorted() && column[0] >= 0.0);
+        }
+    }
+
+    #[test]
+    fn only_open_slates_sell_faster() {
+        let slate = |id: &str, minute: i64| {
+            let mut fixture = Fixture::game(id, "cup", at(minute));
+            fixture.slate = Some(id.into());
+            fixture
+        };
+        let calendar: Calendar = [slate("gone", 10), slate("open", 60)].into_iter().collect();
+        let mut entries = Entries::default();
+        for name in [Some("gone"), Some("open"), None] {
+            let rate = Series::from_raw(at(0), TimeDelta::minutes(5), vec![1.0, f64::NAN, 2.0, 2.0]);
+            let spots = vec![(at(0), 9.0)];
+            entries.insert(name.map(str::to_owned), SlateEntries { rate, spots });
+        }
+        let faster = paced(&entries, &calendar, at(20), 1.5);
+        let values = |name: Option<&str>| -> Vec<Option<f64>> {
+            let rate = &faster.get(name).unwrap().rate;
+            rate.iter().map(|(_, rate)| rate.map(Rate::as_per_second)).collect()
+        };
+        assert_eq!(values(Some("gone")), [Some(1.0), None, Some(2.0), Some(2.0)]);
+        assert_eq!(values(Some("open")), [Some(1.5), None, Some(3.0), Some(3.0)]);
+        assert_eq!(values(None), [Some(1.0), None, Some(3.0), Some(3.0)]);
+        assert_eq!(faster.get(None).unwrap().spots, [(at(0), 9.0)]);
+    }
+
+    #[test]
+    fn what_was_never_seen_is_said() {
+        let load = Series::from_raw(at(-20), TimeDelta::minutes(5), vec![1.0, 3.0, 2.0, 1.0, 99.0]);
+        let calm = forecast(&[1.0, 2.0]);
+        assert!(extrapolation(&calm, &load, &[]).is_empty());
+        let said = extrapolation(&larger(&calm, 8.0), &load, &[]);
+        assert!(said[0].contains("5.3 times the largest load so far (3.00/s on 1969-12-31)"), "{said:?}");
+    }
+}
