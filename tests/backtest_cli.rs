@@ -65,7 +65,24 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     assert!(forecast["wape"].is_f64());
     assert!(forecast["pinball"]["p95"].is_f64());
     assert!(forecast["coverage"]["p95"].is_f64());
-    assert_eq!(forecast["protocols"].as_array().unwrap().len(), 3);
+    assert!(!forecast["protocols"].as_array().unwrap().is_empty());
+    let points = |rows: &Value| -> u64 {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["points"].as_u64().unwrap()).sum()
+    };
+    // every scored point of the one protocol lies in one stretch of lead and in one phase
+    let scored = forecast["points"].as_u64().unwrap();
+    assert_eq!(points(&forecast["coverage_by_lead"]), scored);
+    assert_eq!(points(&forecast["coverage_by_phase"]), scored);
+    for row in ["coverage_by_lead", "coverage_by_phase"].map(|by| &forecast[by][0]) {
+        assert!(row["coverage"]["p95"].is_f64() && row["width_p95"].as_f64().unwrap() >= 1.0);
+    }
+    let windows = forecast["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 4, "games start at four times");
+    for miss in forecast["misses"].as_array().unwrap() {
+        assert!(miss["ratio"].as_f64().unwrap() > 1.0, "{miss}");
+        assert!(!miss["causes"].as_array().unwrap().is_empty(), "{miss}");
+    }
     let policies = report["policies"].as_array().unwrap();
     assert_eq!(policies[0]["name"], "tipoff");
     assert_eq!(policies.len(), 8);
@@ -83,7 +100,15 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     }
 
     let page = fs::read_to_string(html).unwrap();
-    assert!(page.contains("<svg") && page.contains("<title>"));
+    for part in [
+        "<svg",
+        "<title>",
+        "Do the quantiles mean what they say?",
+        "Peaks: forecast and what came",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("NaN"));
     for reference in ["http://", "https://", "src=", "href=", "<script"] {
         let outside = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!outside.contains(reference), "{reference}");
@@ -94,6 +119,80 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     assert_eq!(lines.next(), Some("origin,target,q50,q90,q95,q99"));
     // twelve origins of 48 bins, and the one before that reaches into the span
     assert_eq!(lines.count() % 48, 0);
+    let peaks = fs::read_to_string(folder.path().join("h4__peaks.csv")).unwrap();
+    assert_peaks(&peaks, 4);
+}
+
+/// One row for each origin and start within so many hours, quantiles ascending.
+fn assert_peaks(text: &str, hours: i64) {
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("origin,kickoff,p50,p90,p95,p99"));
+    let mut seen = std::collections::BTreeSet::new();
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let time =
+            |cell: &str| chrono::NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%S").unwrap();
+        let ahead = time(cells[1]) - time(cells[0]);
+        assert!((0..hours).contains(&ahead.num_hours()), "{line}");
+        let quantiles: Vec<f64> = cells[2..]
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect();
+        assert!(quantiles.len() == 4 && quantiles.is_sorted(), "{line}");
+        assert!(
+            seen.insert((cells[0].to_owned(), cells[1].to_owned())),
+            "{line}"
+        );
+    }
+    assert!(!seen.is_empty());
+}
+
+#[test]
+fn forecasts_alone_need_no_cluster_and_any_protocol_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(small(folder.path())).unwrap();
+    let (before, rest) = text.split_once("cluster:").unwrap();
+    let (_, after) = rest.split_once("peers:").unwrap();
+    let entries = "timestamp_utc,entries\n2023-09-10T10:00:00Z,5\n2023-09-10T10:05:00Z,6\n";
+    fs::write(folder.path().join("entries.csv"), entries).unwrap();
+    let faults = "from,to,cause\n2023-09-05T10:00:00Z,2023-09-05T11:00:00Z,outage\n";
+    fs::write(folder.path().join("faults.csv"), faults).unwrap();
+    let more = "entries: {file: entries.csv, per: 5m}\nfaults: faults.csv\n";
+    let path = folder.path().join("alone.yaml");
+    fs::write(&path, format!("{before}{more}peers:{after}")).unwrap();
+    let day = folder.path().join("own__day.csv");
+    let output = tipoff(&[
+        "--scenario",
+        path.to_str().unwrap(),
+        "--json",
+        "--protocol",
+        "day",
+        "--forecasts",
+        day.to_str().unwrap(),
+    ]);
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{progress}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["policies"], Value::Array(Vec::new()));
+    // the scenario names h4 only: the protocol that was asked for is scored beside it
+    let blocks = report["forecast"]["protocols"].as_array().unwrap();
+    assert!(blocks.iter().any(|row| row["protocol"] == "D1 0-24h"));
+    assert!(fs::read_to_string(&day).unwrap().lines().count() > 576);
+    assert_peaks(
+        &fs::read_to_string(folder.path().join("own__day__peaks.csv")).unwrap(),
+        48,
+    );
+
+    // with a cluster in the scenario they can still be left out
+    let output = tipoff(&[
+        "--scenario",
+        &small(folder.path()),
+        "--json",
+        "--forecasts-only",
+    ]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["policies"], Value::Array(Vec::new()));
+    assert!(report["forecast"]["wape"].is_f64());
 }
 
 #[test]
@@ -134,6 +233,14 @@ fn bad_input_is_refused_with_place_and_remedy() {
     refused(
         &good.replace("nfl-sunday-fixtures.csv", "absent.csv"),
         &["absent.csv", "check the path"],
+    );
+    refused(
+        &format!("{good}\nentries: {{file: absent-entries.csv}}\n"),
+        &["entries.file", "absent-entries.csv", "check the path"],
+    );
+    refused(
+        &format!("{good}\nfaults: absent-faults.csv\n"),
+        &["faults: ", "absent-faults.csv", "check the path"],
     );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);

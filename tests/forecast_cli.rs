@@ -112,6 +112,94 @@ fn the_csv_has_the_promised_columns_and_rows() {
 }
 
 #[test]
+fn the_picture_names_fixtures_and_shows_times_of_the_audience() {
+    let season = Season::new(10);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let svg = folder.path().join("forecast.svg");
+    let more = [
+        "--at",
+        "2024-04-10T00:00:00Z",
+        "--horizon",
+        "48h",
+        "--zone",
+        "Europe/Paris",
+        "--svg",
+        svg.to_str().unwrap(),
+    ];
+    let printed = text(&args(folder.path(), &more)).unwrap();
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(drawn.starts_with("<?xml") && drawn.ends_with("</svg>\n"));
+    assert!(
+        drawn.contains("Load from Wednesday, 10 April 2024 02:00"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("time in Europe/Paris"));
+    // as many windows with a letter as the table has peaks
+    let peaks = printed
+        .lines()
+        .filter(|line| line.contains("  about "))
+        .count();
+    assert!(peaks > 0);
+    assert_eq!(drawn.matches(": peak about ").count(), peaks);
+    assert!(drawn.contains(">A</text>"));
+    assert!(!drawn.contains("NaN") && !drawn.contains("href"));
+}
+
+#[test]
+fn entries_and_faults_are_read_as_known_at_the_origin() {
+    let season = Season::new(10);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let entries = folder.path().join("entries.csv");
+    let faults = folder.path().join("faults.csv");
+    let known = "timestamp_utc,entries,slate\n\
+                 2024-04-09T10:00:00Z,5,a\n2024-04-09T10:05:00Z,6,a\n";
+    std::fs::write(
+        &faults,
+        "from,to,cause\n2024-04-05T00:00:00Z,2024-04-05T02:00:00Z,bots\n",
+    )
+    .unwrap();
+    let run = |text_of_entries: &str| {
+        std::fs::write(&entries, text_of_entries).unwrap();
+        let more = [
+            "--at",
+            "2024-04-10T00:00:00Z",
+            "--entries",
+            entries.to_str().unwrap(),
+            "--faults",
+            faults.to_str().unwrap(),
+            "--format",
+            "csv",
+        ];
+        text(&args(folder.path(), &more)).map_err(|error| error.to_string())
+    };
+    let first = run(known).unwrap();
+    // what is written from the origin on is not read
+    let junk = format!("{known}2024-04-10T00:00:00Z,900000000,a\nnot a row\n");
+    assert_eq!(run(&junk).unwrap(), first);
+    let message = run("timestamp_utc,entries\n2024-04-09T10:00:00,5\n").unwrap_err();
+    assert!(
+        message.contains("entries.csv:2: \"2024-04-09T10:00:00\" has no zone"),
+        "{message}"
+    );
+    std::fs::write(
+        &faults,
+        "from,to,cause\n2024-04-05T00:00:00Z,2024-04-05T02:00:00Z,rain\n",
+    )
+    .unwrap();
+    let message = run(known).unwrap_err();
+    assert!(
+        message.contains("faults.csv:2:") && message.contains("rain"),
+        "{message}"
+    );
+    std::fs::remove_file(&faults).unwrap();
+    let message = run(known).unwrap_err();
+    assert!(
+        message.contains("faults.csv: cannot be opened"),
+        "{message}"
+    );
+}
+
+#[test]
 fn bad_input_names_the_place_and_the_remedy() {
     let season = Season::new(3);
     let good = (load_csv(&season, None), fixtures_csv(&season));
