@@ -20,6 +20,7 @@ pub mod fixtures;
 pub mod forecast;
 pub mod output;
 pub mod run;
+pub mod synth;
 
 pub use error::CliError;
 
@@ -57,6 +58,8 @@ pub enum Command {
     Forecast(forecast::ForecastArgs),
     /// Replay a span of history: forecast scores and policies side by side.
     Backtest(backtest::BacktestArgs),
+    /// Generate a season: load, fixtures, contest entries, faults, and the truth behind them.
+    Synth(synth::SynthArgs),
     /// Check, convert and list fixture files.
     Fixtures(fixtures::FixturesArgs),
     /// Print the custom resource definition as YAML.
@@ -85,6 +88,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::SUCCESS),
         Command::Forecast(args) => Ok(forecast::run(args)?),
         Command::Backtest(args) => Ok(backtest::run(args)?),
+        Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
     }

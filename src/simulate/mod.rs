@@ -10,9 +10,11 @@ use crate::plan::Workload;
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
+mod chance;
 pub mod cluster;
 pub mod peers;
 pub mod policies;
+pub mod season;
 pub mod tipoff;
 pub mod traffic;
 

@@ -1,5 +1,7 @@
 //! Files of entries, typed by hand and made up.
 
+use std::fmt::Write as _;
+
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -128,7 +130,7 @@ fn a_small_file_cannot_ask_for_much_memory() {
     assert!(refusal(&far).contains("spans"), "{}", refusal(&far));
     let mut many = HEAD.to_owned();
     for slate in 0..=MAX_SLATES {
-        many.push_str(&format!("2026-09-13T10:00:00Z,1,s{slate},\n"));
+        let _ = writeln!(many, "2026-09-13T10:00:00Z,1,s{slate},");
     }
     assert!(refusal(&many).contains("slates"));
 }

@@ -11,11 +11,11 @@
 
 use std::f64::consts::PI;
 
-use chrono::{DateTime, TimeDelta, Timelike as _};
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _};
+use rand::Rng as _;
 use rand_distr::{Distribution as _, Exp, StandardNormal};
 
+use super::chance::{gaussian, mix, stream};
 use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::series::Series;
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -36,6 +36,9 @@ const FINE: i64 = 10_000;
 
 /// Time between two independent values of the noise, milliseconds.
 const NOISE_EVERY: i64 = 60_000;
+
+/// The same of the hour's level.
+const HOUR_EVERY: i64 = 3_600_000;
 
 /// A touchdown's wave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,7 +116,7 @@ impl Traffic {
         }
         let fixtures = powers.powf(p.simultaneous) + spikes;
         let quiet = clock(p, at) * self.day(at);
-        Rate::per_second(p.base * (quiet + fixtures) * self.noise(at))
+        Rate::per_second(p.base * (quiet + fixtures) * self.noise(at) * self.hour(at))
     }
 
     /// Mean load per bin over `[from, to)`.
@@ -139,18 +142,37 @@ impl Traffic {
     /// Level of the audience's day.
     fn day(&self, at: Timestamp) -> f64 {
         let local = at.with_timezone(&self.params.zone);
-        let day = i64::from(chrono::Datelike::num_days_from_ce(&local));
+        let day = i64::from(local.num_days_from_ce());
         (self.params.day_sd * gaussian(mix(self.seed ^ 0xDA1, day))).exp()
     }
 
-    /// Independent values a minute apart, joined by straight lines.
+    /// Share of `base` that the audience's clock and day of the week bring, 0 to about 1.
+    pub fn audience(&self, at: Timestamp) -> f64 {
+        clock(&self.params, at)
+    }
+
+    /// Minute-to-minute noise.
     fn noise(&self, at: Timestamp) -> f64 {
+        let wave = self.wave(0x0153, at, NOISE_EVERY);
+        (1.0 + self.params.noise * wave).max(0.2)
+    }
+
+    /// Level of the hour.
+    fn hour(&self, at: Timestamp) -> f64 {
+        if self.params.hour_sd > 0.0 {
+            (self.params.hour_sd * self.wave(0x40_0E, at, HOUR_EVERY)).exp()
+        } else {
+            1.0
+        }
+    }
+
+    /// Independent values `every` so many milliseconds, joined by straight lines.
+    fn wave(&self, salt: u64, at: Timestamp, every: i64) -> f64 {
         let now = at.timestamp_millis();
-        let place = now.div_euclid(NOISE_EVERY);
-        let part = now.rem_euclid(NOISE_EVERY) as f64 / NOISE_EVERY as f64;
-        let value = |place| gaussian(mix(self.seed ^ 0x0153, place));
-        let joined = value(place) * (1.0 - part) + value(place + 1) * part;
-        (1.0 + self.params.noise * joined).max(0.2)
+        let place = now.div_euclid(every);
+        let part = now.rem_euclid(every) as f64 / every as f64;
+        let value = |place| gaussian(mix(self.seed ^ salt, place));
+        value(place) * (1.0 - part) + value(place + 1) * part
     }
 }
 
@@ -224,14 +246,7 @@ impl Game {
 
 /// Draws the fate of one fixture.
 fn game(p: &GameDay, fixture: &Fixture, seed: u64) -> Game {
-    let name = fixture
-        .id
-        .0
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-    let mut rng = StdRng::seed_from_u64(mix(seed, name as i64));
+    let mut rng = stream(seed, &fixture.id.0);
     let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
     let start = fixture.start.at;
     let intensity = fixture.weight_at(start) * (p.intensity_sd * normal()).exp();
@@ -281,7 +296,7 @@ fn game(p: &GameDay, fixture: &Fixture, seed: u64) -> Game {
 }
 
 /// Share of `base` on an ordinary day: quietest at half past four, busiest at half past eight in
-/// the evening, by the audience's clock.
+/// the evening, by the audience's clock; times the level of the day of the week.
 fn clock(p: &GameDay, at: Timestamp) -> f64 {
     let local: DateTime<_> = at.with_timezone(&p.zone);
     let hour = f64::from(local.num_seconds_from_midnight()) / 3600.0;
@@ -291,29 +306,12 @@ fn clock(p: &GameDay, at: Timestamp) -> f64 {
     } else {
         0.5 + 0.5 * (PI * (since_quiet - 16.0) / 8.0).cos()
     };
-    p.night + (1.0 - p.night) * rise
+    let weekday = p.week[local.weekday().num_days_from_monday() as usize];
+    (p.night + (1.0 - p.night) * rise) * weekday
 }
 
 fn milliseconds(duration: HumanDuration) -> f64 {
     (duration.0.num_milliseconds() as f64).max(1.0)
-}
-
-/// A well-mixed word from a seed and a place (splitmix64's finaliser).
-fn mix(seed: u64, place: i64) -> u64 {
-    let mut word = seed
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add((place as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
-}
-
-/// A nearly normal deviate from one word: the sum of four uniform ones, scaled to variance 1.
-fn gaussian(word: u64) -> f64 {
-    let sum: f64 = (0..4)
-        .map(|part| ((word >> (16 * part)) & 0xFFFF) as f64 / 65_536.0)
-        .sum();
-    (sum - 2.0) * 3.0_f64.sqrt()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct GameDay {
     pub base: f64,
     /// Share of it left at the quietest hour.
     pub night: f64,
+    /// Level of each day of the week without fixtures, Monday first.
+    pub week: [f64; 7],
     /// `n` equal fixtures at once weigh `n^simultaneous`: less than the sum, for their crowds are
     /// partly the same people.
     pub simultaneous: f64,
@@ -24,6 +26,8 @@ pub struct GameDay {
     pub intensity_sd: f64,
     /// The same of a day's level.
     pub day_sd: f64,
+    /// The same of an hour's level: what moves a day's course without a reason.
+    pub hour_sd: f64,
     /// Standard deviation of the minute-to-minute noise, relative.
     pub noise: f64,
     /// The rush before entries close.
@@ -45,9 +49,11 @@ impl Default for GameDay {
             zone: Tz::America__New_York,
             base: 400.0,
             night: 0.15,
+            week: [1.0; 7],
             simultaneous: 0.6,
             intensity_sd: 0.2,
             day_sd: 0.08,
+            hour_sd: 0.0,
             noise: 0.04,
             entry: Entry::default(),
             play: Play::default(),
