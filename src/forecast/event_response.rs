@@ -8,6 +8,7 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::drift::Track;
 use super::experts::{MODELS, Mixture, Weights};
 use super::features::{Design, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
@@ -77,6 +78,7 @@ pub struct FittedEventResponse {
     weekly: Weekly,
     margins: MarginTable,
     peaks: PeakMargins,
+    track: Track,
     notes: Vec<String>,
 }
 
@@ -84,6 +86,11 @@ impl FittedEventResponse {
     /// The moment up to which it has learnt.
     pub const fn fitted_at(&self) -> Timestamp {
         self.at
+    }
+
+    /// How wrong it was of late, beside the naive: from forecasts issued again without hindsight.
+    pub const fn track(&self) -> &Track {
+        &self.track
     }
 }
 
@@ -147,6 +154,7 @@ impl Fit for EventResponse {
             weekly: lessons.weekly,
             margins: lessons.margins,
             peaks: lessons.peaks,
+            track: lessons.tracker.track(grid.len(), grid.end, offset),
             notes,
         })
     }
@@ -367,7 +375,7 @@ fn known_part(mut grid: Grid) -> Grid {
 /// What is added to a rate before its logarithm is taken: half a unit per second as in the
 /// study, less for small loads (a hundredth of the median of what is not zero) and never less
 /// than half a unit per bin.
-fn log_offset(values: &[f64]) -> f64 {
+pub(super) fn log_offset(values: &[f64]) -> f64 {
     let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
     if positive.is_empty() {
         return 0.5;

@@ -12,10 +12,13 @@ use crate::units::{Rate, Timestamp};
 
 mod anatomy;
 mod audience;
+mod challenger;
+mod drift;
 mod event_response;
 mod evidence;
 mod experts;
 mod features;
+mod forecaster;
 mod grid;
 mod lead;
 mod learn;
@@ -27,13 +30,17 @@ mod response;
 mod ridge;
 mod seasonal_naive;
 mod slots;
+mod track;
 mod weekly;
 
 pub use anatomy::{
     Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
 };
+pub use challenger::{FittedMstl, Mstl};
+pub use drift::{DayErrors, Drift, Rival, Tally, Track, Verdict};
 pub use event_response::{EventResponse, FittedEventResponse};
 pub use evidence::Evidence;
+pub use forecaster::{FittedForecaster, Forecaster};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 
 /// The quantiles every forecast carries.

@@ -13,6 +13,7 @@ use super::learn::{Coefficients, History, PERIOD};
 use super::level::{self, Level};
 use super::peaks::PeakMargins;
 use super::quantile::{MarginTable, Scores};
+use super::track::Tracker;
 use super::weekly::Weekly;
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
@@ -51,6 +52,7 @@ pub(crate) struct Lessons {
     pub(crate) weekly: Weekly,
     pub(crate) margins: MarginTable,
     pub(crate) peaks: PeakMargins,
+    pub(crate) tracker: Tracker,
 }
 
 /// Issues again the periods for which `known` holds coefficients; its last element is the origin's.
@@ -62,6 +64,7 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
     let mut losses = Losses::NONE;
     let mut scores = Scores::new();
     let mut peaks = PeakScores::new(windows.len());
+    let mut tracker = Tracker::default();
     let mut weekly = Weekly::new();
     let mut view = View::default();
     for period in first..periods {
@@ -95,7 +98,9 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
                 let bucket = lead::bucket(ahead);
                 let said = voices.say(fits, level::fade(ahead as f64));
                 pending[history.period_of(bin)].add(bucket, &said, actual.exp());
-                let score = actual - mixture.at(ahead as f64, fits);
+                let mixed = mixture.at(ahead as f64, fits);
+                tracker.add(&history.log, origin, ahead, mixed);
+                let score = actual - mixed;
                 let age = (bins - bin) as f64 / DAY as f64;
                 scores.add(history.rows.in_event[bin], bucket, score, age);
             }
@@ -114,6 +119,7 @@ pub(crate) fn replay(history: &History, known: &[Coefficients], windows: &[Windo
         weekly,
         margins: scores.margins(&PSEUDO),
         peaks: peaks.margins(windows, bins),
+        tracker,
     }
 }
 
