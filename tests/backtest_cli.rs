@@ -65,7 +65,20 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     assert!(forecast["wape"].is_f64());
     assert!(forecast["pinball"]["p95"].is_f64());
     assert!(forecast["coverage"]["p95"].is_f64());
-    assert_eq!(forecast["protocols"].as_array().unwrap().len(), 3);
+    let rows = forecast["protocols"].as_array().unwrap();
+    let models: Vec<_> = rows
+        .iter()
+        .map(|row| row["model"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        models,
+        [
+            "event-response",
+            "seasonal-naive-1d",
+            "seasonal-naive-7d",
+            "mstl"
+        ]
+    );
     let policies = report["policies"].as_array().unwrap();
     assert_eq!(policies[0]["name"], "tipoff");
     assert_eq!(policies.len(), 8);

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::forecast::{EventResponse, Evidence, FitError, Forecast, SeasonalNaive};
+use crate::forecast::{EventResponse, Evidence, FitError, Forecast};
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 pub mod as_of;
+pub mod challengers;
 pub mod contest;
 pub mod forecasts;
 pub mod html;
@@ -157,7 +158,7 @@ pub fn run(
     })
 }
 
-/// Scores the deciding forecaster, then the baselines that know no fixtures.
+/// Scores the deciding forecaster, and beside it those that know no fixtures.
 fn score_models(
     scenario: &Scenario,
     known: Evidence<'_>,
@@ -170,39 +171,36 @@ fn score_models(
         scenario.evaluate.from - TimeDelta::days(2),
         scenario.evaluate.to,
     );
-    let say = |listener: &mut dyn Listener, blocks: &[BlockScores]| {
-        for block in blocks {
-            listener.progress(&format!(
-                "{} {}: WAPE {:.3}",
-                block.model,
-                block.block.name(),
-                block.scores.wape
-            ));
-        }
-    };
-    let model = EventResponse::new(scenario.zone);
-    let mut replay = Replay::new(&model, known, refit, span);
-    let mut bands = score(&mut replay, targets, protocols, |protocol, forecast| {
-        listener.forecast(protocol, forecast);
-    })
-    .map_err(|source| BacktestError::Fit {
+    // the challengers have a core of their own: together they take about as long as the first
+    let (own, others) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| -> Result<Vec<BlockScores>, BacktestError> {
+            let challengers = scenario.forecast.challengers.iter();
+            let scored = challengers
+                .map(|challenger| challenger.scored(known, targets, protocols, refit, span));
+            Ok(scored.collect::<Result<Vec<_>, _>>()?.concat())
+        });
+        let model = EventResponse::new(scenario.zone);
+        let mut replay = Replay::new(&model, known, refit, span);
+        let own = score(&mut replay, targets, protocols, |protocol, forecast| {
+            listener.forecast(protocol, forecast);
+        });
+        (own, others.join())
+    });
+    let mut bands = own.map_err(|source| BacktestError::Fit {
         model: "event-response",
         source,
     })?;
-    say(listener, &bands);
-    for (name, naive) in [
-        ("seasonal-naive (day)", SeasonalNaive::DAY),
-        ("seasonal-naive (week)", SeasonalNaive::WEEK),
-    ] {
-        let mut replay = Replay::new(&naive, known, refit, span);
-        let scored = score(&mut replay, targets, protocols, |_, _| {}).map_err(|source| {
-            BacktestError::Fit {
-                model: name,
-                source,
-            }
-        })?;
-        say(listener, &scored);
-        bands.extend(scored);
+    match others {
+        Ok(others) => bands.extend(others?),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+    for band in &bands {
+        listener.progress(&format!(
+            "{} {}: WAPE {:.3}",
+            band.model,
+            band.block.name(),
+            band.scores.wape
+        ));
     }
     Ok(bands)
 }

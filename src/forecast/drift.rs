@@ -20,8 +20,8 @@ const LEAST_HOURS: u32 = 8;
 /// Clearly better: an error smaller by this factor.
 const CLEARLY: f64 = 1.25;
 
-/// And by this share of load: below it errors are noise whatever their ratio.
-const NOISE: f64 = 0.02;
+/// And by this share of load: less is lost in the headroom that any size has, whatever the ratio.
+const NOISE: f64 = 0.05;
 
 /// Days the model must not be worse than the rival, one after the other, to be trusted again.
 const RETURN: u32 = 2;
@@ -353,7 +353,7 @@ mod tests {
             Drift::default().judged(&track(all)).verdict(),
             Verdict::Trusted
         );
-        let tiny = (0.012, 0.004, 0.004);
+        let tiny = (0.06, 0.02, 0.02);
         assert_eq!(judged(&[tiny; 9]).verdict(), Verdict::Trusted);
     }
 

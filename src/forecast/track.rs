@@ -137,7 +137,7 @@ mod tests {
         };
         assert_eq!(last.day, track.until - TimeDelta::days(1));
         assert_eq!((first.four_hours.points, last.four_hours.points), (4, 4));
-        assert_eq!(last.hours, 7);
+        assert_eq!(last.hours, 8);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
         near(first.four_hours.champion, 8.0);
         near(last.four_hours.champion, 4.0);

@@ -15,6 +15,7 @@ pub mod peers;
 pub mod policies;
 pub mod tipoff;
 pub mod traffic;
+pub mod yardstick;
 
 pub use cluster::{Cluster, ClusterModel, Nodes, StartUpTime};
 pub use policies::{Sample, ScalingPolicy, Sight};

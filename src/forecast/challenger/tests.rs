@@ -59,12 +59,18 @@ fn days_and_weekends_go_on_and_the_band_covers() {
     assert!(said.notes.is_empty(), "{:?}", said.notes);
     let wape = wape(&said, load);
     assert!(wape < 0.06, "{wape}");
-    let first = 32 * DAY;
-    let path = said.path(Quantile::P95);
-    let covered = (0..path.len())
-        .filter(|&bin| load(first + bin) <= path[bin])
-        .count();
-    assert!(covered as f64 >= 0.9 * path.len() as f64, "{covered}");
+    let (mut covered, mut bins) = (0, 0);
+    for day in [26, 29, 32, 35] {
+        let said = forecast(&all, &Faults::NONE, start() + TimeDelta::days(day));
+        let path = said.path(Quantile::P95);
+        let first = day as usize * DAY;
+        covered += (0..path.len())
+            .filter(|&bin| load(first + bin) <= path[bin])
+            .count();
+        bins += path.len();
+    }
+    let covered = covered as f64 / bins as f64;
+    assert!(covered > 0.88 && covered < 0.995, "{covered}");
 }
 
 #[test]
