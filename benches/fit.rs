@@ -5,11 +5,14 @@
     reason = "a benchmark may stop at once"
 )]
 
-use chrono::{TimeDelta, TimeZone as _, Utc};
+use chrono::TimeDelta;
 use divan::{AllocProfiler, Bencher, black_box};
-use tipoff::fixture::{Calendar, Fixture};
-use tipoff::forecast::{EventResponse, Evidence, Fit, Horizon, Predict, SeasonalNaive};
+use tipoff::fixture::Calendar;
+use tipoff::forecast::{
+    EventResponse, Evidence, Fit, Forecast, Horizon, Mstl, Predict, SeasonalNaive,
+};
 use tipoff::series::Series;
+use tipoff::simulate::yardstick::{Size, yardstick};
 use tipoff::units::Timestamp;
 
 #[global_allocator]
@@ -19,38 +22,31 @@ fn main() {
     divan::main();
 }
 
-fn start() -> Timestamp {
-    Utc.with_ymd_and_hms(2024, 9, 2, 0, 0, 0)
-        .single()
-        .unwrap_or_default()
+/// Load and fixtures, fifteen a week.
+fn season(weeks: u32) -> (Series, Calendar) {
+    sized(weeks, 48, 15 * weeks)
 }
 
-/// Two fixtures on most days between 32 teams, and load that follows them.
-fn season(weeks: usize) -> (Series, Calendar) {
-    let calendar: Calendar = (0..7 * weeks as i64 + 3)
-        .flat_map(|day| [(day, 17), (day, 20)])
-        .map(|(day, hour)| {
-            let at = start() + TimeDelta::days(day) + TimeDelta::hours(hour);
-            let mut fixture = Fixture::game(format!("{day}-{hour}"), "league", at);
-            fixture.home = Some(format!("home {}", (day * 7 + hour) % 16));
-            fixture.away = Some(format!("away {}", (day * 5 + hour) % 16));
-            fixture
-        })
-        .collect();
-    let values = (0..weeks * 2_016)
-        .map(|bin| {
-            let day = (bin % 288) as f64 / 288.0;
-            let noise = ((bin * 7_919) % 101) as f64 / 1_000.0;
-            let event = if (204..300).contains(&(bin % 288)) {
-                3.0
-            } else {
-                1.0
-            };
-            100.0 * event * (0.5 * (day * std::f64::consts::TAU).sin() + noise).exp()
-        })
-        .collect();
-    let series = Series::from_raw(start(), TimeDelta::minutes(5), values);
-    (series, calendar)
+fn sized(weeks: u32, hours_ahead: u32, fixtures: u32) -> (Series, Calendar) {
+    yardstick(Size {
+        weeks,
+        hours_ahead,
+        fixtures,
+        seed: 0,
+    })
+}
+
+fn fit_then_predict(load: &Series, calendar: &Calendar, hours: i64) -> Forecast {
+    let known = Evidence::new(black_box(load), calendar);
+    let model = EventResponse::new(chrono_tz::Tz::America__New_York);
+    let horizon = Horizon {
+        length: TimeDelta::hours(hours),
+        ..two_days(load.end())
+    };
+    model
+        .fit(known, load.end())
+        .unwrap()
+        .predict(known, horizon)
 }
 
 fn two_days(origin: Timestamp) -> Horizon {
@@ -63,15 +59,23 @@ fn two_days(origin: Timestamp) -> Horizon {
 
 /// Fit and 48 hours ahead, by weeks of history.
 #[divan::bench(args = [1, 4, 8, 16])]
-fn fit_and_predict(bencher: Bencher<'_, '_>, weeks: usize) {
-    let (series, calendar) = season(weeks);
-    let model = EventResponse::new(chrono_tz::Tz::America__New_York);
-    bencher.bench_local(|| {
-        let fitted = model
-            .fit(Evidence::new(black_box(&series), &calendar), series.end())
-            .unwrap();
-        fitted.predict(Evidence::new(&series, &calendar), two_days(series.end()))
-    });
+fn fit_and_predict(bencher: Bencher<'_, '_>, weeks: u32) {
+    let (load, calendar) = season(weeks);
+    bencher.bench_local(|| fit_then_predict(&load, &calendar, 48));
+}
+
+/// Fit on eight weeks and forecast, by hours ahead.
+#[divan::bench(args = [1, 24, 48, 168])]
+fn by_horizon(bencher: Bencher<'_, '_>, hours: u32) {
+    let (load, calendar) = sized(8, hours, 120);
+    bencher.bench_local(|| fit_then_predict(&load, &calendar, i64::from(hours)));
+}
+
+/// Fit on eight weeks and 48 hours ahead, by fixtures.
+#[divan::bench(args = [0, 60, 120, 500])]
+fn by_fixtures(bencher: Bencher<'_, '_>, fixtures: u32) {
+    let (load, calendar) = sized(8, 48, fixtures);
+    bencher.bench_local(|| fit_then_predict(&load, &calendar, 48));
 }
 
 /// A fresh forecast from a kept fit, as the controller makes every tick; by hours ahead.
@@ -88,6 +92,17 @@ fn predict_again(bencher: Bencher<'_, '_>, hours: i64) {
         ..two_days(series.end())
     };
     bencher.bench_local(|| fitted.predict(Evidence::new(black_box(&recent), &calendar), horizon));
+}
+
+/// The challenger.
+#[divan::bench]
+fn mstl(bencher: Bencher<'_, '_>) {
+    let (load, calendar) = season(8);
+    let known = Evidence::new(&load, &calendar);
+    bencher.bench_local(|| {
+        let fitted = Mstl.fit(black_box(known), load.end()).unwrap();
+        fitted.predict(known, two_days(load.end()))
+    });
 }
 
 /// The baseline.

@@ -65,7 +65,20 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     assert!(forecast["wape"].is_f64());
     assert!(forecast["pinball"]["p95"].is_f64());
     assert!(forecast["coverage"]["p95"].is_f64());
-    assert!(!forecast["protocols"].as_array().unwrap().is_empty());
+    let rows = forecast["protocols"].as_array().unwrap();
+    let models: Vec<_> = rows
+        .iter()
+        .map(|row| row["model"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        models,
+        [
+            "event-response",
+            "seasonal-naive-1d",
+            "seasonal-naive-7d",
+            "mstl"
+        ]
+    );
     let points = |rows: &Value| -> u64 {
         let rows = rows.as_array().unwrap().iter();
         rows.map(|row| row["points"].as_u64().unwrap()).sum()

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::forecast::{
-    EventResponse, Evidence, FitError, FixtureIntensity, Forecast, ResponseCurve, SeasonalNaive,
+    EventResponse, Evidence, Fit as _, FitError, FixtureIntensity, Forecast, Forecaster,
+    ResponseCurve,
 };
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 pub mod as_of;
+pub mod challengers;
 pub mod contest;
 pub mod coverage;
 pub mod forecasts;
@@ -38,6 +40,9 @@ use origin::{Protocol, TARGET};
 use replay::Replay;
 use report::{ForecastReport, PolicyReport, ProtocolReport};
 use scenario::Arena;
+
+/// Name of the forecaster that decides.
+const DECIDES: &str = "event-response";
 
 /// Why a backtest could not be run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -151,18 +156,38 @@ pub fn run(
         report.policies = rows.collect();
         equal_service(&contest, &mut report.policies, listener);
     }
+    let (curves, intensities) = learnt(scenario, known);
     Ok(Outcome {
         report,
         targets,
         bands,
-        curves: Vec::new(),
-        intensities: Vec::new(),
+        curves,
+        intensities,
         runs,
         per_replica: scenario
             .arena
             .as_ref()
             .map(|arena| arena.cluster.per_replica),
     })
+}
+
+/// What the model has learnt by the end of the span: responses by competition, and how big the
+/// fixtures of the span were.
+fn learnt(scenario: &Scenario, known: Evidence<'_>) -> (Vec<ResponseCurve>, Vec<FixtureIntensity>) {
+    let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
+    let load = known.load.before(to);
+    let calendar = known.calendar.as_of(to);
+    let known = Evidence {
+        load: &load,
+        calendar: &calendar,
+        ..known
+    };
+    let Ok(fitted) = EventResponse::new(scenario.zone).fit(known, to) else {
+        return Default::default();
+    };
+    let mut intensities = fitted.intensities(known);
+    intensities.retain(|fixture| fixture.start >= from);
+    (fitted.response_curves(), intensities)
 }
 
 /// Scores all forecasters, and looks closer at the one that decides. Gives its report and bands.
@@ -196,7 +221,7 @@ fn judge(
     Ok((Some(report), own))
 }
 
-/// Scores the deciding forecaster, then the baselines that know no fixtures.
+/// Scores the deciding forecaster, and beside it those that know no fixtures.
 fn score_models(
     scenario: &Scenario,
     known: Evidence<'_>,
@@ -210,40 +235,41 @@ fn score_models(
         scenario.evaluate.from - TimeDelta::days(2),
         scenario.evaluate.to,
     );
-    let say = |listener: &mut dyn Listener, blocks: &[BlockScores]| {
-        for block in blocks {
-            listener.progress(&format!(
-                "{} {}: WAPE {:.3}",
-                block.model,
-                block.block.name(),
-                block.scores.wape
-            ));
-        }
-    };
-    let model = EventResponse::new(scenario.zone);
-    let mut replay = Replay::new(&model, known, refit, span);
-    let mut bands = score(&mut replay, targets, protocols, |protocol, forecast| {
-        tally.add(protocol, forecast);
-        listener.forecast(protocol, forecast);
-    })
-    .map_err(|source| BacktestError::Fit {
-        model: "event-response",
+    // the challengers have a core of their own: together they take about as long as the first
+    let (own, others) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| -> Result<Vec<BlockScores>, BacktestError> {
+            let challengers = scenario.forecast.challengers.iter();
+            let scored = challengers
+                .map(|challenger| challenger.scored(known, targets, protocols, refit, span));
+            Ok(scored.collect::<Result<Vec<_>, _>>()?.concat())
+        });
+        let model = Forecaster::new(scenario.zone);
+        let mut replay = Replay::new(&model, known, refit, span);
+        let own = score(&mut replay, targets, protocols, |protocol, forecast| {
+            tally.add(protocol, forecast);
+            listener.forecast(protocol, forecast);
+        });
+        (own, others.join())
+    });
+    let mut bands = own.map_err(|source| BacktestError::Fit {
+        model: DECIDES,
         source,
     })?;
-    say(listener, &bands);
-    for (name, naive) in [
-        ("seasonal-naive (day)", SeasonalNaive::DAY),
-        ("seasonal-naive (week)", SeasonalNaive::WEEK),
-    ] {
-        let mut replay = Replay::new(&naive, known, refit, span);
-        let scored = score(&mut replay, targets, protocols, |_, _| {}).map_err(|source| {
-            BacktestError::Fit {
-                model: name,
-                source,
-            }
-        })?;
-        say(listener, &scored);
-        bands.extend(scored);
+    for band in &mut bands {
+        // whoever stood in for it at the last origin
+        DECIDES.clone_into(&mut band.model);
+    }
+    match others {
+        Ok(others) => bands.extend(others?),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+    for band in &bands {
+        listener.progress(&format!(
+            "{} {}: WAPE {:.3}",
+            band.model,
+            band.block.name(),
+            band.scores.wape
+        ));
     }
     Ok(bands)
 }
@@ -267,14 +293,14 @@ fn issue(
 ) -> Result<Outlook, BacktestError> {
     let to = scenario.evaluate.to;
     let from = (scenario.evaluate.from - scenario.simulation.warm_up).max(known.load.start());
-    let model = EventResponse::new(scenario.zone);
+    let model = Forecaster::new(scenario.zone);
     let mut replay = Replay::new(&model, known, scenario.forecast.refit, (from, to));
     let horizon = policy_horizon(arena, scenario.forecast.reissue);
     let mut issued = Vec::new();
     for origin in issue_times(scenario, from) {
         let forecast = replay.forecast(origin, horizon, TARGET);
         issued.push(Arc::new(forecast.map_err(|source| BacktestError::Fit {
-            model: "event-response",
+            model: DECIDES,
             source,
         })?));
     }

@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use super::evidence::EvidenceArgs;
 use super::output::progress;
 use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile};
+use crate::forecast::{Evidence, Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
 use crate::series::Series;
 use crate::series::csv::{Per, read_load_before};
@@ -133,7 +133,7 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
     let known = Evidence::new(&series, &calendar)
         .with_entries(&entries)
         .with_faults(&faults);
-    let fitted = EventResponse::new(zone)
+    let fitted = Forecaster::new(zone)
         .fit(known, args.at)
         .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
     let horizon = Horizon {

@@ -20,6 +20,7 @@ pub mod fixtures;
 pub mod forecast;
 pub mod output;
 pub mod run;
+pub mod speed;
 pub mod synth;
 
 pub use error::CliError;
@@ -62,6 +63,8 @@ pub enum Command {
     Synth(synth::SynthArgs),
     /// Check, convert and list fixture files.
     Fixtures(fixtures::FixturesArgs),
+    /// Measure what a fit and a forecast cost on this machine, and how that grows.
+    Speed(speed::SpeedArgs),
     /// Print the custom resource definition as YAML.
     Crds(crds::CrdsArgs),
     /// Print a completion script for a shell.
@@ -89,6 +92,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::Forecast(args) => Ok(forecast::run(args)?),
         Command::Backtest(args) => Ok(backtest::run(args)?),
         Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Speed(args) => speed::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
     }

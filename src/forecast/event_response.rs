@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::anatomy::fixtures_seen;
 use super::calibration::{Calibration, Coverage};
+use super::drift::Track;
 use super::experts::Weights;
 use super::features::{Design, WINDOW};
 use super::grid::{DAY, Grid, STEP};
@@ -83,6 +84,7 @@ pub struct FittedEventResponse {
     pub(super) peaks: PeakMargins,
     pub(super) pace: Pace,
     pub(super) calibration: Calibration,
+    pub(super) track: Track,
     pub(super) notes: Vec<String>,
 }
 
@@ -90,6 +92,11 @@ impl FittedEventResponse {
     /// The moment up to which it has learnt.
     pub const fn fitted_at(&self) -> Timestamp {
         self.at
+    }
+
+    /// How wrong it was of late, beside the naive: from forecasts issued again without hindsight.
+    pub const fn track(&self) -> &Track {
+        &self.track
     }
 
     /// How often load stayed under the bounds that its past forecasts gave.
@@ -130,6 +137,7 @@ impl Fit for EventResponse {
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
         let windows = windows(&near, &grid);
+        let grid_bins = grid.len();
         let history = History {
             log,
             rows,
@@ -179,6 +187,7 @@ impl Fit for EventResponse {
             peaks: lessons.peaks,
             pace: lessons.pace,
             calibration: lessons.calibration,
+            track: lessons.tracker.track(grid_bins, grid.end, offset),
             notes,
         })
     }
@@ -229,7 +238,7 @@ fn known_part(mut grid: Grid) -> Grid {
 /// What is added to a rate before its logarithm is taken: half a unit per second as in the
 /// study, less for small loads (a hundredth of the median of what is not zero) and never less
 /// than half a unit per bin.
-fn log_offset(values: &[f64]) -> f64 {
+pub(crate) fn log_offset(values: &[f64]) -> f64 {
     let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
     if positive.is_empty() {
         return 0.5;

@@ -20,6 +20,7 @@ use super::pace::{Book, Pace, PastSlot};
 use super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::quantile::{Group, MarginTable, Scores};
 use super::slots::Slot;
+use super::track::Tracker;
 use super::weekly::Weekly;
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
@@ -68,6 +69,7 @@ pub(crate) struct Lessons {
     pub(crate) peaks: PeakMargins,
     pub(crate) pace: Pace,
     pub(crate) calibration: Calibration,
+    pub(crate) tracker: Tracker,
 }
 
 /// What is issued again.
@@ -107,6 +109,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let mut scores = Scores::new();
     let mut calibration = Calibration::default();
     let mut peaks = PeakScores::new(past, pace);
+    let mut tracker = Tracker::default();
     let mut weekly = Weekly::new();
     let mut view = View::default();
     let period_days = PERIOD as f64 / DAY as f64;
@@ -161,6 +164,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let matures = history.period_of(bin);
                 pending[matures].add(bucket, &said, actual.exp());
                 let median = mixture.at(ahead as f64, fits);
+                tracker.add(&history.log, origin, ahead, median);
                 let mut keep = |group: Group, median: f64| {
                     awaited[matures].push(Issued {
                         group,
@@ -190,6 +194,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         peaks: peaks.margins(past),
         pace: peaks.pace,
         calibration,
+        tracker,
     }
 }
 

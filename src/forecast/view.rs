@@ -1,7 +1,6 @@
 //! A fitted model as seen from one origin: the level of the day, the entries known, the fixtures
 //! as the calendar has them now.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
@@ -19,7 +18,6 @@ use super::quantile::Group;
 use super::replay::{LEAST_CROWD, crowd_share, fit, opened, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
-use crate::fixture::Calendar;
 use crate::units::Timestamp;
 
 /// Longest lead whose errors are measured, hours.
@@ -35,11 +33,9 @@ const STALE_DATA: i64 = 30;
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) model: &'a FittedEventResponse,
-    pub(crate) calendar: Cow<'a, Calendar>,
     /// Fixtures that can matter, in order of start.
     pub(crate) slots: Vec<Slot>,
     pub(crate) mixture: Mixture,
-    pub(crate) levels: [Level; MODELS],
     origin: i64,
     /// Seconds from the end of the last known bin to the origin.
     data_age: Option<i64>,
@@ -88,11 +84,9 @@ impl<'a> View<'a> {
         let unknown = residuals[0].iter().rev().position(|r| r.is_finite());
         let mut view = Self {
             model,
-            calendar,
             entries: vec![Err(Silence::Missing); slots.len()],
             slots,
             mixture: Mixture::new(&model.weights, &levels),
-            levels,
             origin: origin.timestamp(),
             data_age: unknown.map(|bins| bins as i64 * STEP),
             entries_given: !recent.entries.is_empty(),

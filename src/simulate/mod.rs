@@ -17,6 +17,7 @@ pub mod policies;
 pub mod season;
 pub mod tipoff;
 pub mod traffic;
+pub mod yardstick;
 
 pub use cluster::{Cluster, ClusterModel, Nodes, StartUpTime};
 pub use policies::{Sample, ScalingPolicy, Sight};

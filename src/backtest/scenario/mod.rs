@@ -14,6 +14,7 @@ use serde_saphyr::{Location, Spanned};
 use self::fields::{
     any_span, cadence, multiple, positive, share, shares, simulation_step, timestamp, zone,
 };
+use super::challengers::Challenger;
 use super::origin::Protocol;
 use crate::forecast::Quantile;
 use crate::plan::policy::{HoldThrough, Release, SpikeCover, StartUp};
@@ -119,15 +120,18 @@ pub struct Forecasting {
     pub reissue: TimeDelta,
     /// Protocols to score.
     pub protocols: Vec<Protocol>,
+    /// Forecasters scored beside the one that decides.
+    pub challengers: Vec<Challenger>,
 }
 
 impl Default for Forecasting {
-    /// A fit a day, a forecast every five minutes, all protocols.
+    /// A fit a day, a forecast every five minutes, all protocols, everybody beside.
     fn default() -> Self {
         Self {
             refit: TimeDelta::hours(24),
             reissue: TimeDelta::minutes(5),
             protocols: vec![Protocol::Day, Protocol::H4, Protocol::N15],
+            challengers: Challenger::ALL.to_vec(),
         }
     }
 }

@@ -21,6 +21,7 @@ fn a_minimal_scenario_has_defaults() {
     let scenario = parse(MINIMAL, "s.yaml").unwrap();
     assert_eq!(scenario.title, "s.yaml");
     assert_eq!(scenario.peers.len(), 7);
+    assert_eq!(scenario.forecast.challengers, Challenger::ALL);
     assert_eq!(scenario.simulation, Simulation::default());
     let arena = scenario.arena.unwrap();
     assert_eq!(arena.policy.spike_cover, SpikeCover::default());
@@ -53,8 +54,11 @@ peers:
 equalService: [0.001, 0.0001]
 seed: 7
 "
-    );
+    )
+    .replacen("policy:", "forecast: {challengers: [mstl]}\npolicy:", 1);
     let scenario = parse(&text, "s.yaml").unwrap();
+    assert_eq!(scenario.forecast.challengers, [Challenger::Mstl]);
+    assert_eq!(scenario.forecast.protocols.len(), 3);
     assert_eq!(scenario.peers.len(), 6);
     let policy = &scenario.arena.as_ref().unwrap().policy;
     assert_eq!(policy.quantile, Quantile::P99);
@@ -118,6 +122,11 @@ fn every_fault_names_its_place_and_a_remedy() {
             "s.yaml:6:15: cluster.perReplica: -1",
         ),
         ("constant: 10m", "constnat: 10m", "constnat"),
+        (
+            "policy:",
+            "forecast: {challengers: [naive-week, prophet]}\npolicy:",
+            "expected one of naive-day, naive-week, mstl",
+        ),
         (
             "minReplicas: 2",
             "minReplicas: 0",
