@@ -509,3 +509,82 @@ async fn a_range_that_makes_no_sense_is_not_sent() {
         assert_eq!(error.kind(), "range", "{from} {to} {step}");
     }
 }
+
+/// A series of a matrix: labels, and values minute by minute from noon on.
+fn minutes(labels: &Value, values: &[&str]) -> Value {
+    let base = noon().timestamp();
+    let values: Vec<Value> = values
+        .iter()
+        .enumerate()
+        .map(|(minute, value)| json!([base + 60 * (minute as i64 + 1), value]))
+        .collect();
+    json!({"metric": labels, "values": values})
+}
+
+/// What a range query by slate makes of an answer, at most three series.
+async fn by_slate(
+    template: ResponseTemplate,
+) -> Result<Vec<(Option<String>, Vec<Option<f64>>)>, SourceError> {
+    let (_server, client) = answering(template).await;
+    let span = (noon(), noon() + TimeDelta::minutes(3));
+    let read = client
+        .range_by(QUERY, "slate", 3, span, TimeDelta::minutes(1))
+        .await?;
+    let values = |series: &tipoff::series::Series| {
+        let values = series.iter().map(|(_, v)| v.map(Rate::as_per_second));
+        values.collect()
+    };
+    Ok(read.iter().map(|(s, v)| (s.clone(), values(v))).collect())
+}
+
+#[tokio::test]
+async fn several_series_are_told_apart_by_a_label() {
+    let matrix = json!([
+        minutes(
+            &json!({"slate": "main", "job": "contests"}),
+            &["1", "NaN", "3"]
+        ),
+        minutes(&json!({"slate": "late"}), &["-1", "+Inf"]),
+        minutes(&json!({"job": "contests"}), &["7"]),
+    ]);
+    let read = by_slate(success("matrix", &matrix)).await.unwrap();
+    assert_eq!(
+        read,
+        [
+            (None, vec![Some(7.0), None, None]),
+            (Some("late".to_owned()), vec![None; 3]),
+            (Some("main".to_owned()), vec![Some(1.0), None, Some(3.0)]),
+        ]
+    );
+    let none = by_slate(success("matrix", &json!([]))).await.unwrap();
+    assert_eq!(none, [], "nothing on sale is no failure");
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_apart_is_refused_with_the_way_out() {
+    let twice = json!([
+        minutes(&json!({"slate": "main", "pod": "a"}), &["1"]),
+        minutes(&json!({"slate": "main", "pod": "b"}), &["1"]),
+    ]);
+    let error = by_slate(success("matrix", &twice)).await.unwrap_err();
+    assert_eq!(error.kind(), "ambiguous");
+    insta::assert_snapshot!(error, @r#"the query "sum(rate(http_requests_total[1m]))" gave several series with slate="main", for example {pod="a",slate="main"} and {pod="b",slate="main"}: aggregate them, for example sum by (slate) (sum(rate(http_requests_total[1m])))"#);
+
+    let four: Vec<Value> = ["a", "b", "c", "d"]
+        .iter()
+        .map(|slate| minutes(&json!({"slate": slate}), &["1"]))
+        .collect();
+    let error = by_slate(success("matrix", &json!(four))).await.unwrap_err();
+    assert_eq!(error.kind(), "too_many_series");
+    insta::assert_snapshot!(error, @r#"the query "sum(rate(http_requests_total[1m]))" gave 4 series, and at most 3 are kept apart: aggregate them, for example sum by (slate) (sum(rate(http_requests_total[1m]))), or select fewer"#);
+
+    let word = json!([minutes(&json!({"slate": "main"}), &["many"])]);
+    let error = by_slate(success("matrix", &word)).await.unwrap_err();
+    assert_eq!(error.kind(), "malformed");
+    let text = success("string", &json!([noon().timestamp(), "many"]));
+    let error = by_slate(text).await.unwrap_err();
+    assert_eq!(error.kind(), "result_type");
+    for kind in ["ambiguous", "too_many_series"] {
+        assert!(SourceError::KINDS.contains(&kind));
+    }
+}

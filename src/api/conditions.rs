@@ -59,6 +59,10 @@ pub mod reason {
     pub const STALE: &str = "Stale";
     /// The last good forecast is in use, because a newer one could not be made.
     pub const NOT_RENEWED: &str = "NotRenewed";
+    /// The forecast is recent, but a simpler model makes it; the message says why.
+    pub const FALLBACK: &str = "Fallback";
+    /// The forecast is recent, but entries are missing from it; the message says why.
+    pub const ENTRIES_MISSING: &str = "EntriesMissing";
     /// No model has been fitted yet.
     pub const TRAINING: &str = "Training";
     /// The forecast is missing or unusable; the message says why.

@@ -5,8 +5,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::v1alpha1::{
-    CapacitySpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec, PredictiveAutoscalerSpec,
-    ReleaseSpec, ScaleTargetRef,
+    CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
+    PredictiveAutoscalerSpec, ReleaseSpec, ScaleTargetRef,
 };
 use crate::forecast::Quantile;
 use crate::plan::policy::{Release, SpikeCover, StartUp};
@@ -25,6 +25,9 @@ const LONGEST_HORIZON: TimeDelta = TimeDelta::days(7);
 /// Longest `forecast.history`: beyond a year and a bit nothing of the last season is left out.
 const LONGEST_HISTORY: TimeDelta = TimeDelta::days(400);
 
+/// Default of `entries.slateLabel`: what fixture files call it.
+const SLATE_LABEL: &str = "slate";
+
 /// A spec whose every field is usable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidPolicy {
@@ -34,6 +37,8 @@ pub struct ValidPolicy {
     pub target: ScaleTargetRef,
     /// The load signals.
     pub queries: Queries,
+    /// Contest entries.
+    pub entries: Option<EntriesQueries>,
     /// Calendars named.
     pub calendars: Vec<String>,
     /// How far ahead to forecast.
@@ -55,6 +60,17 @@ pub struct Queries {
     pub shed: Option<String>,
     /// Work that waits, units.
     pub queue: Option<String>,
+}
+
+/// The entries of a policy, as PromQL that gives one series per slate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EntriesQueries {
+    /// Entries made, per second.
+    pub rate: String,
+    /// Label that names the slate.
+    pub slate_label: String,
+    /// Places on offer.
+    pub spots: Option<String>,
 }
 
 /// Why a spec cannot be used.
@@ -109,6 +125,7 @@ impl PredictiveAutoscalerSpec {
             max_replicas,
             load,
             calendars,
+            entries,
             capacity,
             forecast,
             lead,
@@ -136,6 +153,13 @@ impl PredictiveAutoscalerSpec {
             }
         }
         let (queries, drain_within) = queries(load)?;
+        let entries = entries.as_ref().map(entries_of).transpose()?;
+        if entries.is_some() && calendars.is_empty() {
+            return Err(SpecError::Missing {
+                field: "calendars",
+                remedy: "entries tell how large the crowd of a fixture will be: name its calendar",
+            });
+        }
         let ForecastSpec {
             quantile,
             horizon,
@@ -178,6 +202,7 @@ impl PredictiveAutoscalerSpec {
             policy: policy.validated()?,
             target: scale_target_ref.clone(),
             queries,
+            entries,
             calendars: calendars.clone(),
             horizon: span("forecast.horizon", horizon, HORIZON, LONGEST_HORIZON)?,
             history: span("forecast.history", history, HISTORY, LONGEST_HISTORY)?,
@@ -220,6 +245,43 @@ fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
         queue: queue.cloned(),
     };
     Ok((queries, drain_within.map(TimeDelta::from)))
+}
+
+fn entries_of(entries: &EntriesSpec) -> Result<EntriesQueries, SpecError> {
+    let EntriesSpec {
+        prometheus,
+        slate_label,
+        spots,
+    } = entries;
+    let spots = spots.as_ref().map(|source| &source.prometheus.query);
+    for (field, query) in [
+        ("entries.prometheus.query", Some(&prometheus.query)),
+        ("entries.spots.prometheus.query", spots),
+    ] {
+        if query.is_some_and(|query| query.trim().is_empty()) {
+            return Err(SpecError::Missing {
+                field,
+                remedy: "write PromQL that yields one series per slate",
+            });
+        }
+    }
+    let label = slate_label.as_deref().unwrap_or(SLATE_LABEL);
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if label.is_empty()
+        || label.starts_with(|c: char| c.is_ascii_digit())
+        || !label.chars().all(letters)
+    {
+        return Err(SpecError::Field {
+            field: "entries.slateLabel",
+            value: label.to_owned(),
+            remedy: "write the name of a label, for example slate",
+        });
+    }
+    Ok(EntriesQueries {
+        rate: prometheus.query.clone(),
+        slate_label: label.to_owned(),
+        spots: spots.cloned(),
+    })
 }
 
 fn release_of(release: Option<&ReleaseSpec>, defaults: Release) -> Release {
@@ -351,6 +413,7 @@ spec:
   quietCover: 1.5x
   release: {window: 10m, rung: 0.5, every: 2m, holdThrough: Settled}
   maxRaisePerMinute: 60
+  entries: {prometheus: {query: e}, slateLabel: contest_slate, spots: {prometheus: {query: s}}}
   override: {action: Boost, replicas: 90, expires: '2026-09-13T13:00:00-04:00', reason: final}
 ",
         );
@@ -360,10 +423,11 @@ spec:
             horizon,
             history,
             zone,
+            entries,
             manual,
             ..
         } = object.spec.validate().unwrap();
-        insta::assert_debug_snapshot!((policy, horizon, history, zone, manual));
+        insta::assert_debug_snapshot!((policy, horizon, history, zone, entries, manual));
     }
 
     #[test]
@@ -395,6 +459,30 @@ spec:
         drained.spec.load.drain_within = Some(HumanDuration(TimeDelta::seconds(9)));
         let refused = drained.validate_cel().unwrap_err().to_string();
         assert!(refused.contains("set load.queue too"), "{refused}");
+        let mut nowhere = with("  entries: {prometheus: {query: e}}");
+        nowhere.validate_cel().unwrap();
+        nowhere.spec.calendars.clear();
+        let refused = nowhere.validate_cel().unwrap_err().to_string();
+        assert!(
+            refused.contains("name its calendar in calendars"),
+            "{refused}"
+        );
+        let refused = nowhere.spec.validate().unwrap_err().to_string();
+        assert!(refused.contains("spec.calendars is missing"), "{refused}");
+    }
+
+    #[test]
+    fn slates_are_told_apart_by_slate_unless_another_label_is_named() {
+        let entries = with("  entries: {prometheus: {query: e}}").spec.validate();
+        assert_eq!(
+            entries.unwrap().entries,
+            Some(EntriesQueries {
+                rate: "e".into(),
+                slate_label: "slate".into(),
+                spots: None,
+            })
+        );
+        assert_eq!(with("").spec.validate().unwrap().entries, None);
     }
 
     #[test]
@@ -419,6 +507,18 @@ spec:
             (
                 "  forecast: {history: 2000d}",
                 "spec.forecast.history is \"2000d\": write a duration from 1h to 400d",
+            ),
+            (
+                "  entries: {prometheus: {query: ' '}}",
+                "spec.entries.prometheus.query is missing: write PromQL that yields one series per slate",
+            ),
+            (
+                "  entries: {prometheus: {query: e}, spots: {prometheus: {query: ''}}}",
+                "spec.entries.spots.prometheus.query is missing: write PromQL that yields one series per slate",
+            ),
+            (
+                "  entries: {prometheus: {query: e}, slateLabel: contest-slate}",
+                "spec.entries.slateLabel is \"contest-slate\": write the name of a label, for example slate",
             ),
             (
                 "  override: {action: Pin, expires: '2026-01-01T00:00:00Z', reason: x}",

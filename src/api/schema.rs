@@ -62,6 +62,16 @@ pub(super) fn optional_multiple(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a Prometheus label, which may be left out.
+pub(super) fn optional_label(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 128,
+        "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$",
+        "nullable": true,
+    })
+}
+
 /// A point in time with its offset.
 pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time", "maxLength": 40 })

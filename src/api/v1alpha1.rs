@@ -45,7 +45,9 @@ use crate::units::{HumanDuration, Timestamp};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.minReplicas <= self.maxReplicas")
-        .message("minReplicas is above maxReplicas: raise maxReplicas or lower minReplicas")
+        .message("minReplicas is above maxReplicas: raise maxReplicas or lower minReplicas"),
+    validation = Rule::new("!has(self.entries) || (has(self.calendars) && size(self.calendars) > 0)")
+        .message("entries tell how large the crowd of a fixture will be: name its calendar in calendars")
 )]
 pub struct PredictiveAutoscalerSpec {
     /// `Recommend` only says what it would do; `Enforce` does it.
@@ -65,6 +67,9 @@ pub struct PredictiveAutoscalerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::names")]
     pub calendars: Vec<String>,
+    /// Contest entries, which tell hours ahead how large the crowd of a fixture will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<EntriesSpec>,
     /// What a replica carries and how long one takes to arrive; what is left out is learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacitySpec>,
@@ -120,7 +125,9 @@ pub struct ScaleTargetRef {
 pub struct LoadSpec {
     /// Load served, in units per second.
     pub prometheus: PrometheusQuery,
-    /// Load shed on purpose, in units per second. It is demand, though nobody served it.
+    /// Load shed on purpose, in units per second. It is demand, though nobody served it. Where it
+    /// is unknown, what was served is learnt as the least that was wanted: end the query with
+    /// `or vector(0)` if its series are missing while nothing is shed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shed: Option<LoadSource>,
     /// Work that waits, in units (not per second).
@@ -144,6 +151,41 @@ pub struct LoadSource {
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusQuery {
     /// PromQL that yields exactly one series or a scalar.
+    #[schemars(length(min = 1, max = 16384))]
+    pub query: String,
+}
+
+/// Contest entries: how fast people join, slate by slate.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntriesSpec {
+    /// Entries made, per second, for example
+    /// `sum by (slate) (rate(contest_entries_total[5m]))`.
+    pub prometheus: SlateQuery,
+    /// Label that names the slate as the fixtures do (`slate`). A series without it counts for
+    /// the next lock. Default `slate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_label")]
+    pub slate_label: Option<String>,
+    /// Places on offer, taken ones included, in the same slates. A slate that is full takes no
+    /// entries, however many people want in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spots: Option<SlateSource>,
+}
+
+/// One further signal of every slate.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlateSource {
+    /// Read from Prometheus.
+    pub prometheus: SlateQuery,
+}
+
+/// A question about every slate to the Prometheus of the controller's configuration.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlateQuery {
+    /// PromQL that yields one series per slate, at most 200 in a week.
     #[schemars(length(min = 1, max = 16384))]
     pub query: String,
 }
@@ -361,7 +403,11 @@ pub struct ForecastStatus {
     pub until: Timestamp,
     /// Which model made it.
     pub model: String,
-    /// What a reader must know.
+    /// How often load stayed under the bounds given, around fixtures and over four weeks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<String>,
+    /// What a reader must know: what is new about a fixture, who stands in for the model and why,
+    /// why entries are silent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -1,7 +1,6 @@
-//! The load a policy has seen: read once in pieces, then only its tail.
+//! What a query has given so far: read once in pieces, then only its tail.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 
@@ -11,31 +10,70 @@ use crate::units::Timestamp;
 
 /// Bins asked for at a time. Prometheus refuses more than 11 000 points a series, and a week of
 /// five-minute bins is a question it answers in a second or two.
-const BINS_AT_A_TIME: i32 = 2_016;
+const BINS_AT_A_TIME: i64 = 2_016;
 
 /// Bins at the end that are read again: late samples may have changed them.
-const REREAD: i32 = 3;
+const REREAD: i64 = 3;
+
+/// Most slates in one answer: a busy week of a large operator.
+const MOST_SLATES: usize = 200;
+
+/// Most slates kept, the latest ones: a week of bins each makes 16 MB.
+const MOST_KEPT: usize = 1_000;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Question<'q> {
+    /// A query that gives one series.
+    One(&'q str),
+    /// A query that gives one series per slate.
+    PerSlate {
+        /// `PromQL`.
+        query: &'q str,
+        /// Label that names the slate.
+        label: &'q str,
+    },
+}
+
+impl Question<'_> {
+    async fn ask(
+        self,
+        source: &Prometheus,
+        span: (Timestamp, Timestamp),
+        step: TimeDelta,
+    ) -> Result<BTreeMap<Option<String>, Series>, SourceError> {
+        match self {
+            Self::One(query) => match source.range(query, span.0, span.1, step).await {
+                Ok(series) => Ok(BTreeMap::from([(None, series)])),
+                // a week before the workload existed is a gap, not a failure
+                Err(SourceError::Empty { .. }) => Ok(BTreeMap::new()),
+                Err(error) => Err(error),
+            },
+            Self::PerSlate { query, label } => {
+                source.range_by(query, label, MOST_SLATES, span, step).await
+            }
+        }
+    }
+}
 
 /// A growing window of history on a fixed grid.
 #[derive(Debug)]
 pub(super) struct History {
-    step: TimeDelta,
-    /// Units per second by start of bin; a gap is absent.
-    bins: BTreeMap<Timestamp, f64>,
-    /// End of what was read.
-    read_to: Option<Timestamp>,
-    /// Start of what was read.
-    read_from: Option<Timestamp>,
+    /// Width of a bin, milliseconds. Bin 0 starts with the epoch, so that every policy shares one
+    /// grid.
+    step: i64,
+    slates: BTreeMap<Option<String>, Bins>,
+    /// First bin read, and the first that was not.
+    read: Option<(i64, i64)>,
 }
 
 impl History {
     /// Nothing read yet.
     pub(super) fn new(step: TimeDelta) -> Self {
         Self {
-            step,
-            bins: BTreeMap::new(),
-            read_to: None,
-            read_from: None,
+            step: step.num_milliseconds().max(1),
+            slates: BTreeMap::new(),
+            read: None,
         }
     }
 
@@ -46,96 +84,290 @@ impl History {
     pub(super) async fn refresh(
         &mut self,
         source: &Prometheus,
-        query: &str,
+        question: Question<'_>,
         length: TimeDelta,
         now: Timestamp,
     ) -> Result<(), SourceError> {
-        let end = self.floor(now);
-        let begin = self.floor(now - length);
+        let (begin, end) = (self.bin(now - length), self.bin(now));
         // a clock set back leaves a future that did not happen
-        if self.read_to.is_some_and(|read_to| read_to > end) {
-            *self = Self::new(self.step);
+        if self.read.is_some_and(|(_, to)| to > end) {
+            self.slates.clear();
+            self.read = None;
         }
-        let mut from = match self.read_to {
-            Some(read_to) if read_to > begin => (read_to - self.step * REREAD).max(begin),
+        let mut from = match self.read {
+            Some((_, to)) if to > begin => (to - REREAD).max(begin),
             _ => {
-                self.bins.clear();
-                self.read_from = Some(begin);
+                self.slates.clear();
+                self.read = Some((begin, begin));
                 begin
             }
         };
         while from < end {
-            let to = (from + self.step * BINS_AT_A_TIME).min(end);
-            let read = match source.range(query, from, to, self.step).await {
-                Ok(series) => Some(series),
-                // a week before the workload existed is a gap, not a failure
-                Err(SourceError::Empty { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            self.bins.retain(|at, _| *at < from || *at >= to);
-            let known = read.iter().flat_map(Series::iter);
-            self.bins
-                .extend(known.filter_map(|(at, rate)| Some((at, rate?.as_per_second()))));
-            self.read_to = Some(to);
+            let to = (from + BINS_AT_A_TIME).min(end);
+            let span = (self.time(from), self.time(to));
+            let step = TimeDelta::milliseconds(self.step);
+            let read = question.ask(source, span, step).await?;
+            self.take(from, to, read);
             from = to;
         }
-        self.bins = self.bins.split_off(&begin);
-        if self.bins.is_empty() {
-            // a source that was not filled yet: all of it is asked for again next time
-            self.read_to = None;
-        }
-        self.read_from = self.read_from.map(|read_from| read_from.max(begin));
+        self.forget_before(begin);
         Ok(())
     }
 
-    /// What was read, with gaps as gaps.
-    pub(super) fn series(&self) -> Arc<Series> {
-        let (Some(from), Some(to)) = (self.read_from, self.read_to) else {
-            return Arc::new(Series::from_raw(
-                Timestamp::UNIX_EPOCH,
-                self.step,
-                Vec::new(),
-            ));
-        };
-        let count = (to - from).num_milliseconds() / self.step.num_milliseconds().max(1);
-        let values = (0..i32::try_from(count).unwrap_or(0))
-            .map(|i| {
-                self.bins
-                    .get(&(from + self.step * i))
-                    .copied()
-                    .unwrap_or(f64::NAN)
-            })
-            .collect();
-        Arc::new(Series::from_raw(from, self.step, values))
+    /// Takes the answer for the bins `[from, to)` in place of all from there on.
+    fn take(&mut self, from: i64, to: i64, read: BTreeMap<Option<String>, Series>) {
+        for bins in self.slates.values_mut() {
+            bins.truncate(from);
+        }
+        for (slate, series) in read {
+            self.slates
+                .entry(slate)
+                .or_default()
+                .extend(from, series.raw());
+        }
+        let first = self.read.map_or(from, |(first, _)| first);
+        self.read = Some((first, to));
     }
 
-    /// The start of the bin that covers `at`, on a grid that every policy shares.
-    fn floor(&self, at: Timestamp) -> Timestamp {
-        let step = self.step.num_milliseconds().max(1);
-        let since_epoch = at.timestamp_millis();
-        let start = since_epoch - since_epoch.rem_euclid(step);
-        Timestamp::from_timestamp_millis(start).unwrap_or(at)
+    fn forget_before(&mut self, begin: i64) {
+        self.slates.retain(|_, bins| {
+            bins.forget_before(begin);
+            !bins.values.is_empty()
+        });
+        let mut ends: Vec<i64> = self.slates.values().map(Bins::end).collect();
+        if ends.len() > MOST_KEPT {
+            ends.sort_unstable_by(|a, b| b.cmp(a));
+            let oldest = ends[MOST_KEPT - 1];
+            // of those that ended together some may go beyond the count
+            self.slates.retain(|_, bins| bins.end() >= oldest);
+        }
+        self.read = match self.read {
+            // a source that was not filled yet: all of it is asked for again next time
+            _ if self.slates.is_empty() => None,
+            read => read.map(|(first, to)| (first.max(begin), to)),
+        };
+    }
+
+    /// True when nothing is known at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slates.is_empty()
+    }
+
+    /// What was read of the one series, with gaps as gaps.
+    pub(super) fn series(&self) -> Series {
+        let (from, to) = self.read.unwrap_or_default();
+        let values = match self.slates.get(&None) {
+            Some(bins) => bins.between(from, to),
+            None => Vec::new(),
+        };
+        Series::from_raw(self.time(from), TimeDelta::milliseconds(self.step), values)
+    }
+
+    /// What is known of each slate, from its first known bin on. One that was heard of within
+    /// `recent` before `now` ends there, with gaps where it has not been read: what is not known
+    /// of the last minutes is not the same as nothing.
+    pub(super) fn slates(
+        &self,
+        now: Timestamp,
+        recent: TimeDelta,
+    ) -> impl Iterator<Item = (Option<&str>, Series)> {
+        let (end, step) = (self.bin(now), TimeDelta::milliseconds(self.step));
+        self.slates.iter().map(move |(slate, bins)| {
+            let last = bins.end();
+            let current = self.time(last) > now - recent;
+            let to = if current { end.max(last) } else { last };
+            let series =
+                Series::from_raw(self.time(bins.first), step, bins.between(bins.first, to));
+            (slate.as_deref(), series)
+        })
+    }
+
+    /// The bin that covers `at`.
+    fn bin(&self, at: Timestamp) -> i64 {
+        at.timestamp_millis().div_euclid(self.step)
+    }
+
+    /// Start of a bin.
+    fn time(&self, bin: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::milliseconds(bin * self.step)
+    }
+}
+
+/// One series, from its first known bin to its last.
+#[derive(Debug, Default)]
+struct Bins {
+    first: i64,
+    /// Units per second; NaN marks a gap.
+    values: VecDeque<f64>,
+}
+
+impl Bins {
+    /// The first bin after those known.
+    fn end(&self) -> i64 {
+        self.first + self.values.len() as i64
+    }
+
+    /// Drops the bins from `from` on.
+    fn truncate(&mut self, from: i64) {
+        let keep = usize::try_from(from - self.first).unwrap_or(0);
+        self.values.truncate(keep);
+        self.trim();
+    }
+
+    /// Puts `read` at `from`, behind all there is.
+    fn extend(&mut self, from: i64, read: &[f64]) {
+        if self.values.is_empty() {
+            self.first = from;
+        }
+        let gap = usize::try_from(from - self.end()).unwrap_or(0);
+        self.values.extend(std::iter::repeat_n(f64::NAN, gap));
+        self.values.extend(read);
+        self.trim();
+    }
+
+    fn forget_before(&mut self, begin: i64) {
+        let drop = usize::try_from(begin - self.first).unwrap_or(0);
+        self.values.drain(..drop.min(self.values.len()));
+        self.first = self.first.max(begin);
+        self.trim();
+    }
+
+    /// Leaves no gap at either end.
+    fn trim(&mut self) {
+        while self.values.back().is_some_and(|value| value.is_nan()) {
+            self.values.pop_back();
+        }
+        while self.values.front().is_some_and(|value| value.is_nan()) {
+            self.values.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn between(&self, from: i64, to: i64) -> Vec<f64> {
+        (from..to)
+            .map(|bin| {
+                let place = usize::try_from(bin - self.first).ok();
+                let value = place.and_then(|place| self.values.get(place));
+                value.copied().unwrap_or(f64::NAN)
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const STEP: TimeDelta = TimeDelta::minutes(5);
+
+    fn bin_start(at: &str) -> Timestamp {
+        let history = History::new(STEP);
+        history.time(history.bin(at.parse().unwrap()))
+    }
 
     #[test]
     fn bins_start_on_the_grid_to_the_last_nanosecond() {
-        let history = History::new(TimeDelta::minutes(5));
-        let at: Timestamp = "2026-09-13T17:04:59.123456789Z".parse().unwrap();
         let start: Timestamp = "2026-09-13T17:00:00Z".parse().unwrap();
-        assert_eq!(history.floor(at), start);
-        assert_eq!(history.floor(start), start);
-        let before_epoch: Timestamp = "1969-12-31T23:59:00.5Z".parse().unwrap();
+        assert_eq!(bin_start("2026-09-13T17:04:59.123456789Z"), start);
+        assert_eq!(bin_start("2026-09-13T17:00:00Z"), start);
         let start: Timestamp = "1969-12-31T23:55:00Z".parse().unwrap();
-        assert_eq!(history.floor(before_epoch), start);
+        assert_eq!(bin_start("1969-12-31T23:59:00.5Z"), start);
     }
 
     #[test]
     fn nothing_read_is_an_empty_series() {
-        assert!(History::new(TimeDelta::minutes(5)).series().is_empty());
+        let history = History::new(STEP);
+        assert!(history.series().is_empty());
+        assert_eq!(history.slates(Timestamp::UNIX_EPOCH, STEP).count(), 0);
+    }
+
+    fn read(history: &History, from: i64, slates: &[(Option<&str>, &[f64])]) -> Read {
+        slates
+            .iter()
+            .map(|(slate, values)| {
+                let series = Series::from_raw(history.time(from), STEP, values.to_vec());
+                (slate.map(str::to_owned), series)
+            })
+            .collect()
+    }
+
+    type Read = BTreeMap<Option<String>, Series>;
+
+    fn known(series: &Series) -> (i64, Vec<Option<f64>>) {
+        let values = series.iter().map(|(_, v)| v.map(|v| v.as_per_second()));
+        (series.start().timestamp() / 300, values.collect())
+    }
+
+    #[test]
+    fn slates_come_and_go_and_their_gaps_stay() {
+        const GAP: f64 = f64::NAN;
+        let mut history = History::new(STEP);
+        history.read = Some((100, 100));
+        let first = [(Some("a"), &[GAP, 1.0, GAP, 3.0][..]), (None, &[7.0; 4])];
+        history.take(100, 104, read(&history, 100, &first));
+        // the tail of `a` is taken back, `b` is new, the rest is silent
+        let then = [(Some("a"), &[GAP, 9.0][..]), (Some("b"), &[GAP, 5.0])];
+        history.take(103, 105, read(&history, 103, &then));
+        history.forget_before(100);
+        let now = history.time(106);
+        let slates: BTreeMap<_, _> = history
+            .slates(now, STEP * 2)
+            .map(|(slate, series)| (slate, known(&series)))
+            .collect();
+        assert_eq!(slates[&None], (100, vec![Some(7.0); 3]));
+        let a = vec![Some(1.0), None, None, Some(9.0), None];
+        assert_eq!(slates[&Some("a")], (101, a));
+        assert_eq!(slates[&Some("b")], (104, vec![Some(5.0), None]));
+        assert_eq!(known(&history.series()).1.len(), 5);
+
+        history.forget_before(105);
+        assert_eq!(history.slates(now, STEP).count(), 0);
+        assert_eq!(history.read, None, "all of it is asked for again");
+    }
+
+    #[test]
+    fn only_the_latest_slates_are_kept() {
+        let mut history = History::new(STEP);
+        for slate in 0..MOST_KEPT as i64 + 7 {
+            let name = format!("slate {slate}");
+            let bins = [(Some(name.as_str()), &[1.0][..])];
+            let series = read(&history, 100 + slate, &bins);
+            history.take(100 + slate, 101 + slate, series);
+        }
+        history.forget_before(0);
+        assert_eq!(history.slates.len(), MOST_KEPT);
+        assert!(!history.slates.contains_key(&Some("slate 6".to_owned())));
+        assert!(history.slates.contains_key(&Some("slate 7".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_in_pieces_is_reading_at_once(
+            values in proptest::collection::vec(proptest::option::of(0.0..9.0_f64), 1..60),
+            cuts in proptest::collection::vec(1..20_usize, 0..8),
+            begin in 0..30_i64,
+        ) {
+            let raw: Vec<f64> = values.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
+            let whole = |history: &mut History| {
+                history.forget_before(begin);
+                known(&history.series())
+            };
+            let mut once = History::new(STEP);
+            once.read = Some((0, 0));
+            let bins = read(&once, 0, &[(None, &raw)]);
+            once.take(0, raw.len() as i64, bins);
+            let mut pieces = History::new(STEP);
+            pieces.read = Some((0, 0));
+            let mut to = 0_usize;
+            for cut in cuts.into_iter().chain([raw.len()]) {
+                // a piece begins with bins that were read before
+                let from = to.saturating_sub(3);
+                to = (to + cut).min(raw.len());
+                let bins = read(&pieces, from as i64, &[(None, &raw[from..to])]);
+                pieces.take(from as i64, to as i64, bins);
+            }
+            prop_assert_eq!(whole(&mut once), whole(&mut pieces));
+        }
     }
 }

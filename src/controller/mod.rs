@@ -37,10 +37,14 @@ mod events;
 mod gather;
 mod history;
 pub mod leader;
+mod lesson;
+mod offered;
+mod records;
 mod report;
 mod sources;
 mod state;
 mod status;
+mod study;
 mod trainer;
 mod validate;
 

@@ -53,6 +53,7 @@ pub(super) async fn report(
             plan,
             replicas: facts.size.replicas,
             ready: facts.size.ready,
+            standing: facts.standing.as_deref(),
         });
         for kind in &facts.source_errors {
             ctx.metrics.source_error(kind);
@@ -64,6 +65,7 @@ pub(super) async fn report(
             target: format!("{}/{}", target.kind, target.name),
             mode: facts.policy.mode,
             observed: Facts::new(&facts.observed, facts.now),
+            standing: facts.standing.clone(),
             plan: plan.clone(),
         });
     }

@@ -10,7 +10,9 @@ use crate::api::v1alpha1::{
     CapacityOrigin, CapacityStatus, ForecastStatus, PeakStatus, PredictiveAutoscalerStatus,
     ScaleStatus,
 };
+use crate::forecast::Forecast;
 use crate::plan::{Hold, Peak, Plan};
+use crate::serve::Standing;
 use crate::target::TargetError;
 use crate::units::{HumanDuration, Timestamp};
 
@@ -22,6 +24,12 @@ const NUMBERS_EVERY: TimeDelta = TimeDelta::seconds(30);
 
 /// A status is written at least this often, so that its age tells whether anybody is at work.
 const HEARTBEAT: TimeDelta = TimeDelta::minutes(5);
+
+/// Notes on a forecast that a status holds.
+const MOST_NOTES: usize = 8;
+
+/// Their longest, characters.
+const LONGEST_NOTE: usize = 400;
 
 /// The status after a decision, and every finding it holds.
 pub(super) fn of_applied(
@@ -105,7 +113,11 @@ pub(super) fn of_applied(
                 origin: to_second(forecast.origin),
                 until: to_second(forecast.end()),
                 model: forecast.model.clone(),
-                notes: forecast.notes.clone(),
+                coverage: facts
+                    .standing
+                    .as_ref()
+                    .and_then(|standing| standing.around_fixtures()),
+                notes: notes(forecast, facts.standing.as_deref()),
             }),
         covering: plan.covering.clone(),
         last_scale,
@@ -240,6 +252,32 @@ fn alike(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) -> bool
         && a.problems == b.problems
 }
 
+/// What to know of a forecast, signals first: a missing signal can be mended.
+fn notes(forecast: &Forecast, standing: Option<&Standing>) -> Vec<String> {
+    let signals = standing
+        .into_iter()
+        .flat_map(|standing| [&standing.entries_note, &standing.shed_note])
+        .flatten();
+    let all: Vec<&String> = signals.chain(&forecast.notes).collect();
+    let mut notes: Vec<String> = all
+        .iter()
+        .take(MOST_NOTES)
+        .map(|note| shortened(note))
+        .collect();
+    if all.len() > MOST_NOTES {
+        notes.push(format!("and {} more", all.len() - MOST_NOTES));
+    }
+    notes
+}
+
+/// The note, or its beginning when it is longer than anybody reads.
+fn shortened(note: &str) -> String {
+    match note.char_indices().nth(LONGEST_NOTE) {
+        Some((end, _)) => format!("{}...", &note[..end]),
+        None => note.to_owned(),
+    }
+}
+
 fn peak_status(peak: Peak, now: Timestamp) -> PeakStatus {
     let load = rounded(peak.load.as_per_second());
     PeakStatus {
@@ -329,6 +367,31 @@ mod tests {
             [0.0, 0.012_345, 2.7081, 1234.5].map(rounded),
             [0.0, 0.0123, 2.71, 1235.0]
         );
+    }
+
+    #[test]
+    fn notes_are_few_and_short_and_begin_with_what_can_be_mended() {
+        let mut forecast = Forecast {
+            origin: Timestamp::UNIX_EPOCH,
+            start: Timestamp::UNIX_EPOCH,
+            step: TimeDelta::minutes(5),
+            paths: Default::default(),
+            peaks: Vec::new(),
+            model: "flat".into(),
+            notes: vec!["a".into(), "é".repeat(1_000)],
+        };
+        let standing = Standing {
+            entries_note: Some("entries".into()),
+            shed_note: Some("shed".into()),
+            ..Standing::default()
+        };
+        let said = notes(&forecast, Some(&standing));
+        assert_eq!(said[..3], ["entries", "shed", "a"]);
+        assert_eq!(said[3], format!("{}...", "é".repeat(400)));
+        forecast.notes = vec!["novelty".into(); 20];
+        let said = notes(&forecast, None);
+        assert_eq!(said.len(), 9);
+        assert_eq!(said[8], "and 12 more");
     }
 
     fn status(second: i64, load: f64, desired: u32) -> PredictiveAutoscalerStatus {

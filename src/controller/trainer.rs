@@ -9,20 +9,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::history::History;
+use super::lesson::Lesson;
+use super::records::Records;
 use super::sources::Sources;
 use super::state::PolicyKey;
+use super::study::{Learnt, Study};
 use crate::clock::SharedClock;
-use crate::fixture::Calendar;
-use crate::forecast::{
-    EventResponse, Evidence, Fit, FittedEventResponse, Forecast, Horizon, Predict,
-};
-use crate::series::Series;
+use crate::forecast::{FittedForecaster, Forecast};
+use crate::serve::Standing;
 use crate::serve::metrics::Metrics;
 use crate::settings::Live;
 use crate::units::{Rate, Timestamp};
@@ -59,35 +57,6 @@ impl Default for Pace {
 /// What counts as the largest load of the history: one glitch in a thousand bins is none.
 const HISTORY_PEAK: f64 = 0.999;
 
-/// What a policy wants forecast.
-#[derive(Debug, Clone)]
-pub(super) struct Lesson {
-    /// PromQL of the load.
-    pub(super) query: String,
-    /// The fixtures that move it.
-    pub(super) calendar: Arc<Calendar>,
-    /// Zone of the audience.
-    pub(super) zone: Tz,
-    /// How much history to learn from.
-    pub(super) history: TimeDelta,
-    /// How far ahead to forecast.
-    pub(super) horizon: TimeDelta,
-}
-
-impl Lesson {
-    /// Whether what was fitted for `self` still serves `other`: a changed calendar only needs a
-    /// new forecast.
-    fn shares_fit(&self, other: &Self) -> bool {
-        self.query == other.query && self.zone == other.zone && self.history == other.history
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self.shares_fit(other)
-            && self.horizon == other.horizon
-            && Arc::ptr_eq(&self.calendar, &other.calendar)
-    }
-}
-
 /// The latest that is known of a policy's future.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outlook {
@@ -95,8 +64,10 @@ pub(super) struct Outlook {
     pub(super) forecast: Option<Arc<Forecast>>,
     /// Why there is none, or why it was not renewed.
     pub(super) note: Option<String>,
-    /// The largest load of the history, and when.
+    /// The largest load served in the history, and when.
     pub(super) history_peak: Option<(Timestamp, Rate)>,
+    /// How far the forecast can be trusted.
+    pub(super) standing: Option<Arc<Standing>>,
 }
 
 /// A policy's task, as the trainer holds it. Dropping it ends the task.
@@ -220,7 +191,7 @@ struct Task {
 
 /// A model and when it was fitted, for which lesson.
 struct Model {
-    fitted: Arc<FittedEventResponse>,
+    fitted: Arc<FittedForecaster>,
     due_at: Timestamp,
 }
 
@@ -228,10 +199,10 @@ impl Task {
     async fn run(mut self) {
         let clock = Arc::clone(&self.school.clock);
         let mut lesson = self.lesson.borrow_and_update().clone();
-        let mut history = History::new(STEP);
+        let mut records = Records::new(STEP);
         let mut model: Option<Model> = None;
         loop {
-            let wait = match self.study(&lesson, &mut history, &mut model).await {
+            let wait = match self.study(&lesson, &mut records, &mut model).await {
                 Ok(()) => self.school.pace.predict_every,
                 Err(note) => {
                     tracing::warn!(policy = %self.key, note, "no new forecast");
@@ -252,11 +223,16 @@ impl Task {
                         return;
                     }
                     let next = self.lesson.borrow_and_update().clone();
-                    if !next.shares_fit(&lesson) {
-                        history = History::new(STEP);
+                    if !next.shares_load(&lesson) {
+                        records = Records::new(STEP);
                         model = None;
                         // a forecast of another load is none
                         self.outlook.send_replace(Outlook::default());
+                    } else if next.entries != lesson.entries {
+                        records.forget_entries();
+                        if let Some(model) = &mut model {
+                            model.due_at = Timestamp::MIN_UTC;
+                        }
                     }
                     lesson = next;
                 }
@@ -269,7 +245,7 @@ impl Task {
     async fn study(
         &mut self,
         lesson: &Arc<Lesson>,
-        history: &mut History,
+        records: &mut Records,
         model: &mut Option<Model>,
     ) -> Result<(), String> {
         let School {
@@ -286,13 +262,12 @@ impl Task {
         let source = sources
             .current(&settings)
             .map_err(|error| error.to_string())?;
-        let refreshed = tokio::select! {
-            refreshed = history.refresh(&source, &lesson.query, lesson.history, now) => refreshed,
+        let known = tokio::select! {
+            known = records.refresh(&source, lesson, now, &metrics) => known,
             () = shutdown.cancelled() => return Ok(()),
         };
-        refreshed.map_err(|error| format!("history: {error}"))?;
+        let known = Arc::new(known.map_err(|error| format!("history: {error}"))?);
 
-        let series = history.series();
         let due = model.as_ref().is_none_or(|model| now >= model.due_at);
         let permit = if due {
             let permit = fits.acquire_owned().await;
@@ -300,22 +275,21 @@ impl Task {
         } else {
             None
         };
-        let work = Work {
-            series: Arc::clone(&series),
+        let study = Study {
+            known: Arc::clone(&known),
             lesson: Arc::clone(lesson),
-            known: model.as_ref().map(|model| Arc::clone(&model.fitted)),
+            last: model.as_ref().map(|model| Arc::clone(&model.fitted)),
             due,
             now,
+            step: STEP,
         };
         let began = clock.monotonic();
-        let done = tokio::task::spawn_blocking(move || work.run())
+        let done = tokio::task::spawn_blocking(move || study.run())
             .await
             .map_err(|error| format!("the fit was cut short: {error}"))?;
         drop(permit);
         match &done {
-            Ok(Learnt {
-                fitted: Some(_), ..
-            }) => {
+            Ok(Learnt { anew: true, .. }) => {
                 metrics.fit(clock.monotonic().saturating_sub(began).as_secs_f64());
             }
             Ok(Learnt { note: None, .. }) => {}
@@ -323,10 +297,17 @@ impl Task {
         }
         let Learnt {
             fitted,
+            anew,
             forecast,
             note,
         } = done?;
-        if let Some(fitted) = fitted {
+        let standing = Standing {
+            entries_slates: known.slates,
+            entries_note: known.entries_note.clone(),
+            shed_note: known.shed_note.clone(),
+            ..Standing::of(&fitted)
+        };
+        if anew {
             *model = Some(Model {
                 fitted,
                 due_at: now + pace.fit_every + jitter(&self.key, pace.fit_every),
@@ -335,73 +316,14 @@ impl Task {
         self.outlook.send_replace(Outlook {
             forecast: Some(Arc::new(forecast)),
             note,
-            history_peak: series
+            // of what was served: nobody served what was shed
+            history_peak: known
+                .served
                 .quantile(HISTORY_PEAK)
-                .map(|peak| (series.end(), peak)),
+                .map(|peak| (known.served.end(), peak)),
+            standing: Some(Arc::new(standing)),
         });
         Ok(())
-    }
-}
-
-/// What a blocking thread is handed.
-struct Work {
-    series: Arc<Series>,
-    lesson: Arc<Lesson>,
-    known: Option<Arc<FittedEventResponse>>,
-    due: bool,
-    now: Timestamp,
-}
-
-/// What it hands back.
-struct Learnt {
-    /// A new fit, when one was due and succeeded.
-    fitted: Option<Arc<FittedEventResponse>>,
-    forecast: Forecast,
-    /// Why the last fit had to serve again.
-    note: Option<String>,
-}
-
-impl Work {
-    fn run(self) -> Result<Learnt, String> {
-        let Self {
-            series,
-            lesson,
-            known,
-            due,
-            now,
-        } = self;
-        let evidence = Evidence::new(&series, &lesson.calendar);
-        let fit = || {
-            EventResponse::new(lesson.zone)
-                .fit(evidence, now)
-                .map(Arc::new)
-        };
-        let (model, fitted, note) = match (known, due) {
-            (Some(known), false) => (known, None, None),
-            (Some(known), true) => match fit() {
-                Ok(new) => (Arc::clone(&new), Some(new), None),
-                // an older model on today's load is better than yesterday's forecast
-                Err(error) => (
-                    known,
-                    None,
-                    Some(format!("the last fit serves again: {error}")),
-                ),
-            },
-            (None, _) => {
-                let new = fit().map_err(|error| error.to_string())?;
-                (Arc::clone(&new), Some(new), None)
-            }
-        };
-        let horizon = Horizon {
-            origin: now,
-            length: lesson.horizon,
-            step: STEP,
-        };
-        Ok(Learnt {
-            forecast: model.predict(evidence, horizon),
-            fitted,
-            note,
-        })
     }
 }
 

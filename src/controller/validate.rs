@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::gather::{Raw, Reading};
+use super::lesson::Lesson;
 use super::state::Merged;
-use super::trainer::{Lesson, Outlook};
+use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
 use crate::api::policy::ValidPolicy;
 use crate::api::v1alpha1::PredictiveAutoscalerSpec;
@@ -13,6 +14,7 @@ use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
 use crate::plan::{Memory, Mode, Observed, Policy, Signal, Workload};
+use crate::serve::Standing;
 use crate::settings::Live;
 use crate::source::SourceError;
 use crate::target::{HpaSight, TargetError, WorkloadSize};
@@ -35,6 +37,8 @@ pub(super) struct Validated {
     pub(super) no_lowering: Option<String>,
     /// What the trainer should learn.
     pub(super) lesson: Lesson,
+    /// How far the forecast can be trusted.
+    pub(super) standing: Option<Arc<Standing>>,
     /// Capacity shown by the history's peak.
     pub(super) shown_by_history: Option<CapacityEstimate>,
     /// What was found about the conditions.
@@ -94,6 +98,7 @@ pub(super) fn validate(
         mut policy,
         target,
         queries,
+        entries,
         calendars,
         horizon,
         history,
@@ -116,11 +121,16 @@ pub(super) fn validate(
         forecast,
         note: forecast_note,
         history_peak,
+        standing,
     } = outlook;
 
     let findings = vec![
         load.finding,
-        forecast_finding(forecast.is_some(), forecast_note.as_deref()),
+        forecast_finding(
+            forecast.is_some(),
+            forecast_note.as_deref(),
+            standing.as_deref(),
+        ),
         calendar_finding,
         enforcing,
     ];
@@ -145,11 +155,14 @@ pub(super) fn validate(
         no_lowering,
         lesson: Lesson {
             query: queries.load,
+            shed: queries.shed,
+            entries,
             calendar,
             zone,
             history,
             horizon,
         },
+        standing,
         shown_by_history: history_peak
             .map(|(at, peak)| CapacityEstimate::from_history_peak(at, peak, policy.max_replicas)),
         policy,
@@ -230,10 +243,23 @@ fn load_finding(
     }
 }
 
-fn forecast_finding(there: bool, note: Option<&str>) -> Finding {
+/// Another model or silent entries make a forecast worse, not missing: it is there, and says so.
+fn forecast_finding(there: bool, note: Option<&str>, standing: Option<&Standing>) -> Finding {
     let condition = ConditionType::ForecastAvailable;
+    let fallback = standing.and_then(|standing| standing.fallback.as_deref());
+    let entries = standing.and_then(|standing| standing.entries_note.as_deref());
     match (there, note) {
-        (true, None) => Finding::new(condition, true, reason::FRESH, "the forecast is recent"),
+        (true, None) => {
+            let (why, message) = match (fallback, entries) {
+                (None, None) => (reason::FRESH, "the forecast is recent".to_owned()),
+                (None, Some(entries)) => (reason::ENTRIES_MISSING, entries.to_owned()),
+                (Some(fallback), None) => (reason::FALLBACK, fallback.to_owned()),
+                (Some(fallback), Some(entries)) => {
+                    (reason::FALLBACK, format!("{fallback}; {entries}"))
+                }
+            };
+            Finding::new(condition, true, why, message)
+        }
         (true, Some(note)) => Finding::new(
             condition,
             true,
@@ -383,4 +409,36 @@ fn camel(kind: &str) -> String {
                 .chain(letters)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worse_forecast_is_still_one_and_says_why() {
+        let said = |standing: &Standing| {
+            let finding = forecast_finding(true, None, Some(standing));
+            assert_eq!(finding.holds, Holds::True);
+            (finding.reason, finding.message)
+        };
+        let mut standing = Standing::default();
+        let pair = |why: &str, message: &str| (why.to_owned(), message.to_owned());
+        assert_eq!(said(&standing), pair("Fresh", "the forecast is recent"));
+        standing.entries_note = Some("no entries".to_owned());
+        assert_eq!(said(&standing), pair("EntriesMissing", "no entries"));
+        standing.fallback = Some("last week predicted better".to_owned());
+        assert_eq!(
+            said(&standing),
+            pair("Fallback", "last week predicted better; no entries")
+        );
+        standing.entries_note = None;
+        assert_eq!(
+            said(&standing),
+            pair("Fallback", "last week predicted better")
+        );
+        // what is not renewed is worse than either
+        let finding = forecast_finding(true, Some("timeout"), Some(&standing));
+        assert_eq!(finding.reason, reason::NOT_RENEWED);
+    }
 }

@@ -9,8 +9,13 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use super::Standing;
 use crate::plan::{Decision, Plan};
 use crate::units::Rate;
+
+mod forecast;
+
+use forecast::ForecastMetrics;
 
 /// How a write to the cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +73,8 @@ pub struct WorkloadSample<'p> {
     pub replicas: u32,
     /// Replicas Ready now.
     pub ready: u32,
+    /// How far the forecast can be trusted.
+    pub standing: Option<&'p Standing>,
 }
 
 /// The controller's metrics. Cheap to clone: all clones count into the same registry.
@@ -83,6 +90,7 @@ pub struct Metrics {
     forecast_peak_replicas: IntGaugeVec,
     headroom: GaugeVec,
     problems: IntGaugeVec,
+    forecast: ForecastMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -154,6 +162,7 @@ impl Metrics {
                 "tipoff_workload_problems",
                 "Signals of the workload that are missing, stale or not a number.",
             )?,
+            forecast: ForecastMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -166,7 +175,7 @@ impl Metrics {
             )?,
             source_errors: count(
                 "tipoff_source_errors_total",
-                "Calls for load that gave none, by kind of error.",
+                "Calls for load or entries that gave none, by kind of error.",
                 &["kind"],
             )?,
             reloads: count(
@@ -237,8 +246,10 @@ impl Metrics {
             plan,
             replicas,
             ready,
+            standing,
         } = sample;
         let labels = [namespace, name];
+        self.forecast.show(labels, standing);
         self.decisions
             .with_label_values(&[direction(plan.decision)])
             .inc();
@@ -277,6 +288,7 @@ impl Metrics {
     /// Takes a workload that is gone out of the metrics.
     pub fn forget_workload(&self, namespace: &str, name: &str) {
         let labels = [namespace, name];
+        self.forecast.show(labels, None);
         for gauge in [
             &self.desired,
             &self.current,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod metrics;
 pub mod readiness;
+pub mod standing;
 pub mod workloads;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 
 pub use metrics::Metrics;
 pub use readiness::Readiness;
+pub use standing::Standing;
 pub use workloads::{Facts, Report, Workloads};
 
 /// The content type of Prometheus's text format.

@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
 use super::*;
 use crate::fixture::Fixture;
-use crate::forecast::Forecast;
+use crate::forecast::{Coverage, Forecast};
 use crate::plan::{Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
 use crate::units::{Rate, Timestamp};
 
@@ -74,13 +74,17 @@ fn shown() -> Shown {
 fn with_workload() -> Shown {
     let shown = shown();
     let (observed, plan) = decided();
-    shown.metrics.workload(sample(&plan));
+    shown.metrics.workload(WorkloadSample {
+        standing: Some(&standing()),
+        ..sample(&plan)
+    });
     shown.workloads.put(Report {
         namespace: "dfs".into(),
         name: "contest-entry".into(),
         target: "Deployment/contest-entry".into(),
         mode: Mode::Recommend,
         observed: Facts::new(&observed, noon()),
+        standing: Some(Arc::new(standing())),
         plan,
     });
     shown
@@ -93,6 +97,23 @@ fn sample(plan: &Plan) -> WorkloadSample<'_> {
         plan,
         replicas: 4,
         ready: 4,
+        standing: None,
+    }
+}
+
+/// A forecaster of which four weeks are known, with entries of three slates.
+fn standing() -> Standing {
+    let row = |kind: &str, up_to_minutes: u32, p95: f64| Coverage {
+        kind: kind.to_owned(),
+        up_to_minutes,
+        points: 200,
+        covered: [0.9, p95, 0.99],
+        width: 1.4,
+    };
+    Standing {
+        coverage: vec![row("calm", 60, 0.96), row("event", 240, 0.945)],
+        entries_slates: Some(3),
+        ..Standing::default()
     }
 }
 
@@ -160,6 +181,8 @@ async fn the_list_has_the_sentence_and_the_detail_has_everything() {
     assert_eq!(report["observed"]["load"]["sample"]["rate"], 300.0);
     assert_eq!(report["observed"]["forecast"]["model"], "flat");
     assert_eq!(report["observed"]["calendar"]["fixtures"], 1);
+    assert_eq!(report["standing"]["entriesSlates"], 3);
+    assert_eq!(report["standing"]["coverage"][1]["kind"], "event");
     // what is shown is enough to make the decision again
     let plan: Plan = serde_json::from_value(report["plan"].clone()).unwrap();
     assert_eq!(plan, decided().1);
@@ -195,6 +218,43 @@ async fn metrics_show_the_workload_and_forget_it_when_it_is_gone() {
     shown.metrics.forget_workload("dfs", "contest-entry");
     let (_, text) = ask(&shown, "/metrics").await;
     assert!(!text.contains("contest-entry"), "{text}");
+}
+
+#[test]
+fn how_good_the_forecasts_were_is_shown_and_forgotten_cell_by_cell() {
+    let metrics = Metrics::new().unwrap();
+    let (_, plan) = decided();
+    let mut standing = standing();
+    let show = |standing: Option<&Standing>| {
+        metrics.workload(WorkloadSample {
+            standing,
+            ..sample(&plan)
+        });
+        let text = metrics.render().unwrap();
+        let lines = text.lines().filter(|l| l.starts_with("tipoff_forecast_"));
+        lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(show(Some(&standing)), @r#"
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p90",up_to_minutes="60"} 0.9
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p95",up_to_minutes="60"} 0.96
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p99",up_to_minutes="60"} 0.99
+    tipoff_forecast_coverage{kind="event",name="contest-entry",namespace="dfs",quantile="p90",up_to_minutes="240"} 0.9
+    tipoff_forecast_coverage{kind="event",name="contest-entry",namespace="dfs",quantile="p95",up_to_minutes="240"} 0.945
+    tipoff_forecast_coverage{kind="event",name="contest-entry",namespace="dfs",quantile="p99",up_to_minutes="240"} 0.99
+    tipoff_forecast_entries_slates{name="contest-entry",namespace="dfs"} 3
+    tipoff_forecast_trusted{name="contest-entry",namespace="dfs"} 1
+    "#);
+    // four weeks later nothing is left of the event, the model has failed, entries are gone
+    standing.coverage.pop();
+    standing.fallback = Some("a week ago predicted better".to_owned());
+    standing.entries_slates = None;
+    insta::assert_snapshot!(show(Some(&standing)), @r#"
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p90",up_to_minutes="60"} 0.9
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p95",up_to_minutes="60"} 0.96
+    tipoff_forecast_coverage{kind="calm",name="contest-entry",namespace="dfs",quantile="p99",up_to_minutes="60"} 0.99
+    tipoff_forecast_trusted{name="contest-entry",namespace="dfs"} 0
+    "#);
+    assert_eq!(show(None), "");
 }
 
 #[test]

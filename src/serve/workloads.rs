@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Serialize, Serializer};
 
+use super::Standing;
 use crate::forecast::Forecast;
 use crate::plan::{ManualOverride, Mode, Observed, Plan, Signal, Workload};
 use crate::units::Timestamp;
@@ -23,6 +24,9 @@ pub struct Report {
     pub mode: Mode,
     /// The facts.
     pub observed: Facts,
+    /// How far the forecast can be trusted.
+    #[serde(serialize_with = "shared")]
+    pub standing: Option<Arc<Standing>>,
     /// The answer, with its reasons and the memory it leaves.
     pub plan: Plan,
 }
@@ -53,11 +57,11 @@ pub struct Facts {
 }
 
 #[expect(clippy::ref_option, reason = "the signature serde calls")]
-fn shared<S: Serializer>(
-    forecast: &Option<Arc<Forecast>>,
+fn shared<T: Serialize, S: Serializer>(
+    value: &Option<Arc<T>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    forecast.as_deref().serialize(serializer)
+    value.as_deref().serialize(serializer)
 }
 
 /// A calendar in short.

@@ -4,6 +4,7 @@
 //! missing load means for a size is decided by the plan.
 
 pub mod prometheus;
+mod range;
 mod response;
 
 pub use prometheus::{Prometheus, Sample};
@@ -82,7 +83,7 @@ pub enum SourceError {
     },
     /// Too long an answer.
     #[error(
-        "the answer of {url} is longer than {limit} bytes: aggregate to one series with sum(...), or raise prometheus.maxBodyBytes"
+        "the answer of {url} is longer than {limit} bytes: aggregate the series, for example with sum(...), or raise prometheus.maxBodyBytes"
     )]
     TooLarge {
         /// Address.
@@ -138,6 +139,34 @@ pub enum SourceError {
         /// Labels of the first.
         examples: String,
     },
+    /// More series than are kept apart.
+    #[error(
+        "the query {query:?} gave {count} series, and at most {limit} are kept apart: aggregate them, for example sum by ({label}) ({query}), or select fewer"
+    )]
+    TooManySeries {
+        /// Query.
+        query: String,
+        /// How many.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+        /// Label that tells them apart.
+        label: String,
+    },
+    /// Several series where one label value should have one.
+    #[error(
+        "the query {query:?} gave several series with {label}={value:?}, for example {examples}: aggregate them, for example sum by ({label}) ({query})"
+    )]
+    Ambiguous {
+        /// Query.
+        query: String,
+        /// Label that should tell them apart.
+        label: String,
+        /// Its value; empty when they do not have it.
+        value: String,
+        /// Labels of the first.
+        examples: String,
+    },
     /// A result that cannot be a load by its type.
     #[error(
         "the query {query:?} gave a {result_type}, and load is a number: use an expression such as sum(rate(...[1m]))"
@@ -186,7 +215,7 @@ pub enum SourceError {
 
 impl SourceError {
     /// Every value of [`SourceError::kind`].
-    pub const KINDS: [&'static str; 20] = [
+    pub const KINDS: [&'static str; 22] = [
         "setup",
         "credentials",
         "unreachable",
@@ -202,6 +231,8 @@ impl SourceError {
         "partial",
         "empty",
         "many_series",
+        "too_many_series",
+        "ambiguous",
         "result_type",
         "not_a_number",
         "infinite",
@@ -227,6 +258,8 @@ impl SourceError {
             Self::Partial { .. } => "partial",
             Self::Empty { .. } => "empty",
             Self::ManySeries { .. } => "many_series",
+            Self::TooManySeries { .. } => "too_many_series",
+            Self::Ambiguous { .. } => "ambiguous",
             Self::ResultType { .. } => "result_type",
             Self::NotANumber { .. } => "not_a_number",
             Self::Infinite { .. } => "infinite",

@@ -3,6 +3,7 @@
 //! Every call has a deadline in real time that covers connecting, waiting and reading, and a cap
 //! on the answer's length. Calls are `POST` forms, so that a long query fits.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::TimeDelta;
@@ -11,17 +12,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::SourceError;
-use super::response::Call;
+use super::range::{Range, seconds};
+use super::response::{Call, Point};
 use crate::series::Series;
 use crate::settings::{Auth, PrometheusSettings};
 use crate::units::{Rate, Timestamp};
-
-/// Prometheus refuses range queries of more points per series (`web/api/v1`, "exceeded maximum
-/// resolution of 11,000 points per timeseries").
-const MAX_POINTS: i64 = 11_000;
-
-/// Points of a whole history: ten years of 5-minute bins. More is a slip of the pen.
-const MAX_HISTORY: i64 = 1_100_000;
 
 /// A load and the time it was true.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,49 +117,14 @@ impl Prometheus {
         to: Timestamp,
         step: TimeDelta,
     ) -> Result<Series, SourceError> {
-        let millis = step.num_milliseconds();
-        if millis <= 0 || to <= from {
-            return Err(SourceError::Range {
-                reason: "the step must be positive and the end after the start".to_owned(),
-            });
-        }
-        let bins = (to - from).num_milliseconds() / millis;
-        if !(1..=MAX_HISTORY).contains(&bins) {
-            return Err(SourceError::Range {
-                reason: format!(
-                    "it has {bins} bins, and 1 to {MAX_HISTORY} are possible: choose another step"
-                ),
-            });
-        }
-        let mut values = vec![f64::NAN; usize::try_from(bins).unwrap_or_default()];
+        let range = Range::new(from, to, step)?;
+        let mut values = range.gaps();
         let mut points = 0_usize;
-        let end_of = |bin: i64| from + TimeDelta::milliseconds(millis * (bin + 1));
-        for first in (0..bins).step_by(MAX_POINTS as usize) {
-            let last = (first + MAX_POINTS).min(bins) - 1;
-            let form = [
-                ("query", query.to_owned()),
-                ("start", seconds(end_of(first))),
-                ("end", seconds(end_of(last))),
-                ("step", format!("{}.{:03}", millis / 1000, millis % 1000)),
-            ];
+        for form in range.forms(query) {
             let body = self.call(&self.range, query, &form).await?;
-            for point in Self::answer(&self.range, query).range(&body)? {
-                let place = point.at().map(|at| (at - from).num_milliseconds());
-                let bin = place
-                    .filter(|offset| offset % millis == 0)
-                    .map(|offset| offset / millis - 1)
-                    .and_then(|bin| values.get_mut(usize::try_from(bin).ok()?));
-                let (Some(bin), Some(number)) = (bin, point.number()) else {
-                    return Err(SourceError::Malformed {
-                        url: self.range.to_string(),
-                        reason: format!("point {point:?} is not on the grid that was asked for"),
-                    });
-                };
-                points += 1;
-                if number >= 0.0 {
-                    *bin = number;
-                }
-            }
+            let read = Self::answer(&self.range, query).range(&body)?;
+            self.put(range, &mut values, &read)?;
+            points += read.len();
         }
         if points == 0 {
             return Err(SourceError::Empty {
@@ -172,6 +132,56 @@ impl Prometheus {
             });
         }
         Ok(Series::from_raw(from, step, values))
+    }
+
+    /// The histories of a query that gives several series, by the value of `label`; `None` stands
+    /// for the series without it. Otherwise as [`Prometheus::range`], but that no series at all is
+    /// an answer: there may be nothing to count.
+    ///
+    /// # Errors
+    /// [`SourceError`]; also for more than `most` series, or several with one value of the label.
+    pub async fn range_by(
+        &self,
+        query: &str,
+        label: &str,
+        most: usize,
+        (from, to): (Timestamp, Timestamp),
+        step: TimeDelta,
+    ) -> Result<BTreeMap<Option<String>, Series>, SourceError> {
+        let range = Range::new(from, to, step)?;
+        let mut found: BTreeMap<Option<String>, Vec<f64>> = BTreeMap::new();
+        for form in range.forms(query) {
+            let body = self.call(&self.range, query, &form).await?;
+            let read = Self::answer(&self.range, query).range_by(&body, label)?;
+            // before there is room made for any of them
+            let new = read.keys().filter(|value| !found.contains_key(value));
+            let count = found.len() + new.count();
+            if count > most {
+                return Err(SourceError::TooManySeries {
+                    query: query.to_owned(),
+                    count,
+                    limit: most,
+                    label: label.to_owned(),
+                });
+            }
+            for (value, points) in read {
+                let values = found.entry(value).or_insert_with(|| range.gaps());
+                self.put(range, values, &points)?;
+            }
+        }
+        Ok(found
+            .into_iter()
+            .map(|(value, values)| (value, Series::from_raw(from, step, values)))
+            .collect())
+    }
+
+    fn put(&self, range: Range, values: &mut [f64], points: &[Point]) -> Result<(), SourceError> {
+        range
+            .put(values, points)
+            .map_err(|point| SourceError::Malformed {
+                url: self.range.to_string(),
+                reason: format!("point {point:?} is not on the grid that was asked for"),
+            })
     }
 
     fn answer<'c>(url: &'c Url, query: &'c str) -> Call<'c> {
@@ -317,12 +327,6 @@ fn endpoint(base: &Url, call: &str) -> Url {
     let path = base.path().trim_end_matches('/');
     url.set_path(&format!("{path}/api/v1/{call}"));
     url
-}
-
-/// Unix seconds to the millisecond.
-fn seconds(at: Timestamp) -> String {
-    let millis = at.timestamp_millis();
-    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
 }
 
 /// The cause at the bottom: "connection refused" rather than "error sending request".

@@ -161,16 +161,51 @@ impl Call<'_> {
 
     /// The points of the one series of a range query; none at all is for the caller to judge.
     pub(super) fn range(&self, body: &[u8]) -> Result<Vec<Point>, SourceError> {
-        let data = self.open(body)?;
-        if data.result_type != "matrix" {
-            return Err(self.result_type(&data.result_type));
-        }
-        let entries: Vec<MatrixEntry> =
-            serde_json::from_value(data.result).map_err(|error| self.malformed(error))?;
+        let entries = self.matrix(body)?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
         let entry = self.one(entries, |entry| &entry.metric)?;
+        self.points(entry)
+    }
+
+    /// The points of every series of a range query by the value of a label, `None` where a series
+    /// does not have it. A label set to nothing is a label that is not there, as in Prometheus.
+    pub(super) fn range_by(
+        &self,
+        body: &[u8],
+        label: &str,
+    ) -> Result<BTreeMap<Option<String>, Vec<Point>>, SourceError> {
+        let mut found: BTreeMap<Option<String>, (String, Vec<Point>)> = BTreeMap::new();
+        for mut entry in self.matrix(body)? {
+            let shown = show(&entry.metric);
+            let value = entry.metric.remove(label).filter(|value| !value.is_empty());
+            let points = self.points(entry)?;
+            if let Some((other, _)) = found.get(&value) {
+                return Err(SourceError::Ambiguous {
+                    query: self.query.to_owned(),
+                    label: label.to_owned(),
+                    examples: format!("{other} and {shown}"),
+                    value: value.unwrap_or_default(),
+                });
+            }
+            found.insert(value, (shown, points));
+        }
+        Ok(found
+            .into_iter()
+            .map(|(value, (_, points))| (value, points))
+            .collect())
+    }
+
+    fn matrix(&self, body: &[u8]) -> Result<Vec<MatrixEntry>, SourceError> {
+        let data = self.open(body)?;
+        if data.result_type != "matrix" {
+            return Err(self.result_type(&data.result_type));
+        }
+        serde_json::from_value(data.result).map_err(|error| self.malformed(error))
+    }
+
+    fn points(&self, entry: MatrixEntry) -> Result<Vec<Point>, SourceError> {
         if entry.values.is_empty() && entry.histograms.is_some() {
             return Err(self.result_type("histogram"));
         }

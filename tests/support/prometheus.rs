@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 /// Load at a time, units per second.
 pub type Load = Arc<dyn Fn(Timestamp) -> f64 + Send + Sync>;
 
+/// Loads by the labels of their series. A load that is NaN at a time has no sample there.
+pub type Loads = Vec<(Value, Load)>;
+
 /// How it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
@@ -41,7 +44,9 @@ pub enum Mood {
 #[derive(Clone)]
 struct Shared {
     mood: Arc<Mutex<Mood>>,
-    loads: Arc<Mutex<HashMap<String, Load>>>,
+    /// Moods of single queries.
+    moods: Arc<Mutex<HashMap<String, Mood>>>,
+    loads: Arc<Mutex<HashMap<String, Loads>>>,
 }
 
 /// A running one; it ends with the test's runtime.
@@ -55,6 +60,7 @@ impl FakePrometheus {
     pub async fn start(load: impl Fn(Timestamp) -> f64 + Send + Sync + 'static) -> Self {
         let shared = Shared {
             mood: Arc::new(Mutex::new(Mood::Well)),
+            moods: Arc::default(),
             loads: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -71,8 +77,19 @@ impl FakePrometheus {
 
     /// What a query gives from now on.
     pub fn gives(&self, query: &str, load: impl Fn(Timestamp) -> f64 + Send + Sync + 'static) {
+        self.gives_series(query, vec![(json!({}), Arc::new(load))]);
+    }
+
+    /// The same of several series.
+    pub fn gives_series(&self, query: &str, series: Loads) {
         let mut loads = self.shared.loads.lock().unwrap();
-        loads.insert(query.to_owned(), Arc::new(load));
+        loads.insert(query.to_owned(), series);
+    }
+
+    /// How it answers one query from now on.
+    pub fn answers(&self, query: &str, mood: Mood) {
+        let mut moods = self.shared.moods.lock().unwrap();
+        moods.insert(query.to_owned(), mood);
     }
 
     /// How it answers from now on.
@@ -90,14 +107,19 @@ impl FakePrometheus {
 }
 
 impl Shared {
-    fn load(&self, query: &str) -> Option<Load> {
-        self.loads.lock().unwrap().get(query).cloned()
+    fn loads(&self, query: &str) -> Loads {
+        let loads = self.loads.lock().unwrap();
+        loads.get(query).cloned().unwrap_or_default()
+    }
+
+    fn mood(&self, query: &str) -> Mood {
+        let own = self.moods.lock().unwrap().get(query).copied();
+        own.unwrap_or(*self.mood.lock().unwrap())
     }
 
     /// The answer that the mood gives whatever was asked, if it does.
-    async fn moody(&self, empty: &str) -> Option<Response> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
+    async fn moody(&self, query: &str, empty: &str) -> Option<Response> {
+        match self.mood(query) {
             Mood::Well | Mood::NotANumber => None,
             Mood::Down => Some(StatusCode::BAD_GATEWAY.into_response()),
             Mood::Slow => {
@@ -118,45 +140,56 @@ impl Shared {
         }
     }
 
-    fn value(&self, load: &Load, at: Timestamp) -> String {
-        if *self.mood.lock().unwrap() == Mood::NotANumber {
-            return "NaN".to_owned();
+    /// A sample, if there is one.
+    fn point(&self, query: &str, load: &Load, at: Timestamp) -> Option<Value> {
+        if self.mood(query) == Mood::NotANumber {
+            return Some(json!([seconds(at), "NaN"]));
         }
-        load(at).to_string()
+        let load = load(at);
+        (!load.is_nan()).then(|| json!([seconds(at), load.to_string()]))
     }
 }
 
 async fn instant(State(shared): State<Shared>, body: Bytes) -> Response {
-    if let Some(answer) = shared.moody("vector").await {
+    let form = form(&body);
+    let query = &form["query"];
+    if let Some(answer) = shared.moody(query, "vector").await {
         return answer;
     }
-    let form = form(&body);
     let at = time(&form["time"]);
-    let Some(load) = shared.load(&form["query"]) else {
-        return success("vector", &json!([]));
-    };
-    let point = json!([seconds(at), shared.value(&load, at)]);
-    success("vector", &json!([{"metric": {}, "value": point}]))
+    let series: Vec<Value> = shared
+        .loads(query)
+        .iter()
+        .filter_map(|(labels, load)| {
+            let point = shared.point(query, load, at)?;
+            Some(json!({"metric": labels, "value": point}))
+        })
+        .collect();
+    success("vector", &json!(series))
 }
 
 async fn range(State(shared): State<Shared>, body: Bytes) -> Response {
-    if let Some(answer) = shared.moody("matrix").await {
+    let form = form(&body);
+    let query = &form["query"];
+    if let Some(answer) = shared.moody(query, "matrix").await {
         return answer;
     }
-    let form = form(&body);
     let (start, end) = (time(&form["start"]), time(&form["end"]));
     let step: f64 = form["step"].parse().unwrap();
     let step = chrono::TimeDelta::milliseconds((step * 1e3) as i64);
-    let Some(load) = shared.load(&form["query"]) else {
-        return success("matrix", &json!([]));
-    };
-    let mut values = Vec::new();
-    let mut at = start;
-    while at <= end {
-        values.push(json!([seconds(at), shared.value(&load, at)]));
-        at += step;
+    let mut series = Vec::new();
+    for (labels, load) in shared.loads(query) {
+        let mut values = Vec::new();
+        let mut at = start;
+        while at <= end {
+            values.extend(shared.point(query, &load, at));
+            at += step;
+        }
+        if !values.is_empty() {
+            series.push(json!({"metric": labels, "values": values}));
+        }
     }
-    success("matrix", &json!([{"metric": {}, "values": values}]))
+    success("matrix", &json!(series))
 }
 
 fn success(result_type: &str, result: &Value) -> Response {
