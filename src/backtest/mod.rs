@@ -9,7 +9,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::forecast::{
-    EventResponse, Evidence, FitError, FixtureIntensity, Forecast, ResponseCurve, SeasonalNaive,
+    EventResponse, Evidence, Fit as _, FitError, FixtureIntensity, Forecast, ResponseCurve,
+    SeasonalNaive,
 };
 use crate::series::Series;
 use crate::simulate::{Outlook, Run};
@@ -127,6 +128,11 @@ pub fn run(
         policies: Vec::new(),
         notes: notes(scenario, load, from, to),
     };
+    // what nobody asked to be scored needs no explanation either
+    let (curves, intensities) = match report.forecast {
+        Some(_) => learnt(scenario, known)?,
+        None => (Vec::new(), Vec::new()),
+    };
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
         let contest = Contest {
@@ -155,14 +161,37 @@ pub fn run(
         report,
         targets,
         bands,
-        curves: Vec::new(),
-        intensities: Vec::new(),
+        curves,
+        intensities,
         runs,
         per_replica: scenario
             .arena
             .as_ref()
             .map(|arena| arena.cluster.per_replica),
     })
+}
+
+/// What the deciding forecaster has learnt by the end of the span: the response of load to each
+/// competition, and how big the fixtures of the span were.
+fn learnt(
+    scenario: &Scenario,
+    known: Evidence<'_>,
+) -> Result<(Vec<ResponseCurve>, Vec<FixtureIntensity>), BacktestError> {
+    let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
+    let known = Evidence {
+        load: &known.load.before(to),
+        calendar: &known.calendar.as_of(to),
+        entries: &known.entries.before(to),
+        faults: &known.faults.before(to),
+    };
+    let fitted = EventResponse::new(scenario.zone).fit(known, to);
+    let fitted = fitted.map_err(|source| BacktestError::Fit {
+        model: "event-response",
+        source,
+    })?;
+    let mut intensities = fitted.intensities(known);
+    intensities.retain(|fixture| fixture.start >= from);
+    Ok((fitted.response_curves(), intensities))
 }
 
 /// Scores all forecasters, and looks closer at the one that decides. Gives its report and bands.
@@ -191,7 +220,7 @@ fn judge(
         coverage_by_lead: tally.by_lead(),
         coverage_by_phase: tally.by_phase(),
         windows: peaks.collect(),
-        misses: misses::worst(known, targets, &own),
+        misses: misses::worst(known, scenario.zone, targets, &own),
     };
     Ok((Some(report), own))
 }
