@@ -317,20 +317,27 @@ impl Frame<'_> {
                 &tick.label,
             );
         }
-        // a label that would touch the one before it is left out, its tick stays
+        // a label that would touch another is left out, its tick stays
         let most = ((self.right - self.left) / 90.0).max(2.0) as usize;
-        let mut free = 0.0;
-        let mut ticks = String::new();
-        for tick in self.chart.x.ticks(most) {
-            let x = self.x(tick.value);
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        let mut marks = String::new();
+        let ticks = self.chart.x.ticks(most);
+        let (first, then): (Vec<_>, Vec<_>) = ticks.iter().partition(|tick| tick.major);
+        for tick in first.into_iter().chain(then) {
             let half = CHARACTER * tick.label.chars().count() as f64 / 2.0;
-            let _ = write!(ticks, "M{} {}v4", Short(x), Short(self.bottom));
-            if x - half >= free {
-                soft(out, x, self.bottom + 18.0, "middle", &tick.label);
-                free = x + half + 6.0;
+            let x = self.x(tick.value);
+            let _ = write!(marks, "M{} {}v4", Short(x), Short(self.bottom));
+            // half of the last label must not leave the drawing
+            let middle = x.min(f64::from(self.chart.width) - half);
+            if taken
+                .iter()
+                .all(|&(from, to)| middle - half > to || middle + half < from)
+            {
+                soft(out, middle, self.bottom + 18.0, "middle", &tick.label);
+                taken.push((middle - half - 6.0, middle + half + 6.0));
             }
         }
-        let _ = write!(out, "<path class=\"s-soft\" d=\"{ticks}\"/>");
+        let _ = write!(out, "<path class=\"s-soft\" d=\"{marks}\"/>");
         if !self.chart.y_name.is_empty() {
             soft(out, self.left, 14.0, "start", &self.chart.y_name);
         }
@@ -345,8 +352,13 @@ impl Frame<'_> {
         const LANES: usize = 4;
         let mut free = [0.0; LANES];
         for span in self.chart.spans.iter().filter(|span| !span.name.is_empty()) {
-            let middle = f64::midpoint(self.x(span.from), self.x(span.to));
             let half = CHARACTER * span.name.chars().count() as f64 / 2.0;
+            // a moment is named to its left, a span in its middle
+            let middle = if span.to > span.from {
+                f64::midpoint(self.x(span.from), self.x(span.to))
+            } else {
+                self.x(span.from) - half - 4.0
+            };
             let lane = (0..LANES)
                 .find(|&lane| middle - half >= free[lane])
                 .unwrap_or(LANES - 1);
