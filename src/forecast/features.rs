@@ -171,6 +171,14 @@ impl Rows {
         &self.crowd[from..self.crowd_ends[index] as usize]
     }
 
+    /// The slot that draws most of the crowd at a moment.
+    pub(crate) fn leading(&self, index: usize) -> Option<usize> {
+        let shares = self.crowd(index).iter();
+        shares
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|&(slot, _)| slot as usize)
+    }
+
     /// What the columns from `first` on contribute to one row.
     pub(crate) fn fit_from(&self, index: usize, first: usize, b: impl Fn(usize) -> f64) -> f64 {
         let (columns, values) = self.row(index);
