@@ -63,6 +63,8 @@ impl Default for Season {
                 },
                 play: Play {
                     level: 0.5,
+                    // eleven half-times at once are not to outdo the end of the games
+                    half_time: 0.3,
                     overtime_chance: 0.058,
                     ..Play::default()
                 },
