@@ -110,7 +110,7 @@ impl Frame<'_> {
             );
         }
         // a label that would touch another is left out, its tick stays
-        let most = ((self.right - self.left) / 90.0).max(2.0) as usize;
+        let most = ((self.right - self.left) / 70.0).max(2.0) as usize;
         let mut taken: Vec<(f64, f64)> = Vec::new();
         let mut marks = String::new();
         let ticks = self.chart.x.ticks(most);
