@@ -132,7 +132,7 @@ fn chart(
         points: path(Quantile::P50).collect(),
     });
     let middle = |at: Timestamp| seconds(at) + 150.0;
-    for peak in peaks {
+    for (place, peak) in peaks.enumerate() {
         let [p50, _, p95, _] = peak.quantiles;
         layers.push(Layer::Whisker {
             colour: Colour::Short,
@@ -140,13 +140,18 @@ fn chart(
             from: p50,
             to: p95,
         });
-        layers.push(Layer::Points(vec![Point {
-            at: (middle(peak.at), p50),
+        let point = |value: f64, shape: Shape, tag: String| Point {
+            at: (middle(peak.at), value),
             colour: Colour::Short,
-            shape: Shape::Diamond,
+            shape,
             name: names(&peak.fixtures, calendar),
-            tag: String::new(),
-        }]));
+            tag,
+        };
+        // two windows may peak at one moment: their bounds tell them apart
+        layers.push(Layer::Points(vec![
+            point(p50, Shape::Diamond, String::new()),
+            point(p95, Shape::Dash, letter(place)),
+        ]));
     }
     Chart {
         title: "Forecast load".to_owned(),
@@ -334,7 +339,11 @@ mod tests {
             2 + 1,
             "two windows and the key"
         );
-        assert_eq!(svg.matches("class=\"s-short\"").count(), 1);
+        assert_eq!(
+            svg.matches("class=\"s-short\"").count(),
+            1 + 1,
+            "a whisker and its bound"
+        );
         assert!(svg.matches("a note").count() == 40 && !svg.contains("NaN"));
     }
 

@@ -24,7 +24,7 @@ margin:2.4rem 0 .4rem}h3{font-size:1rem;margin:1.2rem 0 .2rem;font-weight:600}\
 p{margin:.4rem 0;max-width:46rem}.soft,figcaption{color:var(--soft);font-size:.9rem}\
 figcaption{max-width:46rem}.scroll{overflow-x:auto}figure{margin:.6rem 0}\
 figure svg{display:block;width:100%;height:auto}figure.wide svg{min-width:46rem}\
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));\
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,25rem),1fr));\
 gap:.4rem 2rem;align-items:start}\
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\
 th,td{padding:.3rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
