@@ -190,27 +190,43 @@ mod tests {
         let calendar: Calendar = [slate("gone", 10), slate("open", 60)].into_iter().collect();
         let mut entries = Entries::default();
         for name in [Some("gone"), Some("open"), None] {
-            let rate = Series::from_raw(at(0), TimeDelta::minutes(5), vec![1.0, f64::NAN, 2.0, 2.0]);
+            let rate =
+                Series::from_raw(at(0), TimeDelta::minutes(5), vec![1.0, f64::NAN, 2.0, 2.0]);
             let spots = vec![(at(0), 9.0)];
             entries.insert(name.map(str::to_owned), SlateEntries { rate, spots });
         }
         let faster = paced(&entries, &calendar, at(20), 1.5);
         let values = |name: Option<&str>| -> Vec<Option<f64>> {
             let rate = &faster.get(name).unwrap().rate;
-            rate.iter().map(|(_, rate)| rate.map(Rate::as_per_second)).collect()
+            rate.iter()
+                .map(|(_, rate)| rate.map(Rate::as_per_second))
+                .collect()
         };
-        assert_eq!(values(Some("gone")), [Some(1.0), None, Some(2.0), Some(2.0)]);
-        assert_eq!(values(Some("open")), [Some(1.5), None, Some(3.0), Some(3.0)]);
+        assert_eq!(
+            values(Some("gone")),
+            [Some(1.0), None, Some(2.0), Some(2.0)]
+        );
+        assert_eq!(
+            values(Some("open")),
+            [Some(1.5), None, Some(3.0), Some(3.0)]
+        );
         assert_eq!(values(None), [Some(1.0), None, Some(3.0), Some(3.0)]);
         assert_eq!(faster.get(None).unwrap().spots, [(at(0), 9.0)]);
     }
 
     #[test]
     fn what_was_never_seen_is_said() {
-        let load = Series::from_raw(at(-20), TimeDelta::minutes(5), vec![1.0, 3.0, 2.0, 1.0, 99.0]);
+        let load = Series::from_raw(
+            at(-20),
+            TimeDelta::minutes(5),
+            vec![1.0, 3.0, 2.0, 1.0, 99.0],
+        );
         let calm = forecast(&[1.0, 2.0]);
         assert!(extrapolation(&calm, &load, &[]).is_empty());
         let said = extrapolation(&larger(&calm, 8.0), &load, &[]);
-        assert!(said[0].contains("5.3 times the largest load so far (3.00/s on 1969-12-31)"), "{said:?}");
+        assert!(
+            said[0].contains("5.3 times the largest load so far (3.00/s on 1969-12-31)"),
+            "{said:?}"
+        );
     }
 }
