@@ -497,7 +497,8 @@ fn what_if_shows_before_and_after() {
 
     let one = json(&["--fixture", "day-21", "--multiplier", "3"]);
     let night = |which: &str| one[which]["paths"][0][0].as_f64().unwrap();
-    assert_eq!(night("before").to_bits(), night("after").to_bits());
+    // at midnight only what makes the whole day differ can grow
+    assert!((night("after") / night("before") - 1.0).abs() < 0.02);
     let (then, now) = (
         peak(&one, "after", "day-21"),
         peak(&one, "before", "day-21"),
