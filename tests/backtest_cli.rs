@@ -91,7 +91,7 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
         assert!(row["coverage"]["p95"].is_f64() && row["width_p95"].as_f64().unwrap() >= 1.0);
     }
     let windows = forecast["windows"].as_array().unwrap();
-    assert_eq!(windows.len(), 4, "games start at four times");
+    assert_eq!(windows.len(), 3, "games start at three times");
     for miss in forecast["misses"].as_array().unwrap() {
         assert!(miss["ratio"].as_f64().unwrap() > 1.0, "{miss}");
         assert!(!miss["causes"].as_array().unwrap().is_empty(), "{miss}");

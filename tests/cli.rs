@@ -37,6 +37,9 @@ fn bad_usage_is_two_and_says_nothing_on_stdout() {
         &["no-such-command"],
         &["completions"],
         &["completions", "cmd.exe"],
+        &["speed", "--weeks", "0"],
+        &["speed", "--threads", "0"],
+        &["speed", "--case", "8,48"],
         &["--log-format", "xml", "completions", "bash"],
         &["--log-level", "tipoff=loud", "completions", "bash"],
     ] {
@@ -53,6 +56,27 @@ fn a_bad_log_filter_is_refused_with_the_remedy() {
     let output = command.assert().code(2).get_output().clone();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("info,tipoff::source=debug"), "{text}");
+}
+
+#[test]
+fn speed_measures_every_row_and_the_fleet() {
+    let arguments = ["speed", "--weeks", "1", "--workloads", "2", "--json"];
+    let output = tipoff(&arguments).assert().code(0).get_output().clone();
+    let table: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = table["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        assert!(row["fit_ms"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["predict_ms"].as_f64().unwrap() >= 0.0, "{row}");
+    }
+    let varied: Vec<_> = rows
+        .iter()
+        .map(|row| row["varies"].as_str().unwrap())
+        .collect();
+    assert_eq!(varied[..4], ["history"; 4]);
+    assert_eq!(varied[8..], ["fixtures"; 4]);
+    assert_eq!(table["fleet"]["workloads"], 2);
+    assert_eq!(table["fleet"]["fixtures"], 15);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod synthetic;
 
 use chrono::TimeDelta;
 use synthetic::{Season, horizon, start};
+use tipoff::entries::{Entries, SlateEntries};
 use tipoff::fixture::{Calendar, Fixture, Status};
 use tipoff::forecast::{EventResponse, Evidence, Fit, Forecast, Predict, SeasonalNaive};
 use tipoff::series::Series;
@@ -160,4 +161,129 @@ fn the_same_inputs_give_the_same_bits() {
         bits(&forecast(&season.series, &season.calendar, origin)),
         bits(&forecast(&season.series, &season.calendar, origin))
     );
+}
+
+/// Entries for every fixture of a season: they rise towards the start, more for some than others.
+fn sales(calendar: &Calendar) -> Entries {
+    let mut entries = Entries::default();
+    for (place, fixture) in calendar.iter().enumerate() {
+        let opens = fixture.start.at - TimeDelta::hours(40);
+        let crowd = 1.0 + (place % 5) as f64 / 4.0;
+        let values = (0..40 * 12)
+            .map(|bin| crowd * (-(f64::from(40 * 12 - bin) / 12.0) / 8.0).exp())
+            .collect();
+        entries.insert(
+            Some(fixture.id.0.clone()),
+            SlateEntries {
+                rate: Series::from_raw(opens, TimeDelta::minutes(5), values),
+                spots: vec![(opens, 1e9)],
+            },
+        );
+    }
+    entries
+}
+
+/// The season's fixtures, each a slate of its own.
+fn slated(calendar: &Calendar) -> Calendar {
+    calendar
+        .iter()
+        .cloned()
+        .map(|mut fixture| {
+            fixture.slate = Some(fixture.id.0.clone());
+            fixture
+        })
+        .collect()
+}
+
+#[test]
+fn garbage_entries_after_the_origin_change_nothing() {
+    let season = Season::new(30);
+    let calendar = slated(&season.calendar);
+    let entries = sales(&calendar);
+    // six hours before the lock of the fixture of that day
+    let origin = start() + TimeDelta::days(21) + TimeDelta::hours(12);
+    let said = |entries: &Entries| {
+        let known = Evidence::new(&season.series, &calendar).with_entries(entries);
+        MODEL
+            .fit(known, origin)
+            .unwrap()
+            .predict(known, horizon(origin))
+    };
+    let clean = said(&entries);
+    let silent = said(&Entries::default());
+    assert_ne!(bits(&clean), bits(&silent), "entries say something");
+    assert_eq!(clean, said(&entries.before(origin)));
+    for garbage in [1e9, 0.0, f64::NAN] {
+        let mut poisoned = Entries::default();
+        for (slate, sold) in entries.iter() {
+            let mut spots = sold.spots.clone();
+            spots.push((origin + TimeDelta::seconds(1), 1.0));
+            poisoned.insert(
+                slate.map(str::to_owned),
+                SlateEntries {
+                    rate: self::poisoned(&sold.rate, origin, garbage),
+                    spots,
+                },
+            );
+        }
+        let mut more = sales(&calendar);
+        more.insert(
+            Some("of the future".into()),
+            SlateEntries {
+                rate: Series::from_raw(origin, TimeDelta::minutes(5), vec![garbage; 100]),
+                spots: Vec::new(),
+            },
+        );
+        assert_eq!(clean, said(&poisoned), "{garbage}");
+        assert_eq!(clean, said(&more), "{garbage}");
+    }
+}
+
+#[test]
+fn results_that_come_after_the_origin_change_nothing() {
+    let season = Season::new(30);
+    // in the middle of a game
+    let origin = start() + TimeDelta::days(21) + TimeDelta::hours(19);
+    let clean = forecast(&season.series, &season.calendar, origin);
+    let mut told = Calendar::default();
+    for fixture in season.calendar.iter() {
+        told.insert(fixture.clone());
+        if fixture.start.at + TimeDelta::minutes(100) > origin {
+            let end = (fixture.start.at + TimeDelta::minutes(165)).max(origin);
+            told.insert(Fixture {
+                status: Status::Final,
+                ended_at: Some(end + TimeDelta::minutes(1)),
+                known_at: Some(end + TimeDelta::minutes(1)),
+                ..fixture.clone()
+            });
+        }
+    }
+    assert_eq!(bits(&clean), bits(&forecast(&season.series, &told, origin)));
+}
+
+#[test]
+fn revisions_of_the_calendar_count_from_when_they_are_known() {
+    let season = Season::new(30);
+    let origin = start() + TimeDelta::days(21) + TimeDelta::hours(12);
+    let clean = forecast(&season.series, &season.calendar, origin);
+    let revised = |known: TimeDelta| {
+        let mut calendar = Calendar::default();
+        for (place, fixture) in season.calendar.iter().enumerate() {
+            calendar.insert(fixture.clone());
+            if fixture.start.at < origin {
+                continue;
+            }
+            let mut later = fixture.clone();
+            later.known_at = Some(origin + known);
+            match place % 3 {
+                0 => later.status = Status::Postponed,
+                1 => later.start.at += TimeDelta::hours(5),
+                _ => later.home = Some("another".into()),
+            }
+            calendar.insert(later);
+        }
+        forecast(&season.series, &calendar, origin)
+    };
+    assert_eq!(bits(&clean), bits(&revised(TimeDelta::seconds(1))));
+    assert_ne!(bits(&clean), bits(&revised(TimeDelta::seconds(-1))));
 }

@@ -40,7 +40,7 @@ impl Challenger {
         }
     }
 
-    /// Those of the protocols it is scored under.
+    /// Whether it is scored under a protocol.
     fn takes(self, protocol: Protocol) -> bool {
         self != Self::Mstl || protocol != Protocol::N15
     }

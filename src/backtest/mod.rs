@@ -132,6 +132,11 @@ pub fn run(
         policies: Vec::new(),
         notes: notes(scenario, load, from, to),
     };
+    // what nobody asked to be scored needs no explanation either
+    let (curves, intensities) = match report.forecast {
+        Some(_) => learnt(scenario, known)?,
+        None => (Vec::new(), Vec::new()),
+    };
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
         let contest = Contest {
@@ -156,7 +161,6 @@ pub fn run(
         report.policies = rows.collect();
         equal_service(&contest, &mut report.policies, listener);
     }
-    let (curves, intensities) = learnt(scenario, known);
     Ok(Outcome {
         report,
         targets,
@@ -171,23 +175,27 @@ pub fn run(
     })
 }
 
-/// What the model has learnt by the end of the span: responses by competition, and how big the
-/// fixtures of the span were.
-fn learnt(scenario: &Scenario, known: Evidence<'_>) -> (Vec<ResponseCurve>, Vec<FixtureIntensity>) {
+/// What the deciding forecaster has learnt by the end of the span: the response of load to each
+/// competition, and how big the fixtures of the span were.
+fn learnt(
+    scenario: &Scenario,
+    known: Evidence<'_>,
+) -> Result<(Vec<ResponseCurve>, Vec<FixtureIntensity>), BacktestError> {
     let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
-    let load = known.load.before(to);
-    let calendar = known.calendar.as_of(to);
     let known = Evidence {
-        load: &load,
-        calendar: &calendar,
-        ..known
+        load: &known.load.before(to),
+        calendar: &known.calendar.as_of(to),
+        entries: &known.entries.before(to),
+        faults: &known.faults.before(to),
     };
-    let Ok(fitted) = EventResponse::new(scenario.zone).fit(known, to) else {
-        return Default::default();
-    };
+    let fitted = EventResponse::new(scenario.zone).fit(known, to);
+    let fitted = fitted.map_err(|source| BacktestError::Fit {
+        model: DECIDES,
+        source,
+    })?;
     let mut intensities = fitted.intensities(known);
     intensities.retain(|fixture| fixture.start >= from);
-    (fitted.response_curves(), intensities)
+    Ok((fitted.response_curves(), intensities))
 }
 
 /// Scores all forecasters, and looks closer at the one that decides. Gives its report and bands.
@@ -216,7 +224,7 @@ fn judge(
         coverage_by_lead: tally.by_lead(),
         coverage_by_phase: tally.by_phase(),
         windows: peaks.collect(),
-        misses: misses::worst(known, targets, &own),
+        misses: misses::worst(known, scenario.zone, targets, &own),
     };
     Ok((Some(report), own))
 }

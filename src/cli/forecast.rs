@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 
 use super::evidence::EvidenceArgs;
 use super::output::progress;
+use super::train::load_model;
 use crate::fixture::Calendar;
 use crate::forecast::{Evidence, Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
@@ -56,6 +57,10 @@ pub struct ForecastArgs {
     /// fixture times that name none. Default: UTC, and such times are refused.
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<Tz>,
+    /// Predict with this model, written by `tipoff train`, instead of training one. The audience's
+    /// zone is then the model's.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -117,7 +122,11 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
             args.horizon, args.step
         )));
     }
-    let zone = args.zone.unwrap_or(Tz::UTC);
+    let model = args.model.as_deref().map(load_model).transpose()?;
+    let zone = match &model {
+        Some(model) => model.trained.zone,
+        None => args.zone.unwrap_or(Tz::UTC),
+    };
     let series = load(args)?;
     let options = CalendarOptions {
         zone: args.zone,
@@ -133,15 +142,28 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
     let known = Evidence::new(&series, &calendar)
         .with_entries(&entries)
         .with_faults(&faults);
-    let fitted = Forecaster::new(zone)
-        .fit(known, args.at)
-        .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?;
     let horizon = Horizon {
         origin: args.at,
         length,
         step,
     };
-    let forecast = fitted.predict(known, horizon);
+    let forecast = match &model {
+        Some(model) => {
+            if model.trained.at > args.at {
+                return Err(InputError(format!(
+                    "--at {}: the model was trained at {} and knows what came after; give a later \
+                     time, or leave out --model",
+                    args.at.format("%FT%TZ"),
+                    model.trained.at.format("%FT%TZ")
+                )));
+            }
+            model.state().predict(known, horizon)
+        }
+        None => Forecaster::new(zone)
+            .fit(known, args.at)
+            .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?
+            .predict(known, horizon),
+    };
     if let Some(path) = &args.svg {
         let drawn = plot::forecast::picture(&series, &forecast, &calendar, zone);
         std::fs::write(path, drawn).map_err(|error| {
@@ -165,7 +187,7 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
 pub struct InputError(pub String);
 
 /// An RFC 3339 time.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     DateTime::parse_from_rfc3339(text.trim())
         .map(|time| time.to_utc())
         .map_err(|_| {

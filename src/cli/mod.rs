@@ -16,12 +16,16 @@ pub mod crds;
 pub mod demo;
 mod error;
 pub mod evidence;
+pub mod explain;
 pub mod fixtures;
 pub mod forecast;
+pub mod inputs;
 pub mod output;
 pub mod run;
 pub mod speed;
 pub mod synth;
+pub mod train;
+pub mod what_if;
 
 pub use error::CliError;
 
@@ -57,6 +61,12 @@ pub enum Command {
     Run(run::RunArgs),
     /// Forecast load from history and fixtures.
     Forecast(forecast::ForecastArgs),
+    /// Train a model and write it to a file; or look into one, or compare two.
+    Train(train::TrainArgs),
+    /// Say why a forecast says what it says at one moment.
+    Explain(explain::ExplainArgs),
+    /// Forecast as if a fixture were larger, later, longer or off, or entries came faster.
+    WhatIf(what_if::WhatIfArgs),
     /// Replay a span of history: forecast scores and policies side by side.
     Backtest(backtest::BacktestArgs),
     /// Generate a season: load, fixtures, contest entries, faults, and the truth behind them.
@@ -90,6 +100,9 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
             .map(|()| ExitCode::SUCCESS),
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::SUCCESS),
         Command::Forecast(args) => Ok(forecast::run(args)?),
+        Command::Train(args) => train::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Explain(args) => explain::run(args).map(|()| ExitCode::SUCCESS),
+        Command::WhatIf(args) => what_if::run(args).map(|()| ExitCode::SUCCESS),
         Command::Backtest(args) => Ok(backtest::run(args)?),
         Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
         Command::Speed(args) => speed::run(args).map(|()| ExitCode::SUCCESS),

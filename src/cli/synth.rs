@@ -2,6 +2,7 @@
 //!
 //! Writes files and lists them; what is in them is decided in `simulate::season`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -169,14 +170,7 @@ fn write(args: &SynthArgs, season: &Season, made: &Generated) -> Result<String, 
         folder.remove(ENTRIES)?;
     } else {
         folder.packed(ENTRIES, |file| write_entries(file, &made.entries))?;
-        let slates = made.entries.iter().count();
-        let total: f64 = made.truth.iter().map(|group| group.entries_made).sum();
-        let full = made
-            .truth
-            .iter()
-            .filter(|group| group.full_at.is_some())
-            .count();
-        let what = format!("{slates} slates, {:.1} M entries, {full} full", total / 1e6);
+        let what = entries_in_words(made);
         list(ENTRIES, what);
     }
     let table = export::to_csv(made.versions()).map_err(CliError::failed)?;
@@ -254,6 +248,31 @@ fn load_in_words(load: &Series) -> String {
         day(load.start()),
         day(load.start() + load.step() * i32::try_from(load.len()).unwrap_or(i32::MAX)),
         load.gaps(),
+    )
+}
+
+fn entries_in_words(made: &Generated) -> String {
+    let slates = made.entries.iter().count();
+    let total: f64 = made
+        .entries
+        .iter()
+        .map(|(_, of)| {
+            let seconds = of.rate.step().num_milliseconds() as f64 / 1000.0;
+            let known = of.rate.raw().iter().filter(|rate| rate.is_finite());
+            known.sum::<f64>() * seconds
+        })
+        .sum();
+    // kick-offs of one slate fill up together
+    let full: BTreeSet<&String> = made
+        .truth
+        .iter()
+        .filter(|group| group.full_at.is_some())
+        .flat_map(|group| &group.slates)
+        .collect();
+    let full = full.len();
+    format!(
+        "{slates} slates, {:.1} M entries, {full} slates full",
+        total / 1e6
     )
 }
 

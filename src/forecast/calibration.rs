@@ -8,7 +8,7 @@ use super::quantile::{GROUPS, Group};
 /// Coverage of the bounds given in the last four weeks, for moments of one kind and one distance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// `calm`, `event` or `event with entries`.
+    /// `calm`, `event`, `event with entries` or `event without precedent`.
     pub kind: String,
     /// Longest lead, minutes; the last also stands for what lies beyond.
     pub up_to_minutes: u32,
@@ -47,7 +47,12 @@ impl Calibration {
 
     /// Rows with at least one point.
     pub(crate) fn rows(&self) -> Vec<Coverage> {
-        let kinds = ["calm", "event", "event with entries"];
+        let kinds = [
+            "calm",
+            "event",
+            "event with entries",
+            "event without precedent",
+        ];
         let tallies = kinds.iter().zip(&self.0);
         tallies
             .flat_map(|(kind, buckets)| {

@@ -17,6 +17,10 @@ const BLEND: f64 = 0.1;
 /// the forecasting study started from; shorter leads shrink as the study's scores do.
 pub(crate) const PRIOR_SCALE: [f64; BUCKETS] = [0.10, 0.15, 0.22, 0.30, 0.35, 0.40];
 
+/// From this bucket on (more than four hours ahead) a forecast of a first-ever fixture stands on
+/// the prior alone; nearer, the crowd that is already there speaks through the level.
+pub(crate) const FAR_OFF: usize = 3;
+
 /// The bucket of the `ahead`-th bin after the last one known (the first is 0).
 pub(crate) fn bucket(ahead: usize) -> usize {
     EDGES

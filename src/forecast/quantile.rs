@@ -1,7 +1,7 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
 //! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, event
-//! window, event window with entries known} by lead bucket; a score's weight halves every eight
+//! window, the same with entries known, the same without any precedent} by lead bucket; a score's weight halves every eight
 //! days. Pseudo-scores from a Student t with four degrees of freedom stand in before enough has
 //! matured, so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted
 //! conformal bounds miss their level by at most the drift between the weighted scores and the
@@ -19,6 +19,10 @@ pub(crate) const UPPER: [f64; 3] = [0.90, 0.95, 0.99];
 
 /// Days in which a score loses half its weight.
 const MEMORY: f64 = 8.0;
+
+/// Errors without any precedent are believed this much larger before any were seen: .45 against
+/// .35, the scales that peaks have.
+const COLD: f64 = 0.45 / 0.35;
 
 /// Number of pseudo-scores.
 const PSEUDO: usize = 40;
@@ -44,10 +48,12 @@ pub(crate) enum Group {
     Event,
     /// In the window of a fixture whose entries were known.
     Entries,
+    /// In the window of a fixture of a competition never seen before: the prior alone spoke.
+    Cold,
 }
 
 /// Number of groups.
-pub(crate) const GROUPS: usize = 3;
+pub(crate) const GROUPS: usize = 4;
 
 impl From<bool> for Group {
     fn from(in_event: bool) -> Self {
@@ -128,9 +134,14 @@ impl Scores {
             std::array::from_fn(|bucket| {
                 let mut scores = self.groups[group][bucket].clone();
                 let share = pseudo[bucket] / PSEUDO as f64;
+                let wider = if group == Group::Cold as usize {
+                    COLD
+                } else {
+                    1.0
+                };
                 for place in 0..PSEUDO {
                     let level = (place as f64 + 0.5) / PSEUDO as f64;
-                    scores.add(PRIOR_SCALE[bucket] * student_t4(level), share);
+                    scores.add(wider * PRIOR_SCALE[bucket] * student_t4(level), share);
                 }
                 let mut floor = 0.0;
                 UPPER.map(|level| {

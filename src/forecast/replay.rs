@@ -173,8 +173,14 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                         margins: margins.at(group, ahead as f64),
                     });
                 };
-                keep(history.rows.in_event[bin].into(), median);
-                if history.rows.in_event[bin]
+                let in_event = history.rows.in_event[bin];
+                let leading = history.rows.leading(bin).filter(|_| in_event);
+                let cold = bucket >= lead::FAR_OFF
+                    && leading.is_some_and(|slot| peaks.is_cold(slot, origin));
+                let group = if cold { Group::Cold } else { in_event.into() };
+                keep(group, median);
+                if in_event
+                    && !cold
                     && let Some(shift) = peaks.shift(past, coefficients, bin)
                 {
                     keep(Group::Entries, median + shift);
@@ -348,6 +354,8 @@ struct PeakScores {
     shifts: Vec<Option<f64>>,
     touched: Vec<usize>,
     opened: Vec<i64>,
+    /// First bin at which a window of each slot's competition was over.
+    precedent: Vec<usize>,
     /// Windows already learnt from, in order of their ends.
     order: Vec<usize>,
     closed: usize,
@@ -366,11 +374,17 @@ impl PeakScores {
             shifts: vec![None; past.slots.len()],
             touched: Vec::new(),
             opened: opened(past.slots),
+            precedent: precedents(past),
             order,
             closed: 0,
             closed_at: 0,
             pace,
         }
+    }
+
+    /// True when no window of the slot's competition was over at `origin`.
+    fn is_cold(&self, slot: usize, origin: usize) -> bool {
+        origin < self.precedent[slot]
     }
 
     /// Learns from the windows that have ended by bin `now`.
@@ -472,7 +486,7 @@ impl PeakScores {
             if !actual.is_finite() || (unknown && actual <= predicted) {
                 continue;
             }
-            let footing = if past.is_cold(window, origin) {
+            let footing = if bucket >= lead::FAR_OFF && self.is_cold(window.slot, origin) {
                 Footing::Cold
             } else {
                 Footing::Calendar
@@ -539,13 +553,23 @@ impl Past<'_> {
         let share = crowd_share(rows, window.from + at, coefficients, self.events);
         peak + share.max(LEAST_CROWD).ln()
     }
+}
 
-    /// True when no window of its competition was over at `origin`.
-    fn is_cold(&self, window: &Window, origin: usize) -> bool {
-        let competition = &self.slots[window.slot].competition;
-        !self
-            .windows
-            .iter()
-            .any(|other| other.to <= origin && self.slots[other.slot].competition == *competition)
+/// First bin at which a window of each slot's competition was over.
+fn precedents(past: &Past<'_>) -> Vec<usize> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for window in past.windows {
+        let competition = past.slots[window.slot].competition.as_str();
+        let over = first.entry(competition).or_insert(window.to);
+        *over = window.to.min(*over);
     }
+    let slots = past.slots.iter();
+    slots
+        .map(|slot| {
+            first
+                .get(slot.competition.as_str())
+                .copied()
+                .unwrap_or(usize::MAX)
+        })
+        .collect()
 }

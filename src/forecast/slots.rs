@@ -477,4 +477,91 @@ mod tests {
         assert!((found.iter().map(|s| s.share).sum::<f64>() - 1.0).abs() < 1e-12);
         assert!(found.iter().all(|s| s.anchors.start >= at(11).timestamp()));
     }
+
+    fn told(hour: i64, change: impl FnOnce(&mut Fixture)) -> Vec<Fixture> {
+        let first = Fixture::game("a", "cup", at(15));
+        let mut later = first.clone();
+        later.known_at = Some(at(hour));
+        change(&mut later);
+        vec![first, later]
+    }
+
+    fn of_versions(versions: Vec<Fixture>, origin: Timestamp) -> Vec<Slot> {
+        let mut calendar = Calendar::default();
+        for version in versions {
+            calendar.insert(version);
+        }
+        slots(&calendar, origin, Tz::UTC, (at(0), at(24)))
+    }
+
+    #[test]
+    fn a_crowd_that_has_come_waits_for_a_late_start() {
+        // told an hour before: people are there, and the response pauses at the lock
+        let late = of_versions(told(14, |f| f.start.at = at(17)), at(14));
+        assert_eq!(late.len(), 1);
+        assert_eq!(late[0].anchors.lock, at(15).timestamp());
+        assert_eq!(late[0].anchors.start, at(17).timestamp());
+        // told the day before: nobody came for the old time
+        let early = of_versions(told(-12, |f| f.start.at = at(17)), at(14));
+        assert_eq!(early[0].anchors.lock, at(17).timestamp());
+        // told late, but for another day: the crowd goes after an hour of news
+        let moved = of_versions(told(14, |f| f.start.at = at(23)), at(14));
+        assert_eq!(moved.len(), 2);
+        assert_eq!(moved[0].until, Some((at(14) + NEWS_HOLD).timestamp()));
+        assert_eq!(moved[1].until, None);
+        // not begun at its time and no new one known
+        let waiting = told(15, |f| f.status = Status::Delayed);
+        let waiting = of_versions(waiting, at(15) + TimeDelta::minutes(40));
+        assert_eq!(waiting[0].anchors.lock, at(15).timestamp());
+        assert_eq!(waiting[0].anchors.start, at(16).timestamp());
+    }
+
+    #[test]
+    fn called_off_late_it_still_holds_who_had_come_and_early_nobody() {
+        let late = of_versions(told(14, |f| f.status = Status::Postponed), at(14));
+        assert_eq!(late.len(), 1);
+        assert_eq!(late[0].until, Some((at(14) + NEWS_HOLD).timestamp()));
+        assert!(late[0].span().1 <= (at(14) + NEWS_HOLD).timestamp());
+        let early = of_versions(told(-12, |f| f.status = Status::Cancelled), at(14));
+        assert!(early.is_empty());
+    }
+
+    #[test]
+    fn extra_play_is_a_chance_until_the_end_is_known() {
+        let mut cup = Fixture::game("a", "World Cup", at(15));
+        cup.stage = Some("Quarter-final".into());
+        cup.assume_sport();
+        let extension = |fixture: &Fixture, origin| of(vec![fixture.clone()], origin)[0].extension;
+        let chance = extension(&cup, at(14)).unwrap();
+        assert!(chance.chance > 0.1 && chance.chance < 0.5 && chance.seconds >= 1_800);
+        assert_eq!(chance.share, 1.0);
+        let mut ended = cup.clone();
+        ended.ended_at = Some(at(17));
+        assert_eq!(extension(&ended, at(17)), None);
+        assert!(extension(&ended, at(16)).is_some(), "not known yet");
+        // the feed says it goes on: no longer a chance
+        let mut on = cup.clone();
+        on.status = Status::Live;
+        on.known_at = Some(at(17));
+        assert_eq!(extension(&on, at(17) + TimeDelta::minutes(5)), None);
+        let mut group = cup.clone();
+        group.stage = Some("Group A".into());
+        group.assume_sport();
+        assert_eq!(extension(&group, at(14)), None);
+        // one of nine going on keeps a ninth of the crowd
+        let nine = |i| Fixture {
+            id: FixtureId(format!("n{i}")),
+            ..cup.clone()
+        };
+        let slate = of((0..9).map(nine).collect(), at(14))[0].extension.unwrap();
+        assert!(slate.chance > chance.chance && (slate.share - 1.0 / 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn stages_are_kinds_not_numbers() {
+        assert_eq!(stage_class("Week 3"), stage_class("Week 4"));
+        assert_eq!(stage_class("Group A"), stage_class("group B"));
+        assert_ne!(stage_class("Round of 16"), stage_class("Round of 32"));
+        assert_eq!(stage_class("Semi-finals"), "semi finals");
+    }
 }

@@ -193,19 +193,20 @@ impl<'a> View<'a> {
             let lead = self.lead(at);
             let log = self.log(&rows, index, lead);
             let shift = self.shift(&near, &rows, index);
-            let group = match (rows.in_event[index], shift) {
-                (true, Some(_)) => Group::Entries,
-                (in_event, _) => in_event.into(),
+            let in_event = rows.in_event[index];
+            let far_off = lead::bucket(lead as usize) >= lead::FAR_OFF;
+            let leading = rows.leading(index).filter(|_| far_off);
+            let group = match shift {
+                _ if !in_event => Group::Calm,
+                _ if leading.is_some_and(|slot| model.seen.is_first(&near[slot])) => Group::Cold,
+                Some(_) => Group::Entries,
+                None => Group::Event,
             };
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
-                let extension = rows
-                    .crowd(index)
-                    .iter()
-                    .max_by(|a, b| a.1.total_cmp(&b.1))
-                    .and_then(|&(slot, _)| slots[slot as usize].extension);
+                let extension = rows.leading(index).and_then(|slot| slots[slot].extension);
                 if let Some(extension) = extension {
                     let over = self.log(rows, index, lead);
                     let share = extension.share;
@@ -266,14 +267,14 @@ impl<'a> View<'a> {
         };
         // the slot that draws most answers for all
         let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
-        let footing = if model.seen.is_first(leading) {
+        let bucket = lead::bucket(self.lead(target) as usize);
+        let footing = if bucket >= lead::FAR_OFF && model.seen.is_first(leading) {
             Footing::Cold
         } else if self.verdict(leading).is_some() {
             Footing::Entries
         } else {
             Footing::Calendar
         };
-        let bucket = lead::bucket(self.lead(target) as usize);
         let margins = model.peaks.at(footing, bucket).margins;
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {

@@ -45,6 +45,8 @@ pub enum Axis {
 pub(super) struct Tick {
     pub(super) value: f64,
     pub(super) label: String,
+    /// Must not give way to others: a day among hours.
+    pub(super) major: bool,
 }
 
 impl Axis {
@@ -104,7 +106,7 @@ impl Axis {
                 .into_iter()
                 .map(|value| number(value, suffix))
                 .collect(),
-            Self::Log { from, to, suffix } => log(*from, *to, most)
+            Self::Log { from, to, suffix } => log(*from, *to, most + 2)
                 .into_iter()
                 .map(|value| number(value, suffix))
                 .collect(),
@@ -115,6 +117,7 @@ impl Axis {
                 .map(|(row, name)| Tick {
                     value: row as f64,
                     label: name.clone(),
+                    major: false,
                 })
                 .collect(),
         }
@@ -125,6 +128,7 @@ fn number(value: f64, suffix: &str) -> Tick {
     Tick {
         value,
         label: format!("{}{suffix}", short(value)),
+        major: false,
     }
 }
 
@@ -168,7 +172,8 @@ fn distance(span: TimeDelta) -> TimeDelta {
         h if h <= 3.0 => TimeDelta::minutes(15),
         h if h <= 12.0 => TimeDelta::hours(1),
         h if h <= 30.0 => TimeDelta::hours(3),
-        h if h <= 24.0 * 4.0 => TimeDelta::hours(6),
+        h if h <= 54.0 => TimeDelta::hours(6),
+        h if h <= 24.0 * 5.0 => TimeDelta::hours(12),
         h if h <= 24.0 * 12.0 => TimeDelta::days(1),
         h if h <= 24.0 * 32.0 => TimeDelta::days(2),
         h if h <= 24.0 * 100.0 => TimeDelta::days(7),
@@ -194,7 +199,8 @@ fn time(from: Timestamp, to: Timestamp, zone: Tz) -> Vec<Tick> {
         if let Some(moment) = zone.from_local_datetime(&at).earliest() {
             let moment = moment.to_utc();
             if moment >= from && moment <= to {
-                let label = if at.num_seconds_from_midnight() == 0 {
+                let major = at.num_seconds_from_midnight() == 0;
+                let label = if major {
                     let days = if every < TimeDelta::days(1) {
                         "%a %-d %b"
                     } else {
@@ -207,6 +213,7 @@ fn time(from: Timestamp, to: Timestamp, zone: Tz) -> Vec<Tick> {
                 ticks.push(Tick {
                     value: seconds(moment),
                     label,
+                    major: major && every < TimeDelta::days(1),
                 });
             }
         }

@@ -102,11 +102,13 @@ pub fn style() -> String {
         variables(false),
         variables(true)
     );
-    for (colour, ..) in Colour::all() {
+    for (colour, light, _) in Colour::all() {
         let name = colour.name();
+        // viewers of drawings that know no variables take the first of two values
         let _ = write!(
             text,
-            ".f-{name}{{fill:var(--{name})}}.s-{name}{{fill:none;stroke:var(--{name})}}"
+            ".f-{name}{{fill:{light};fill:var(--{name})}}\
+             .s-{name}{{fill:none;stroke:{light};stroke:var(--{name})}}"
         );
     }
     text.push_str(

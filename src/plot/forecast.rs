@@ -49,7 +49,7 @@ pub fn picture(load: &Series, forecast: &Forecast, calendar: &Calendar, zone: Tz
             .rev()
             .map(|&(_, opacity, name)| (Colour::Band, opacity, name)),
     );
-    if !chart.spans.is_empty() {
+    if chart.spans.iter().any(|span| span.to > span.from) {
         key.push((
             Colour::Fixture,
             1.0,
@@ -132,7 +132,7 @@ fn chart(
         points: path(Quantile::P50).collect(),
     });
     let middle = |at: Timestamp| seconds(at) + 150.0;
-    for peak in peaks {
+    for (place, peak) in peaks.enumerate() {
         let [p50, _, p95, _] = peak.quantiles;
         layers.push(Layer::Whisker {
             colour: Colour::Short,
@@ -140,13 +140,18 @@ fn chart(
             from: p50,
             to: p95,
         });
-        layers.push(Layer::Points(vec![Point {
-            at: (middle(peak.at), p50),
+        let point = |value: f64, shape: Shape, tag: String| Point {
+            at: (middle(peak.at), value),
             colour: Colour::Short,
-            shape: Shape::Diamond,
+            shape,
             name: names(&peak.fixtures, calendar),
-            tag: String::new(),
-        }]));
+            tag,
+        };
+        // two windows may peak at one moment: their bounds tell them apart
+        layers.push(Layer::Points(vec![
+            point(p50, Shape::Diamond, String::new()),
+            point(p95, Shape::Dash, letter(place)),
+        ]));
     }
     Chart {
         title: "Forecast load".to_owned(),
@@ -329,20 +334,20 @@ mod tests {
             svg.contains("A  Sat 3 Jan 12:00  Reds v Blues &lt;b&gt;: peak about 12.0/s at 14:00 (p95 28.0/s, p99 40.0/s)"),
             "{svg}"
         );
+        assert_eq!(svg.matches("class=\"f-fixture\" x").count(), 2);
         assert_eq!(
-            svg.matches("class=\"f-fixture\" x").count(),
-            2 + 1,
-            "two windows and the key"
+            svg.matches("class=\"s-short\"").count(),
+            1 + 1,
+            "a whisker and its bound"
         );
-        assert_eq!(svg.matches("class=\"s-short\"").count(), 1);
-        assert!(svg.matches("a note").count() == 40 && !svg.contains("NaN"));
+        assert!(svg.matches("note").count() == 40 && !svg.contains("NaN"));
     }
 
     #[test]
     fn nothing_known_and_no_fixtures_is_still_a_picture() {
         let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![f64::NAN; 48 * 60]);
         let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
-        assert!(svg.contains("origin") && !svg.contains("f-fixture\" x"));
+        assert!(svg.contains("origin") && !svg.contains("class=\"f-fixture\""));
         assert!(!svg.contains("NaN"), "{svg}");
     }
 

@@ -8,10 +8,12 @@ mod axis;
 mod chart;
 mod colour;
 pub mod forecast;
+mod frame;
 
 pub use axis::{Axis, short};
-pub use chart::{Chart, Layer, Point, Shape, Span, bucket_points, largest_per_bucket, symbol};
+pub use chart::{Chart, Layer, Point, Shape, Span, bucket_points, largest_per_bucket};
 pub use colour::{Colour, style};
+pub use frame::symbol;
 
 use crate::units::Timestamp;
 

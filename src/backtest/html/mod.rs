@@ -24,13 +24,14 @@ margin:2.4rem 0 .4rem}h3{font-size:1rem;margin:1.2rem 0 .2rem;font-weight:600}\
 p{margin:.4rem 0;max-width:46rem}.soft,figcaption{color:var(--soft);font-size:.9rem}\
 figcaption{max-width:46rem}.scroll{overflow-x:auto}figure{margin:.6rem 0}\
 figure svg{display:block;width:100%;height:auto}figure.wide svg{min-width:46rem}\
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));\
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,25rem),1fr));\
 gap:.4rem 2rem;align-items:start}\
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\
 th,td{padding:.3rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}\
 table.two td:nth-child(2),table.two th:nth-child(2){text-align:left}\
-tr.own td{font-weight:600}.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;\
+table.dense{font-size:.8rem}table.dense th,table.dense td{padding:.3rem .35rem}\
+table.dense th:first-child,table.dense td:first-child{padding-left:0}tr.own td{font-weight:600}.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;\
 margin:.3rem 0;list-style:none;font-size:.9rem}.key i{display:inline-block;width:1.1rem;\
 height:.7rem;margin-right:.4rem;border-radius:2px}.key svg{width:1rem;height:1rem;\
 margin-right:.3rem;vertical-align:-.15rem}\

@@ -176,10 +176,17 @@ pub(super) fn table(
     own_rows: usize,
     names: usize,
 ) {
-    let class = if names > 1 { " class=\"two\"" } else { "" };
+    let mut class = String::new();
+    if names > 1 {
+        class.push_str("two ");
+    }
+    // many columns stand closer, so that a screen holds them
+    if table.head.len() > 7 {
+        class.push_str("dense");
+    }
     let _ = write!(
         body,
-        "<div class=\"scroll\"><table{class} aria-label=\"{}\"><thead><tr>",
+        "<div class=\"scroll\"><table class=\"{class}\" aria-label=\"{}\"><thead><tr>",
         escape(caption)
     );
     for cell in &table.head {

@@ -34,7 +34,10 @@ pub(super) fn section(body: &mut String, report: &Report) {
             ),
         ],
     );
-    body.push_str("<div class=\"grid\">\n");
+    body.push_str(
+        "<p class=\"soft\">On the broken line a forecast is right, below it too low. Numbers are \
+         those of the misses further down.</p>\n<div class=\"grid\">\n",
+    );
     for block in [Block::D1, Block::D2, Block::H4] {
         let peaks = forecast
             .windows
@@ -46,7 +49,7 @@ pub(super) fn section(body: &mut String, report: &Report) {
         }
         let above = peaks.iter().filter(|peak| !peak.covered).count();
         let caption = format!(
-            "{}: {} windows, {above} above the bound. Numbers are those of the misses below.",
+            "{}: {} windows, {above} above the bound.",
             block.name(),
             peaks.len()
         );
@@ -122,8 +125,8 @@ fn misses(body: &mut String, misses: &[Miss]) {
         return;
     }
     body.push_str(
-        "<h2>Worst misses</h2>\n<p class=\"soft\">The largest under-forecasts of a window's peak, \
-         a day and four hours ahead, each with what is known about it now. Units per second, \
+        "<h2>Worst misses</h2>\n<p class=\"soft\">The windows whose peak was forecast too low by \
+         most, a day or four hours ahead, each with what is known about it now. Units per second, \
          five-minute means; times are UTC.</p>\n<ol class=\"misses\">\n",
     );
     for miss in misses {

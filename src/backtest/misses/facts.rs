@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
+use chrono::{Datelike as _, TimeDelta, Timelike as _, Weekday};
+use chrono_tz::Tz;
 
 use super::super::coverage::{Activity, activities};
 use super::super::forecasts::{BlockScores, Targets};
@@ -21,21 +22,26 @@ const AROUND: (TimeDelta, TimeDelta) = (TimeDelta::hours(12), TimeDelta::hours(3
 /// Calm targets without which nothing is said of the level: an hour of them.
 const CALM: usize = 12;
 
+/// Starts this close on the clock are at the same hour.
+const ALIKE: TimeDelta = TimeDelta::minutes(90);
+
 /// Past slates without which nothing is said of the pace of entries.
 const SLATES: usize = 3;
 
 /// All that is known by now, and the windows of the whole history.
 pub(super) struct Archive<'a> {
     known: Evidence<'a>,
+    zone: Tz,
     targets: &'a Targets,
     doing: Vec<Activity>,
     history: Targets,
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn new(known: Evidence<'a>, targets: &'a Targets) -> Self {
+    pub(super) fn new(known: Evidence<'a>, zone: Tz, targets: &'a Targets) -> Self {
         Self {
             known,
+            zone,
             targets,
             doing: activities(targets, known.calendar),
             history: Targets::new(
@@ -57,35 +63,61 @@ impl<'a> Archive<'a> {
             .max();
         let expected_end = scheduled.unwrap_or(peak.kickoff);
         let ended = fixtures.iter().filter_map(|fixture| fixture.ended_at).max();
+        let precedents = self.precedents(&fixtures, origin);
         Facts {
             log_error: peak.log_error(),
             actual: peak.actual,
             listed: listed(&self.known.calendar.as_of(origin), &fixtures),
-            precedents: self.precedents(&fixtures, origin),
+            precedents: precedents.len(),
+            alike: precedents
+                .iter()
+                .filter(|start| self.alike(**start, peak.kickoff))
+                .count(),
             largest_before: self.largest_before(origin),
             calm_error: self.calm_error(peak, band),
             after_end: peak.actual_at - expected_end,
             overran: ended.map(|end| end - expected_end),
             shift: peak.actual_at - peak.expected_at,
+            timing: self.timing(peak, band),
             pace: pace(self.known, &fixtures, origin),
             gaps: self.gaps(origin),
         }
     }
 
-    fn precedents(&self, fixtures: &[&Fixture], origin: Timestamp) -> usize {
+    /// Starts of the same competitions between the begin of the history and the origin.
+    fn precedents(&self, fixtures: &[&Fixture], origin: Timestamp) -> BTreeSet<Timestamp> {
         let competitions: BTreeSet<&str> =
             fixtures.iter().map(|f| f.competition.as_str()).collect();
         let past = self
             .known
             .calendar
             .starting_between(self.known.load.start(), origin);
-        let starts: BTreeSet<Timestamp> = past
-            .into_iter()
+        past.into_iter()
             .filter(|fixture| !fixture.status.is_off() && fixture.start.is_timed())
             .filter(|fixture| competitions.contains(fixture.competition.as_str()))
             .map(|fixture| fixture.start.at)
-            .collect();
-        starts.len()
+            .collect()
+    }
+
+    /// Whether two starts fall on the same kind of day and about the same hour of the audience.
+    fn alike(&self, one: Timestamp, other: Timestamp) -> bool {
+        let local = |at: Timestamp| at.with_timezone(&self.zone);
+        let weekend = |at| matches!(local(at).weekday(), Weekday::Sat | Weekday::Sun);
+        let minute = |at| i64::from(local(at).num_seconds_from_midnight() / 60);
+        let apart = (minute(one) - minute(other)).abs();
+        weekend(one) == weekend(other) && apart.min(1_440 - apart) <= ALIKE.num_minutes()
+    }
+
+    /// ln of the path's highest median in the window over the one when the peak came.
+    fn timing(&self, peak: &WindowPeak, band: &BlockScores) -> f64 {
+        let median = |at: Timestamp| {
+            let index = self.targets.index(at)?;
+            Some(band.quantiles.get(index)?[0])
+        };
+        let both = median(peak.expected_at).zip(median(peak.actual_at));
+        both.map(|(highest, there)| (highest / there).ln())
+            .filter(|timing| timing.is_finite())
+            .unwrap_or(0.0)
     }
 
     fn largest_before(&self, origin: Timestamp) -> Option<f64> {
@@ -283,15 +315,18 @@ mod tests {
         let targets = Targets::new(&load, &calendar, hour(7 * 24), hour(10 * 24));
         let (kickoff, origin) = (hour(8 * 24 + 12), hour(8 * 24));
         let band = band(&targets, kickoff, origin);
-        let misses = super::super::worst(known, &targets, std::slice::from_ref(&band));
+        let misses = super::super::worst(known, Tz::UTC, &targets, std::slice::from_ref(&band));
         let missed: Vec<Timestamp> = misses.iter().map(|miss| miss.peak.kickoff).collect();
         // the day before has no bound: its path of 10/s is judged
         assert_eq!(missed, [hour(7 * 24 + 12), kickoff]);
         assert_eq!(misses[1].ratio, 2.0);
 
-        let facts = Archive::new(known, &targets).facts(&misses[1].peak, &band);
+        let facts = Archive::new(known, Tz::UTC, &targets).facts(&misses[1].peak, &band);
         assert_eq!(facts.listed, Listed::Rightly);
         assert_eq!(facts.precedents, 6);
+        // 9 January 1970 was a Friday; 3 and 4 January were a weekend
+        assert_eq!(facts.alike, 4);
+        assert_eq!(facts.timing, 0.0);
         assert_eq!(facts.largest_before, Some(40.0));
         assert!((facts.calm_error.unwrap() - 2.0_f64.ln()).abs() < 1e-12);
         assert_eq!(facts.after_end, TimeDelta::zero());
@@ -322,7 +357,7 @@ mod tests {
             let targets = Targets::new(&load, &calendar, hour(8 * 24), hour(9 * 24));
             let band = band(&targets, kickoff, origin);
             let peak = super::super::window_peaks(&targets, &band, &calendar).remove(0);
-            let facts = Archive::new(known, &targets).facts(&peak, &band);
+            let facts = Archive::new(known, Tz::UTC, &targets).facts(&peak, &band);
             assert_eq!(facts.listed, said);
             assert_eq!(facts.precedents, 0);
             assert_eq!(facts.pace, None);

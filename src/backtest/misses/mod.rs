@@ -4,9 +4,11 @@
 //! `facts`. Both look back with all that is known by now, as whoever reads the report does: nothing
 //! of it reaches a forecast.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::forecasts::{BlockScores, Targets};
@@ -40,6 +42,9 @@ const LATE: TimeDelta = TimeDelta::minutes(25);
 /// A peak this far from the expected time came at another time.
 const ELSEWHEN: TimeDelta = TimeDelta::minutes(45);
 
+/// And the forecast was lower there than at its own peak by this share of the error, log.
+const TIMING_SHARE: f64 = 0.5;
+
 /// Entries that run this many times their usual pace said something.
 const PACE: f64 = 1.2;
 
@@ -71,6 +76,8 @@ pub struct Facts {
     pub listed: Listed,
     /// Starts of the same competitions before the origin, within the history.
     pub precedents: usize,
+    /// Those of them on the same kind of day (working day or weekend) at about the same hour.
+    pub alike: usize,
     /// Largest five-minute mean of any window that was over at the origin.
     pub largest_before: Option<f64>,
     /// Median of ln(actual / median forecast) in the calm hours around the window.
@@ -81,6 +88,8 @@ pub struct Facts {
     pub overran: Option<TimeDelta>,
     /// From the expected time of the peak to the real one.
     pub shift: TimeDelta,
+    /// ln of the highest median of the window over the median at the time of the peak.
+    pub timing: f64,
     /// Entries by the origin over those usual so long before the lock.
     pub pace: Option<f64>,
     /// Share of the last 24 h before the origin without data.
@@ -96,6 +105,8 @@ pub enum Cause {
     Moved(Timestamp),
     /// Too few of their kind had been seen.
     NoPrecedent(usize),
+    /// None of so many starts of their kind fell on such a day at such an hour.
+    NoneAlike(usize),
     /// Data were missing just before the origin.
     Gap(f64),
     /// Calm hours were off as well, by this factor.
@@ -122,6 +133,8 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
     }
     if facts.precedents < PRECEDENTS {
         found.push(Cause::NoPrecedent(facts.precedents));
+    } else if facts.alike == 0 {
+        found.push(Cause::NoneAlike(facts.precedents));
     }
     if facts.gaps > GAP {
         found.push(Cause::Gap(facts.gaps));
@@ -142,7 +155,7 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
         .filter(|overran| *overran >= TimeDelta::minutes(10));
     if facts.after_end >= LATE {
         found.push(Cause::Late(facts.after_end, overran));
-    } else if facts.shift.abs() >= ELSEWHEN {
+    } else if facts.shift.abs() >= ELSEWHEN && facts.timing > TIMING_SHARE * facts.log_error {
         found.push(Cause::Elsewhen(facts.shift));
     }
     if let Some(pace) = facts.pace
@@ -174,6 +187,10 @@ impl fmt::Display for Cause {
                     "hardly a precedent: {seen} {starts} of its competition before"
                 )
             }
+            Self::NoneAlike(starts) => write!(
+                f,
+                "hardly a precedent: none of {starts} earlier starts fell on such a day at such an hour"
+            ),
             Self::Gap(share) => write!(
                 f,
                 "data gap: {:.0} % of the day before the forecast is missing",
@@ -235,9 +252,9 @@ pub struct Miss {
     pub causes: Vec<String>,
 }
 
-/// The largest under-forecasts among the peaks a day and four hours ahead, worst first. Two
-/// forecasts of one window count as two.
-pub fn worst(known: Evidence<'_>, targets: &Targets, bands: &[BlockScores]) -> Vec<Miss> {
+/// The windows whose peak was forecast too low by most, a day or four hours ahead, worst first;
+/// each by its worse forecast. `zone` is that of the audience.
+pub fn worst(known: Evidence<'_>, zone: Tz, targets: &Targets, bands: &[BlockScores]) -> Vec<Miss> {
     let mut missed: Vec<(&BlockScores, WindowPeak)> = bands
         .iter()
         .filter(|band| matches!(band.block, Block::D1 | Block::H4))
@@ -248,11 +265,13 @@ pub fn worst(known: Evidence<'_>, targets: &Targets, bands: &[BlockScores]) -> V
         .filter(|(_, peak)| peak.log_error() > SMALLEST)
         .collect();
     missed.sort_by(|(_, a), (_, b)| b.log_error().total_cmp(&a.log_error()));
+    let mut told = BTreeSet::new();
+    missed.retain(|(_, peak)| told.insert(peak.kickoff));
     missed.truncate(TOLD);
     if missed.is_empty() {
         return Vec::new();
     }
-    let archive = Archive::new(known, targets);
+    let archive = Archive::new(known, zone, targets);
     missed
         .into_iter()
         .map(|(band, peak)| Miss {
@@ -276,11 +295,13 @@ mod tests {
             actual: 100.0,
             listed: Listed::Rightly,
             precedents: 20,
+            alike: 5,
             largest_before: Some(200.0),
             calm_error: Some(0.02),
             after_end: TimeDelta::minutes(5),
             overran: None,
             shift: TimeDelta::minutes(5),
+            timing: 0.0,
             pace: Some(1.05),
             gaps: 0.0,
         }
@@ -337,6 +358,13 @@ mod tests {
             ),
             (
                 Facts {
+                    alike: 0,
+                    ..usual.clone()
+                },
+                "hardly a precedent: none of 20 earlier starts fell on such a day at such an hour",
+            ),
+            (
+                Facts {
                     gaps: 0.3,
                     ..usual.clone()
                 },
@@ -374,6 +402,7 @@ mod tests {
             (
                 Facts {
                     shift: TimeDelta::minutes(-80),
+                    timing: 0.4,
                     ..usual.clone()
                 },
                 "wrong time: the peak came 1h20m earlier than forecast",
@@ -402,6 +431,16 @@ mod tests {
         let facts = Facts {
             log_error: 1.2,
             calm_error: Some(0.2),
+            ..ordinary()
+        };
+        assert_eq!(causes(&facts), [Cause::Crowd]);
+    }
+
+    #[test]
+    fn another_time_explains_only_what_was_lower_there() {
+        let facts = Facts {
+            shift: TimeDelta::minutes(80),
+            timing: 0.1,
             ..ordinary()
         };
         assert_eq!(causes(&facts), [Cause::Crowd]);

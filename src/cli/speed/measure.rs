@@ -1,13 +1,14 @@
 //! Measures one case, or many workloads side by side.
 //!
 //! CPU time is that of the measuring thread as the kernel counts it; where it does not tell, wall
-//! time stands in. Memory is the growth of the process's peak over what it held before, generated
-//! data included; where the kernel does not tell, there is none.
+//! time stands in. Memory is the growth of the process's peak over what it held before, which is the
+//! generated data; where the kernel does not tell, there is none.
 
 use std::fmt;
 use std::fs;
+use std::hint::black_box;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,12 +16,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, Evidence, Fit, FitError, Forecast, Horizon, Predict};
+use crate::forecast::{
+    EventResponse, Evidence, Fit as _, FitError, FittedEventResponse, Forecast, Horizon,
+    Predict as _,
+};
 use crate::series::Series;
 use crate::simulate::yardstick::{Size, yardstick};
+use crate::units::Timestamp;
 
-/// Runs of which the median counts.
-const RUNS: usize = 5;
+/// The kernel counts CPU time in ticks of some milliseconds: work is repeated until its sum is
+/// long against them.
+const LEAST_TIME: Duration = Duration::from_millis(200);
+
+/// Times that work is repeated at least, and at most.
+const LEAST_RUNS: u32 = 5;
+const MOST_RUNS: u32 = 100_000;
 
 /// Different loads a fleet cycles through.
 const LOADS: u64 = 16;
@@ -91,43 +101,61 @@ impl Case {
         let clock = SystemClock::new();
         forget_peak();
         let before = memory("VmRSS:");
-        forecast(&load, &calendar, self.hours, || {})?;
+        black_box(forecast(&load, &calendar, self.hours)?);
         let peak = memory("VmHWM:");
-        let (mut fits, mut predictions) = (Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            let begun = cpu_time(&clock);
-            let mut fitted = begun;
-            forecast(&load, &calendar, self.hours, || fitted = cpu_time(&clock))?;
-            let ended = cpu_time(&clock);
-            fits.push(milliseconds(fitted - begun));
-            predictions.push(milliseconds(ended - fitted));
-        }
+        let known = Evidence::new(&load, &calendar);
+        let model = fit(known, load.end())?;
         Ok(Figures {
-            fit_ms: median(fits),
-            predict_ms: median(predictions),
-            peak_mb: before
-                .zip(peak)
-                .map(|(before, peak)| (peak - before).max(0.0)),
+            fit_ms: each(&clock, || fit(known, load.end()))?,
+            predict_ms: each(&clock, || {
+                Ok(predict(&model, known, load.end(), self.hours))
+            })?,
+            peak_mb: growth(before, peak),
         })
     }
 }
 
-/// One fit and one forecast; `fitted` is told in between.
-fn forecast(
-    load: &Series,
-    calendar: &Calendar,
+/// The model measured.
+fn fit(known: Evidence<'_>, at: Timestamp) -> Result<FittedEventResponse, FitError> {
+    EventResponse::new(chrono_tz::Tz::America__New_York).fit(known, at)
+}
+
+fn predict(
+    model: &FittedEventResponse,
+    known: Evidence<'_>,
+    origin: Timestamp,
     hours: u32,
-    fitted: impl FnOnce(),
-) -> Result<Forecast, FitError> {
-    let known = Evidence::new(load, calendar);
-    let model = EventResponse::new(chrono_tz::Tz::America__New_York).fit(known, load.end())?;
-    fitted();
+) -> Forecast {
     let horizon = Horizon {
-        origin: load.end(),
+        origin,
         length: TimeDelta::hours(i64::from(hours)),
         step: TimeDelta::minutes(5),
     };
-    Ok(model.predict(known, horizon))
+    model.predict(known, horizon)
+}
+
+/// Mean CPU time of some work, milliseconds.
+fn each<T>(
+    clock: &SystemClock,
+    mut work: impl FnMut() -> Result<T, FitError>,
+) -> Result<f64, FitError> {
+    let begun = cpu_time(clock);
+    let mut runs = 0;
+    loop {
+        black_box(work()?);
+        runs += 1;
+        let spent = cpu_time(clock).saturating_sub(begun);
+        if (runs >= LEAST_RUNS && spent >= LEAST_TIME) || runs >= MOST_RUNS {
+            return Ok(1e3 * spent.as_secs_f64() / f64::from(runs));
+        }
+    }
+}
+
+/// One fit and one forecast.
+fn forecast(load: &Series, calendar: &Calendar, hours: u32) -> Result<Forecast, FitError> {
+    let known = Evidence::new(load, calendar);
+    let model = fit(known, load.end())?;
+    Ok(predict(&model, known, load.end(), hours))
 }
 
 /// What one case costs.
@@ -153,6 +181,8 @@ pub(super) struct Fleet {
     pub(super) threads: u32,
     /// Wall time, seconds.
     pub(super) seconds: f64,
+    /// CPU time of all threads, seconds.
+    pub(super) cpu_seconds: f64,
     /// Growth of peak memory, megabytes.
     pub(super) peak_mb: Option<f64>,
 }
@@ -164,6 +194,7 @@ impl Fleet {
             .map(|seed| case.data(seed))
             .collect();
         let next = AtomicU32::new(0);
+        let spent_all = AtomicU64::new(0);
         let failed = Mutex::new(None);
         let clock = SystemClock::new();
         forget_peak();
@@ -172,16 +203,22 @@ impl Fleet {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
+                    let begun = cpu_time(&clock);
                     loop {
                         let workload = next.fetch_add(1, Ordering::Relaxed);
                         if workload >= workloads {
+                            let spent = cpu_time(&clock).saturating_sub(begun);
+                            spent_all.fetch_add(spent.as_micros() as u64, Ordering::Relaxed);
                             return;
                         }
                         let (load, calendar) = &loads[workload as usize % loads.len()];
-                        if let Err(error) = forecast(load, calendar, case.hours, || {})
-                            && let Ok(mut failed) = failed.lock()
-                        {
-                            failed.get_or_insert(error);
+                        match forecast(load, calendar, case.hours) {
+                            Ok(forecast) => drop(black_box(forecast)),
+                            Err(error) => {
+                                if let Ok(mut failed) = failed.lock() {
+                                    failed.get_or_insert(error);
+                                }
+                            }
                         }
                     }
                 });
@@ -196,9 +233,8 @@ impl Fleet {
                 workloads,
                 threads,
                 seconds,
-                peak_mb: before
-                    .zip(peak)
-                    .map(|(before, peak)| (peak - before).max(0.0)),
+                cpu_seconds: spent_all.into_inner() as f64 / 1e6,
+                peak_mb: growth(before, peak),
             }),
         }
     }
@@ -225,13 +261,9 @@ fn memory(line: &str) -> Option<f64> {
     Some(kilobytes / 1_024.0)
 }
 
-fn milliseconds(span: Duration) -> f64 {
-    span.as_secs_f64() * 1e3
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+/// How far the peak lay above what was held before.
+fn growth(before: Option<f64>, peak: Option<f64>) -> Option<f64> {
+    Some((peak? - before?).max(0.0))
 }
 
 #[cfg(test)]
@@ -261,6 +293,6 @@ mod tests {
         };
         let fleet = Fleet::measured(case, 3, 2).unwrap();
         assert_eq!((fleet.workloads, fleet.threads), (3, 2));
-        assert!(fleet.seconds > 0.0);
+        assert!(fleet.seconds > 0.0 && fleet.cpu_seconds >= 0.0);
     }
 }

@@ -27,8 +27,8 @@ impl Table {
     /// For a terminal.
     pub(super) fn text(&self) -> String {
         let mut text = String::from(
-            "One workload, one thread: CPU time of a fit and a forecast in steps of five minutes\n\
-             (median of five), and by how much memory grew at its peak.\n\n\
+            "One workload on one thread: CPU time of a fit and of a forecast in steps of five\n\
+             minutes, and by how much memory grew at its peak.\n\n\
              history   ahead  fixtures    fit ms  forecast ms  together ms  peak MB\n",
         );
         let mut last = None;
@@ -53,15 +53,16 @@ impl Table {
             );
         }
         if let Some(fleet) = &self.fleet {
-            let each = 1e3 * fleet.seconds * f64::from(fleet.threads) / f64::from(fleet.workloads);
-            let _ = write!(
+            let each = 1e3 * fleet.cpu_seconds / f64::from(fleet.workloads);
+            let _ = writeln!(
                 text,
-                "\n{} workloads of {} on {} threads: {:.1} s, {each:.1} ms of a thread each, peak \
-                 MB {}\n",
+                "\n{} workloads, each {}, on {} threads:\n{:.1} s of wall time, {:.1} s of CPU \
+                 time ({each:.1} ms each), peak MB {}",
                 fleet.workloads,
                 fleet.case,
                 fleet.threads,
                 fleet.seconds,
+                fleet.cpu_seconds,
                 megabytes(fleet.peak_mb)
             );
         }
@@ -104,9 +105,21 @@ mod tests {
                 workloads: 1_000,
                 threads: 2,
                 seconds: 12.345,
+                cpu_seconds: 20.5,
                 peak_mb: Some(40.0),
             }),
         };
-        insta::assert_snapshot!(table.text(), @"");
+        insta::assert_snapshot!(table.text(), @r"
+        One workload on one thread: CPU time of a fit and of a forecast in steps of five
+        minutes, and by how much memory grew at its peak.
+
+        history   ahead  fixtures    fit ms  forecast ms  together ms  peak MB
+           16 w    48 h       120      18.3         1.26         19.6     23.4
+
+            8 w   168 h       120      18.3         1.26         19.6        ?
+
+        1000 workloads, each 8 weeks of history, 48 h ahead, 120 fixtures, on 2 threads:
+        12.3 s of wall time, 20.5 s of CPU time (20.5 ms each), peak MB 40.0
+        ");
     }
 }

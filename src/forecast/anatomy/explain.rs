@@ -111,13 +111,31 @@ fn shares(
     median: f64,
     present: f64,
 ) -> Vec<FixtureShare> {
-    let nobody = parts.log(&[], at);
-    let effects: Vec<(&Vec<Slot>, f64)> = groups
+    // the day of a fixture may differ as a whole; that is shared by those that bear on the moment
+    let effect = |slots: &Vec<Slot>| {
+        let weightless: Vec<Slot> = slots
+            .iter()
+            .map(|slot| Slot {
+                count: 0.0,
+                ..slot.clone()
+            })
+            .collect();
+        (parts.log(slots, at) - parts.log(&weightless, at)).abs()
+    };
+    let mut effects: Vec<(&Vec<Slot>, f64)> = groups
         .values()
-        .map(|slots| (slots, parts.log(slots, at) - nobody))
-        .filter(|(_, effect)| effect.abs() > NOTHING)
+        .map(|slots| (slots, effect(slots)))
+        .filter(|(_, effect)| *effect > NOTHING)
         .collect();
-    let sum: f64 = effects.iter().map(|(_, effect)| effect.abs()).sum();
+    if effects.is_empty() {
+        let nobody = parts.log(&[], at);
+        effects = groups
+            .values()
+            .map(|slots| (slots, (parts.log(slots, at) - nobody).abs()))
+            .filter(|(_, effect)| *effect > NOTHING)
+            .collect();
+    }
+    let sum: f64 = effects.iter().map(|(_, effect)| effect).sum();
     let mut found: Vec<FixtureShare> = effects
         .iter()
         .filter_map(|(slots, effect)| {
@@ -128,7 +146,7 @@ fn shares(
                 .filter(|other| other.group != slot.group)
                 .cloned()
                 .collect();
-            let load = (median - present) * effect.abs() / sum;
+            let load = (median - present) * effect / sum;
             let alone = parts.median(&others, at);
             Some(FixtureShare {
                 fixtures: slot.fixtures.clone(),

@@ -45,7 +45,8 @@ impl Default for Season {
     /// The regular season of 2023 with a month before it. A game brings less than on the demo's
     /// Sunday, so that an ordinary main slate reaches about five times an ordinary evening and
     /// the opening one about eight times (DraftKings on NFL opening Sunday). Touchdown waves are
-    /// those of contest pages, not of live scores: "often doubling" is their 85th percentile.
+    /// those of contest pages, not of live scores: a doubling is their 95th percentile, so that a
+    /// game alone does not peak by luck more than by its crowd.
     fn default() -> Self {
         Self {
             kick_off: NaiveDate::from_ymd_opt(2023, 9, 7).unwrap_or_default(),
@@ -62,13 +63,15 @@ impl Default for Season {
                 },
                 play: Play {
                     level: 0.5,
+                    // eleven half-times at once are not to outdo the end of the games
+                    half_time: 0.3,
                     overtime_chance: 0.058,
                     ..Play::default()
                 },
                 scoring: Scoring {
-                    median: 1.4,
-                    p95: 3.0,
-                    most: 8.0,
+                    median: 1.25,
+                    p95: 2.0,
+                    most: 6.0,
                     ..Scoring::default()
                 },
                 payout: Payout {
@@ -111,7 +114,7 @@ impl Default for Crowd {
         Self {
             popularity_sd: 0.35,
             shock_sd: 0.4,
-            opener: 1.7,
+            opener: 1.8,
         }
     }
 }
@@ -287,7 +290,7 @@ impl Default for Booking {
         };
         Self {
             recorded: true,
-            per_intensity: 600_000.0,
+            per_intensity: 400_000.0,
             link_sd: 0.2,
             opens: HumanDuration(TimeDelta::days(5)),
             pickup: vec![pickup(0.55, 48 * 60), pickup(0.25, 6 * 60), pickup(0.2, 42)],

@@ -20,64 +20,23 @@
 //! slots count exactly like one slot of twice the fixtures, and slots that do not meet are left
 //! alone.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use super::audience::{LocalClock, is_weekend};
-use super::prior::SportPrior;
-use super::response::{self, HATS, PHASES};
+use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
 
-/// Harmonics of the day.
-const HARMONICS: usize = 6;
+mod design;
+mod rows;
 
-/// Harmonics that differ on weekends.
-const WEEKEND_HARMONICS: usize = 2;
-
-/// Most names with an amplitude of their own, per level; the others answer as the level above.
-const MOST: Most = Most {
-    competitions: 8,
-    stages: 8,
-    hours: 8,
-    teams: 48,
-    pairings: 12,
-};
-
-struct Most {
-    competitions: usize,
-    stages: usize,
-    hours: usize,
-    teams: usize,
-    pairings: usize,
-}
+pub(crate) use design::Design;
+use design::{HARMONICS, WEEKEND_HARMONICS, place};
+pub(crate) use rows::Rows;
 
 /// Exponent of the number of simultaneous fixtures (`g` above). Between .3 and .8 it changes the
 /// error by less than a hundredth on the reference trace.
 const CROWDING: f64 = 0.5;
-
-/// Overall strength of the penalties below.
-const STRENGTH: f64 = 5.0;
-
-/// Strength of each block of the event part. Those of the reference method are kept (kernel 1,
-/// weekend 2, importance 4, team 4); deeper levels are held tighter than those above.
-mod penalty {
-    pub(super) const PRIOR: f64 = 2.0;
-    pub(super) const HAT: f64 = 1.0;
-    pub(super) const RUSH: f64 = 1.0;
-    pub(super) const IMPORTANCE: f64 = 4.0;
-    pub(super) const WEEKEND: f64 = 2.0;
-    pub(super) const COMPETITION: f64 = 2.0;
-    pub(super) const COMPETITION_PHASE: f64 = 3.0;
-    pub(super) const STAGE: f64 = 4.0;
-    pub(super) const DAY: f64 = 4.0;
-    pub(super) const HOUR: f64 = 4.0;
-    pub(super) const TEAM: f64 = 4.0;
-    pub(super) const PAIRING: f64 = 6.0;
-    pub(super) const CROWDING: f64 = 4.0;
-}
 
 /// Floor of the shape in `f(t)`, so that far ends of two responses share too.
 const SHAPE_FLOOR: f64 = 0.005;
@@ -85,302 +44,7 @@ const SHAPE_FLOOR: f64 = 0.005;
 /// Seconds before the lock and after the end that belong to the event window.
 pub(crate) const WINDOW: (i64, i64) = (60 * 60, 75 * 60);
 
-/// Which columns there are, how strongly each is held, and to what.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Design {
-    zone: Tz,
-    weekly: bool,
-    /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
-    /// `pairing` and what follows the colon.
-    amplitudes: BTreeMap<String, u16>,
-    /// First column of the phases of each competition.
-    phases: BTreeMap<String, u16>,
-    /// Column that learns how simultaneous fixtures add up, when their number has varied.
-    crowding: Option<u16>,
-    /// First column of the event part.
-    events: usize,
-    /// Ridge penalty of each column.
-    pub(crate) penalty: Vec<f64>,
-    /// Prior mean of each column.
-    pub(crate) prior: Vec<f64>,
-}
-
-/// Places within the event part.
-mod place {
-    use super::{HATS, PHASES};
-
-    /// The sport's prior response.
-    pub(super) const PRIOR: usize = 0;
-    /// First hat.
-    pub(super) const HAT: usize = 1;
-    /// The last minutes before the lock.
-    pub(super) const RUSH: usize = HAT + HATS;
-    /// First phase of importance.
-    pub(super) const IMPORTANCE: usize = RUSH + 1;
-    /// First phase of weekends, when they are told apart.
-    pub(super) const WEEKEND: usize = IMPORTANCE + PHASES;
-}
-
-/// Sparse rows, one after the other.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rows {
-    ends: Vec<u32>,
-    columns: Vec<u16>,
-    values: Vec<f64>,
-    /// True for moments in a slot's event window.
-    pub(crate) in_event: Vec<bool>,
-    /// True for moments that no slot's response reaches.
-    pub(crate) calm: Vec<bool>,
-    /// Five minutes of the audience's week.
-    pub(crate) week_bin: Vec<u16>,
-    crowd_ends: Vec<u32>,
-    /// Slots that reach a moment, by their place in the list the rows were made for, with their
-    /// shares of the crowd there.
-    crowd: Vec<(u32, f32)>,
-}
-
-impl Rows {
-    /// Columns (ascending) and values of one row.
-    pub(crate) fn row(&self, index: usize) -> (&[u16], &[f64]) {
-        let from = if index == 0 {
-            0
-        } else {
-            self.ends[index - 1] as usize
-        };
-        let to = self.ends[index] as usize;
-        (&self.columns[from..to], &self.values[from..to])
-    }
-
-    /// What `coefficients` say about one row.
-    pub(crate) fn fit(&self, index: usize, coefficients: &[f64]) -> f64 {
-        let (columns, values) = self.row(index);
-        columns
-            .iter()
-            .zip(values)
-            .map(|(&column, value)| coefficients[usize::from(column)] * value)
-            .sum()
-    }
-
-    /// Slots that reach a moment, with their shares of its crowd; the shares sum to one.
-    pub(crate) fn crowd(&self, index: usize) -> &[(u32, f32)] {
-        let from = match index.checked_sub(1) {
-            Some(before) => self.crowd_ends[before] as usize,
-            None => 0,
-        };
-        &self.crowd[from..self.crowd_ends[index] as usize]
-    }
-
-    /// What the columns from `first` on contribute to one row.
-    pub(crate) fn fit_from(&self, index: usize, first: usize, b: impl Fn(usize) -> f64) -> f64 {
-        let (columns, values) = self.row(index);
-        let start = columns.partition_point(|&column| usize::from(column) < first);
-        columns[start..]
-            .iter()
-            .zip(&values[start..])
-            .map(|(&column, value)| b(usize::from(column)) * value)
-            .sum()
-    }
-
-    /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-}
-
 impl Design {
-    /// Columns for the slots of the past: only what has been played before `origin` can have an
-    /// amplitude of its own. `weekly` asks for weekend terms.
-    pub(crate) fn new(zone: Tz, weekly: bool, slots: &[Slot], from: i64, origin: i64) -> Self {
-        let past: Vec<&Slot> = slots
-            .iter()
-            .filter(|slot| slot.anchors.start < origin && slot.anchors.end > from)
-            .collect();
-        let mut design = Self {
-            zone,
-            weekly,
-            amplitudes: BTreeMap::new(),
-            phases: BTreeMap::new(),
-            crowding: None,
-            events: 0,
-            penalty: Vec::new(),
-            prior: Vec::new(),
-        };
-        design.block(&[0.0], 1e-4); // level: the data alone
-        design.block(&[0.0; 2 * HARMONICS], 0.3);
-        if weekly {
-            design.block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
-        }
-        design.block(&[0.0], 0.5); // matchday
-        design.events = design.penalty.len();
-        design.block(&[1.0], penalty::PRIOR);
-        design.block(&[0.0; HATS], penalty::HAT);
-        design.block(&[0.0], penalty::RUSH);
-        let importance = past
-            .last()
-            .map_or(SportPrior::of(None), |slot| slot.prior)
-            .importance;
-        design.block(&importance, penalty::IMPORTANCE);
-        if weekly {
-            design.block(&[0.0; PHASES], penalty::WEEKEND);
-        }
-
-        let competitions = some_of(past.iter().map(|slot| &slot.competition), MOST.competitions);
-        // a single competition is the common response itself
-        if competitions.len() > 1 {
-            for name in &competitions {
-                let first = design.block(&[0.0; PHASES], penalty::COMPETITION_PHASE);
-                design.phases.insert(name.clone(), first);
-            }
-            design.level("competition", &competitions, penalty::COMPETITION);
-        }
-        let stages = some_of(
-            past.iter().filter_map(|slot| slot.stage.as_ref()),
-            MOST.stages,
-        );
-        if stages.len() > 1 {
-            design.level("stage", &stages, penalty::STAGE);
-        }
-        if weekly {
-            let days = some_of(past.iter().map(|slot| slot.day()), 7);
-            design.level("day", &days, penalty::DAY);
-        }
-        let hours = some_of(past.iter().map(|slot| slot.hour()), MOST.hours);
-        if hours.len() > 1 {
-            design.level("hour", &hours, penalty::HOUR);
-        }
-        let teams = some_of(past.iter().flat_map(|slot| &slot.teams), MOST.teams);
-        design.level("team", &teams, penalty::TEAM);
-        let pairings = some_of_many(
-            past.iter().flat_map(|slot| &slot.pairings),
-            MOST.pairings,
-            2,
-        );
-        design.level("pairing", &pairings, penalty::PAIRING);
-        let first = past.first().map_or(1.0, |slot| slot.count);
-        if past.iter().any(|slot| (slot.count - first).abs() > 0.5) {
-            design.crowding = Some(design.block(&[0.0], penalty::CROWDING));
-        }
-        design
-    }
-
-    /// Adds columns; returns the first.
-    fn block(&mut self, means: &[f64], strength: f64) -> u16 {
-        let first = self.penalty.len() as u16;
-        self.penalty
-            .extend(means.iter().map(|_| STRENGTH * strength));
-        self.prior.extend_from_slice(means);
-        first
-    }
-
-    fn level(&mut self, level: &str, names: &[String], strength: f64) {
-        for name in names {
-            let column = self.block(&[0.0], strength);
-            self.amplitudes.insert(format!("{level}:{name}"), column);
-        }
-    }
-
-    /// Number of columns.
-    pub(crate) fn columns(&self) -> usize {
-        self.penalty.len()
-    }
-
-    /// First column that speaks of fixtures.
-    pub(crate) fn events(&self) -> usize {
-        self.events
-    }
-
-    /// Names of the amplitudes with their columns.
-    pub(crate) fn amplitudes(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.amplitudes
-            .iter()
-            .map(|(name, &column)| (name.as_str(), usize::from(column)))
-    }
-
-    /// What each column is called.
-    pub(crate) fn names(&self) -> Vec<String> {
-        const PHASE: [&str; PHASES] = ["before", "play", "end", "after"];
-        let mut names = vec!["level".to_owned()];
-        for harmonic in 1..=HARMONICS {
-            names.push(format!("day sine {harmonic}"));
-            names.push(format!("day cosine {harmonic}"));
-        }
-        if self.weekly {
-            names.push("weekend".to_owned());
-            for harmonic in 1..=WEEKEND_HARMONICS {
-                names.push(format!("weekend sine {harmonic}"));
-                names.push(format!("weekend cosine {harmonic}"));
-            }
-        }
-        names.push("matchday".to_owned());
-        names.push("response as believed".to_owned());
-        names.extend((1..=HATS).map(|hat| format!("response {hat:02}")));
-        names.push("rush before the lock".to_owned());
-        names.extend(PHASE.map(|phase| format!("importance {phase}")));
-        if self.weekly {
-            names.extend(PHASE.map(|phase| format!("weekend {phase}")));
-        }
-        names.resize(self.columns(), String::new());
-        let mut name = |column: usize, text: String| {
-            if let Some(place) = names.get_mut(column) {
-                *place = text;
-            }
-        };
-        for (competition, &first) in &self.phases {
-            for (phase, word) in PHASE.iter().enumerate() {
-                name(usize::from(first) + phase, format!("{competition} {word}"));
-            }
-        }
-        for (level, column) in self.amplitudes() {
-            name(column, level.replacen(':', " ", 1));
-        }
-        if let Some(column) = self.crowding {
-            name(usize::from(column), "fixtures at once".to_owned());
-        }
-        names
-    }
-
-    /// Why rows cannot be made of it; nothing when they can.
-    pub(crate) fn fault(&self) -> Option<String> {
-        let columns = self.columns();
-        let phases = self
-            .phases
-            .values()
-            .map(|&first| usize::from(first) + PHASES);
-        let amplitudes = self.amplitudes().map(|(_, column)| column + 1);
-        let crowding = self.crowding.map(|column| usize::from(column) + 1);
-        let calm = 1
-            + 2 * HARMONICS
-            + 1
-            + if self.weekly {
-                1 + 2 * WEEKEND_HARMONICS
-            } else {
-                0
-            };
-        let common = calm + place::WEEKEND + if self.weekly { PHASES } else { 0 };
-        let needed = phases
-            .chain(amplitudes)
-            .chain(crowding)
-            .fold(common, usize::max);
-        let least = self
-            .amplitudes
-            .values()
-            .chain(self.phases.values())
-            .chain(&self.crowding)
-            .min();
-        if self.events != calm || least.is_some_and(|&least| usize::from(least) < common) {
-            return Some("its columns are not where they should be".to_owned());
-        }
-        if self.prior.len() != columns {
-            return Some(format!(
-                "{} prior means for {columns} columns",
-                self.prior.len()
-            ));
-        }
-        (needed > columns || columns > usize::from(u16::MAX))
-            .then(|| format!("needs {needed} columns and has {columns}"))
-    }
-
     /// Rows for ascending moments, seconds since the epoch. A fixture whose start is not known
     /// counts by the probability of each start.
     pub(crate) fn rows(&self, slots: &[Slot], moments: impl Iterator<Item = i64>) -> Rows {
@@ -562,17 +226,6 @@ impl Design {
 }
 
 impl Slot {
-    /// Day of the week as it is named among amplitudes.
-    fn day(&self) -> String {
-        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-        DAYS[usize::from(self.local.0) % 7].to_owned()
-    }
-
-    /// Local hour of the start as it is named among amplitudes.
-    fn hour(&self) -> String {
-        format!("{:02}", self.local.1)
-    }
-
     /// True from an hour before the lock until the crowd has gone.
     pub(crate) fn in_window(&self, at: i64) -> bool {
         at >= self.anchors.lock - WINDOW.0 && at < self.anchors.end + WINDOW.1
@@ -635,32 +288,6 @@ fn overlap(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> (f64, f64) {
     } else {
         (1.0, 1.0)
     }
-}
-
-/// The most frequent names, then sorted; ties by name.
-fn some_of<T: AsRef<str>>(names: impl Iterator<Item = T>, most: usize) -> Vec<String> {
-    some_of_many(names, most, 1)
-}
-
-/// The most frequent of the names that occur at least `least` times, then sorted.
-fn some_of_many<T: AsRef<str>>(
-    names: impl Iterator<Item = T>,
-    most: usize,
-    least: usize,
-) -> Vec<String> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for name in names {
-        *counts.entry(name.as_ref().to_owned()).or_default() += 1;
-    }
-    let mut ranked: Vec<_> = counts
-        .into_iter()
-        .filter(|(_, count)| *count >= least)
-        .collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    ranked.truncate(most);
-    let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
-    kept.sort();
-    kept
 }
 
 #[cfg(test)]

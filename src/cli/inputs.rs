@@ -1,0 +1,155 @@
+//! The files that commands about one forecast read, and what was known in them at a moment.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use clap::Args;
+
+use super::evidence::EvidenceArgs;
+use super::forecast::InputError;
+use super::output::progress;
+use crate::entries::Entries;
+use crate::fixture::Calendar;
+use crate::forecast::{EventResponse, Evidence, Fit, FittedEventResponse};
+use crate::series::Series;
+use crate::series::csv::{Per, read_load, read_load_before};
+use crate::series::faults::Faults;
+use crate::settings::calendar_file::{CalendarOptions, load_calendar};
+use crate::units::Timestamp;
+
+/// Load, fixtures and what else is known.
+#[derive(Debug, Clone, Args)]
+pub struct InputArgs {
+    /// Load history: CSV with `timestamp_utc` and one value column, plain or gzipped.
+    #[arg(long, value_name = "FILE")]
+    pub load: PathBuf,
+    /// Fixture list; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub fixtures: Vec<PathBuf>,
+    /// What else is known.
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
+    /// Values are counts per this interval; without it they are units per second.
+    #[arg(long, value_name = "DURATION")]
+    pub per: Option<Per>,
+    /// Zone by whose clock the audience lives, for example `America/New_York`; also that of local
+    /// fixture times that name none. Default: UTC, and such times are refused.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<Tz>,
+}
+
+/// What was known at `at`.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The moment.
+    pub at: Timestamp,
+    /// Zone by whose clock the audience lives.
+    pub zone: Tz,
+    /// Load before it.
+    pub load: Series,
+    /// Fixtures as they were known then.
+    pub calendar: Calendar,
+    /// Entries before it.
+    pub entries: Entries,
+    /// Faults that began before it.
+    pub faults: Faults,
+}
+
+impl InputArgs {
+    /// Reads what was known at `at`, or at the end of the load. Rows of load and entries from
+    /// `at` on are not read.
+    ///
+    /// # Errors
+    /// What is wrong with a file, where, and what to do.
+    pub fn read(&self, at: Option<Timestamp>) -> Result<Inputs, InputError> {
+        let name = self.load.display().to_string();
+        let file = File::open(&self.load).map_err(|error| {
+            InputError(format!("{name}: cannot be opened: {error}; check the path"))
+        })?;
+        let per = self.per.unwrap_or(Per::SECOND);
+        let load = match at {
+            Some(at) => read_load_before(file, &name, per, at),
+            None => read_load(file, &name, per),
+        }
+        .map_err(|error| InputError(error.to_string()))?
+        .series;
+        // a load whose last rows are empty ends where its last value does
+        let last = load.raw().iter().rposition(|value| value.is_finite());
+        let at = at.unwrap_or_else(|| load.time(last.map_or(load.len(), |last| last + 1)));
+        let options = CalendarOptions {
+            zone: self.zone,
+            ..CalendarOptions::default()
+        };
+        let (calendar, warnings) = load_calendar(&self.fixtures, &options)
+            .map_err(|error| InputError(error.to_string()))?;
+        for warning in warnings {
+            progress(&format!("warning: {warning}"));
+        }
+        let (entries, faults) = self.evidence.known_at(at).map_err(InputError)?;
+        Ok(Inputs {
+            at,
+            zone: self.zone.unwrap_or(Tz::UTC),
+            load,
+            calendar: calendar.as_of(at),
+            entries,
+            faults,
+        })
+    }
+}
+
+impl Inputs {
+    /// All of it, as a forecaster takes it.
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence::new(&self.load, &self.calendar)
+            .with_entries(&self.entries)
+            .with_faults(&self.faults)
+    }
+
+    /// The model trained on it.
+    ///
+    /// # Errors
+    /// When there is too little history.
+    pub fn fit(&self) -> Result<FittedEventResponse, InputError> {
+        EventResponse::new(self.zone)
+            .fit(self.evidence(), self.at)
+            .map_err(|error| InputError(error.to_string()))
+    }
+
+    /// The titles of fixtures, the first few by name.
+    pub fn titles(&self, ids: &[crate::fixture::FixtureId]) -> String {
+        const NAMED: usize = 2;
+        let named: Vec<String> = ids
+            .iter()
+            .take(NAMED)
+            .map(|id| {
+                self.calendar
+                    .get(id)
+                    .map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
+            })
+            .collect();
+        match ids.len().saturating_sub(NAMED) {
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        }
+    }
+}
+
+/// Longest horizon these commands take: a season of five-minute steps would be waste.
+pub const LONGEST: TimeDelta = TimeDelta::days(28);
+
+/// Refuses a horizon that is empty or longer than [`LONGEST`].
+///
+/// # Errors
+/// With the limit.
+pub fn check_horizon(horizon: TimeDelta) -> Result<(), InputError> {
+    if horizon < TimeDelta::minutes(5) || horizon > LONGEST {
+        return Err(InputError(format!(
+            "--horizon {}: must be from 5m to {}d",
+            crate::units::HumanDuration(horizon),
+            LONGEST.num_days()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! Which columns the regression has, how strongly each is held, and to what.
+//!
+//! What a column's value is at a moment is decided one level up.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::super::prior::SportPrior;
+use super::super::response::{HATS, PHASES};
+use super::super::slots::Slot;
+
+/// Harmonics of the day.
+pub(super) const HARMONICS: usize = 6;
+
+/// Harmonics that differ on weekends.
+pub(super) const WEEKEND_HARMONICS: usize = 2;
+
+/// Most names with an amplitude of their own, per level; the others answer as the level above.
+const MOST: Most = Most {
+    competitions: 8,
+    stages: 8,
+    hours: 8,
+    teams: 48,
+    pairings: 12,
+};
+
+struct Most {
+    competitions: usize,
+    stages: usize,
+    hours: usize,
+    teams: usize,
+    pairings: usize,
+}
+
+/// Overall strength of the penalties below.
+const STRENGTH: f64 = 5.0;
+
+/// Strength of each block of the event part. Those of the reference method are kept (kernel 1,
+/// weekend 2, importance 4, team 4); deeper levels are held tighter than those above.
+mod penalty {
+    pub(super) const PRIOR: f64 = 2.0;
+    pub(super) const HAT: f64 = 1.0;
+    pub(super) const RUSH: f64 = 1.0;
+    pub(super) const IMPORTANCE: f64 = 4.0;
+    pub(super) const WEEKEND: f64 = 2.0;
+    pub(super) const COMPETITION: f64 = 2.0;
+    pub(super) const COMPETITION_PHASE: f64 = 3.0;
+    pub(super) const STAGE: f64 = 4.0;
+    pub(super) const DAY: f64 = 4.0;
+    pub(super) const HOUR: f64 = 4.0;
+    pub(super) const TEAM: f64 = 4.0;
+    pub(super) const PAIRING: f64 = 6.0;
+    pub(super) const CROWDING: f64 = 4.0;
+}
+
+/// Which columns there are, how strongly each is held, and to what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Design {
+    pub(super) zone: Tz,
+    pub(super) weekly: bool,
+    /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
+    /// `pairing` and what follows the colon.
+    pub(super) amplitudes: BTreeMap<String, u16>,
+    /// First column of the phases of each competition.
+    pub(super) phases: BTreeMap<String, u16>,
+    /// Column that learns how simultaneous fixtures add up, when their number has varied.
+    pub(super) crowding: Option<u16>,
+    /// First column of the event part.
+    pub(super) events: usize,
+    /// Ridge penalty of each column.
+    pub(crate) penalty: Vec<f64>,
+    /// Prior mean of each column.
+    pub(crate) prior: Vec<f64>,
+}
+
+/// Places within the event part.
+pub(super) mod place {
+    use super::{HATS, PHASES};
+
+    /// The sport's prior response.
+    pub(in crate::forecast::features) const PRIOR: usize = 0;
+    /// First hat.
+    pub(in crate::forecast::features) const HAT: usize = 1;
+    /// The last minutes before the lock.
+    pub(in crate::forecast::features) const RUSH: usize = HAT + HATS;
+    /// First phase of importance.
+    pub(in crate::forecast::features) const IMPORTANCE: usize = RUSH + 1;
+    /// First phase of weekends, when they are told apart.
+    pub(in crate::forecast::features) const WEEKEND: usize = IMPORTANCE + PHASES;
+}
+
+impl Design {
+    /// Columns for the slots of the past: only what has been played before `origin` can have an
+    /// amplitude of its own. `weekly` asks for weekend terms.
+    pub(crate) fn new(zone: Tz, weekly: bool, slots: &[Slot], from: i64, origin: i64) -> Self {
+        let past: Vec<&Slot> = slots
+            .iter()
+            .filter(|slot| slot.anchors.start < origin && slot.anchors.end > from)
+            .collect();
+        let mut design = Self {
+            zone,
+            weekly,
+            amplitudes: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            crowding: None,
+            events: 0,
+            penalty: Vec::new(),
+            prior: Vec::new(),
+        };
+        design.block(&[0.0], 1e-4); // level: the data alone
+        design.block(&[0.0; 2 * HARMONICS], 0.3);
+        if weekly {
+            design.block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
+        }
+        design.block(&[0.0], 0.5); // matchday
+        design.events = design.penalty.len();
+        design.block(&[1.0], penalty::PRIOR);
+        design.block(&[0.0; HATS], penalty::HAT);
+        design.block(&[0.0], penalty::RUSH);
+        let importance = past
+            .last()
+            .map_or(SportPrior::of(None), |slot| slot.prior)
+            .importance;
+        design.block(&importance, penalty::IMPORTANCE);
+        if weekly {
+            design.block(&[0.0; PHASES], penalty::WEEKEND);
+        }
+
+        let competitions = some_of(past.iter().map(|slot| &slot.competition), MOST.competitions);
+        // a single competition is the common response itself
+        if competitions.len() > 1 {
+            for name in &competitions {
+                let first = design.block(&[0.0; PHASES], penalty::COMPETITION_PHASE);
+                design.phases.insert(name.clone(), first);
+            }
+            design.level("competition", &competitions, penalty::COMPETITION);
+        }
+        let stages = some_of(
+            past.iter().filter_map(|slot| slot.stage.as_ref()),
+            MOST.stages,
+        );
+        if stages.len() > 1 {
+            design.level("stage", &stages, penalty::STAGE);
+        }
+        if weekly {
+            let days = some_of(past.iter().map(|slot| slot.day()), 7);
+            design.level("day", &days, penalty::DAY);
+        }
+        let hours = some_of(past.iter().map(|slot| slot.hour()), MOST.hours);
+        if hours.len() > 1 {
+            design.level("hour", &hours, penalty::HOUR);
+        }
+        let teams = some_of(past.iter().flat_map(|slot| &slot.teams), MOST.teams);
+        design.level("team", &teams, penalty::TEAM);
+        let pairings = some_of_many(
+            past.iter().flat_map(|slot| &slot.pairings),
+            MOST.pairings,
+            2,
+        );
+        design.level("pairing", &pairings, penalty::PAIRING);
+        let first = past.first().map_or(1.0, |slot| slot.count);
+        if past.iter().any(|slot| (slot.count - first).abs() > 0.5) {
+            design.crowding = Some(design.block(&[0.0], penalty::CROWDING));
+        }
+        design
+    }
+
+    /// Adds columns; returns the first.
+    fn block(&mut self, means: &[f64], strength: f64) -> u16 {
+        let first = self.penalty.len() as u16;
+        self.penalty
+            .extend(means.iter().map(|_| STRENGTH * strength));
+        self.prior.extend_from_slice(means);
+        first
+    }
+
+    fn level(&mut self, level: &str, names: &[String], strength: f64) {
+        for name in names {
+            let column = self.block(&[0.0], strength);
+            self.amplitudes.insert(format!("{level}:{name}"), column);
+        }
+    }
+
+    /// Number of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.penalty.len()
+    }
+
+    /// First column that speaks of fixtures.
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Names of the amplitudes with their columns.
+    pub(crate) fn amplitudes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.amplitudes
+            .iter()
+            .map(|(name, &column)| (name.as_str(), usize::from(column)))
+    }
+
+    /// What each column is called.
+    pub(crate) fn names(&self) -> Vec<String> {
+        const PHASE: [&str; PHASES] = ["before", "play", "end", "after"];
+        let mut names = vec!["level".to_owned()];
+        for harmonic in 1..=HARMONICS {
+            names.push(format!("day sine {harmonic}"));
+            names.push(format!("day cosine {harmonic}"));
+        }
+        if self.weekly {
+            names.push("weekend".to_owned());
+            for harmonic in 1..=WEEKEND_HARMONICS {
+                names.push(format!("weekend sine {harmonic}"));
+                names.push(format!("weekend cosine {harmonic}"));
+            }
+        }
+        names.push("matchday".to_owned());
+        names.push("response as believed".to_owned());
+        names.extend((1..=HATS).map(|hat| format!("response {hat:02}")));
+        names.push("rush before the lock".to_owned());
+        names.extend(PHASE.map(|phase| format!("importance {phase}")));
+        if self.weekly {
+            names.extend(PHASE.map(|phase| format!("weekend {phase}")));
+        }
+        names.resize(self.columns(), String::new());
+        let mut name = |column: usize, text: String| {
+            if let Some(place) = names.get_mut(column) {
+                *place = text;
+            }
+        };
+        for (competition, &first) in &self.phases {
+            for (phase, word) in PHASE.iter().enumerate() {
+                name(usize::from(first) + phase, format!("{competition} {word}"));
+            }
+        }
+        for (level, column) in self.amplitudes() {
+            name(column, level.replacen(':', " ", 1));
+        }
+        if let Some(column) = self.crowding {
+            name(usize::from(column), "fixtures at once".to_owned());
+        }
+        names
+    }
+
+    /// Why rows cannot be made of it; nothing when they can.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let columns = self.columns();
+        let phases = self
+            .phases
+            .values()
+            .map(|&first| usize::from(first) + PHASES);
+        let amplitudes = self.amplitudes().map(|(_, column)| column + 1);
+        let crowding = self.crowding.map(|column| usize::from(column) + 1);
+        let calm = 1
+            + 2 * HARMONICS
+            + 1
+            + if self.weekly {
+                1 + 2 * WEEKEND_HARMONICS
+            } else {
+                0
+            };
+        let common = calm + place::WEEKEND + if self.weekly { PHASES } else { 0 };
+        let needed = phases
+            .chain(amplitudes)
+            .chain(crowding)
+            .fold(common, usize::max);
+        let least = self
+            .amplitudes
+            .values()
+            .chain(self.phases.values())
+            .chain(&self.crowding)
+            .min();
+        if self.events != calm || least.is_some_and(|&least| usize::from(least) < common) {
+            return Some("its columns are not where they should be".to_owned());
+        }
+        if self.prior.len() != columns {
+            return Some(format!(
+                "{} prior means for {columns} columns",
+                self.prior.len()
+            ));
+        }
+        (needed > columns || columns > usize::from(u16::MAX))
+            .then(|| format!("needs {needed} columns and has {columns}"))
+    }
+}
+
+impl Slot {
+    /// Day of the week as it is named among amplitudes.
+    pub(super) fn day(&self) -> String {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        DAYS[usize::from(self.local.0) % 7].to_owned()
+    }
+
+    /// Local hour of the start as it is named among amplitudes.
+    pub(super) fn hour(&self) -> String {
+        format!("{:02}", self.local.1)
+    }
+}
+
+/// The most frequent names, then sorted; ties by name.
+fn some_of<T: AsRef<str>>(names: impl Iterator<Item = T>, most: usize) -> Vec<String> {
+    some_of_many(names, most, 1)
+}
+
+/// The most frequent of the names that occur at least `least` times, then sorted.
+fn some_of_many<T: AsRef<str>>(
+    names: impl Iterator<Item = T>,
+    most: usize,
+    least: usize,
+) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name.as_ref().to_owned()).or_default() += 1;
+    }
+    let mut ranked: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, count)| *count >= least)
+        .collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    ranked.truncate(most);
+    let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
+    kept.sort();
+    kept
+}

@@ -1,0 +1,374 @@
+//! Draws a chart's parts as SVG: where the plot lies, its axes, spans and layers.
+
+use std::fmt::Write as _;
+
+use super::axis::Tick;
+use super::{Chart, Colour, Layer, Point, Shape, escape};
+
+/// Room right of the plot, where half of the last label stands.
+const RIGHT: f64 = 24.0;
+
+/// Mean width of a character of a label.
+pub(super) const CHARACTER: f64 = 7.2;
+
+/// The plot's place in the drawing.
+pub(super) struct Frame<'a> {
+    chart: &'a Chart,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    upright: Vec<Tick>,
+}
+
+impl<'a> Frame<'a> {
+    /// Finds room for the labels around the plot.
+    pub(super) fn new(chart: &'a Chart) -> Self {
+        let height = f64::from(chart.height);
+        let marks = (height / 45.0).clamp(3.0, 8.0) as usize;
+        let upright = chart.y.ticks(marks);
+        let longest = upright.iter().map(|tick| tick.label.chars().count()).max();
+        Self {
+            chart,
+            left: 12.0 + CHARACTER * longest.unwrap_or(0) as f64,
+            right: f64::from(chart.width) - RIGHT,
+            top: if chart.y_name.is_empty() { 10.0 } else { 26.0 },
+            bottom: height - if chart.x_name.is_empty() { 24.0 } else { 42.0 },
+            upright,
+        }
+    }
+
+    /// Draws everything, the labels last.
+    pub(super) fn draw(&self, out: &mut String) {
+        self.spans(out);
+        self.grid(out);
+        for layer in &self.chart.layers {
+            self.layer(out, layer);
+        }
+        self.labels(out);
+        self.names(out);
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        self.left + self.chart.x.place(value) * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - self.chart.y.place(value) * (self.bottom - self.top)
+    }
+}
+
+impl Frame<'_> {
+    fn spans(&self, out: &mut String) {
+        for span in &self.chart.spans {
+            let (from, to) = (self.x(span.from), self.x(span.to));
+            if to > from {
+                let _ = write!(
+                    out,
+                    "<rect class=\"f-fixture\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
+                    Short(from),
+                    Short(self.top),
+                    Short(to - from),
+                    Short(self.bottom - self.top)
+                );
+            }
+        }
+    }
+
+    fn grid(&self, out: &mut String) {
+        let mut path = String::new();
+        for tick in &self.upright {
+            let y = Short(self.y(tick.value));
+            let _ = write!(path, "M{} {y}H{}", Short(self.left), Short(self.right));
+        }
+        let _ = write!(
+            out,
+            "<path class=\"s-grid\" d=\"{path}\"/><path class=\"s-soft\" d=\"M{} {}H{}\"/>",
+            Short(self.left),
+            Short(self.bottom),
+            Short(self.right)
+        );
+    }
+
+    fn labels(&self, out: &mut String) {
+        let soft = |out: &mut String, x: f64, y: f64, anchor: &str, text: &str| {
+            let _ = write!(
+                out,
+                "<text class=\"f-soft\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+                Short(x),
+                Short(y),
+                escape(text)
+            );
+        };
+        for tick in &self.upright {
+            soft(
+                out,
+                self.left - 6.0,
+                self.y(tick.value) + 4.5,
+                "end",
+                &tick.label,
+            );
+        }
+        // a label that would touch another is left out, its tick stays
+        let most = ((self.right - self.left) / 70.0).max(2.0) as usize;
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        let mut marks = String::new();
+        let ticks = self.chart.x.ticks(most);
+        let (first, then): (Vec<_>, Vec<_>) = ticks.iter().partition(|tick| tick.major);
+        for tick in first.into_iter().chain(then) {
+            let half = CHARACTER * tick.label.chars().count() as f64 / 2.0;
+            let x = self.x(tick.value);
+            let _ = write!(marks, "M{} {}v4", Short(x), Short(self.bottom));
+            // half of the last label must not leave the drawing
+            let middle = x.min(f64::from(self.chart.width) - half);
+            if taken
+                .iter()
+                .all(|&(from, to)| middle - half > to || middle + half < from)
+            {
+                soft(out, middle, self.bottom + 18.0, "middle", &tick.label);
+                taken.push((middle - half - 6.0, middle + half + 6.0));
+            }
+        }
+        let _ = write!(out, "<path class=\"s-soft\" d=\"{marks}\"/>");
+        if !self.chart.y_name.is_empty() {
+            soft(out, self.left, 14.0, "start", &self.chart.y_name);
+        }
+        if !self.chart.x_name.is_empty() {
+            let y = f64::from(self.chart.height) - 6.0;
+            soft(out, self.right, y, "end", &self.chart.x_name);
+        }
+    }
+
+    /// The names of spans, at the top; one that would touch another stands below it.
+    fn names(&self, out: &mut String) {
+        const LANES: usize = 4;
+        let mut free = [0.0; LANES];
+        for span in self.chart.spans.iter().filter(|span| !span.name.is_empty()) {
+            let half = CHARACTER * span.name.chars().count() as f64 / 2.0;
+            // a moment is named to its left, a span in its middle
+            let middle = if span.to > span.from {
+                f64::midpoint(self.x(span.from), self.x(span.to))
+            } else {
+                self.x(span.from) - half - 4.0
+            };
+            let lane = (0..LANES)
+                .find(|&lane| middle - half >= free[lane])
+                .unwrap_or(LANES - 1);
+            free[lane] = middle + half + 4.0;
+            let _ = write!(
+                out,
+                "<text class=\"f-ink b\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                Short(middle),
+                Short(self.top + 14.0 + 15.0 * lane as f64),
+                escape(&span.name)
+            );
+        }
+    }
+
+    fn layer(&self, out: &mut String, layer: &Layer) {
+        match layer {
+            Layer::Area {
+                colour,
+                opacity,
+                band,
+            } => self.area(out, *colour, *opacity, band),
+            Layer::Line {
+                colour,
+                width,
+                dashed,
+                points,
+            } => {
+                let path = self.path(points);
+                if !path.is_empty() {
+                    let dash = if *dashed {
+                        " stroke-dasharray=\"5 4\""
+                    } else {
+                        ""
+                    };
+                    let _ = write!(
+                        out,
+                        "<path class=\"s-{}\" stroke-width=\"{}\" stroke-linejoin=\"round\"{dash} \
+                         d=\"{path}\"/>",
+                        colour.name(),
+                        Short(*width)
+                    );
+                }
+            }
+            Layer::Whisker {
+                colour,
+                at,
+                from,
+                to,
+            } => {
+                let (x, from, to) = (self.x(*at), self.y(*from), self.y(*to));
+                if x.is_finite() && from.is_finite() && to.is_finite() {
+                    let _ = write!(
+                        out,
+                        "<path class=\"s-{}\" stroke-width=\"1.5\" d=\"M{} {}V{}m-4 0h8\"/>",
+                        colour.name(),
+                        Short(x),
+                        Short(from),
+                        Short(to)
+                    );
+                }
+            }
+            Layer::Range {
+                colour,
+                row,
+                from,
+                to,
+            } => {
+                let (y, from, to) = (self.y(*row), self.x(*from), self.x(*to));
+                if y.is_finite() && from.is_finite() && to.is_finite() {
+                    let _ = write!(
+                        out,
+                        "<path class=\"s-{}\" stroke-width=\"2\" d=\"M{} {}H{}\"/>",
+                        colour.name(),
+                        Short(from),
+                        Short(y),
+                        Short(to)
+                    );
+                }
+            }
+            Layer::Points(points) => {
+                for point in points {
+                    self.point(out, point);
+                }
+            }
+        }
+    }
+
+    fn area(&self, out: &mut String, colour: Colour, opacity: f64, band: &[(f64, f64, f64)]) {
+        let known =
+            |(x, low, high): &(f64, f64, f64)| x.is_finite() && low.is_finite() && high.is_finite();
+        for run in band
+            .split(|edge| !known(edge))
+            .filter(|run| !run.is_empty())
+        {
+            let mut path = String::new();
+            for (index, (x, _, high)) in run.iter().enumerate() {
+                let begin = if index == 0 { 'M' } else { 'L' };
+                let _ = write!(
+                    path,
+                    "{begin}{} {}",
+                    Short(self.x(*x)),
+                    Short(self.y(*high))
+                );
+            }
+            for (x, low, _) in run.iter().rev() {
+                let _ = write!(path, "L{} {}", Short(self.x(*x)), Short(self.y(*low)));
+            }
+            let solid = if opacity < 1.0 {
+                format!(" fill-opacity=\"{opacity:.2}\"")
+            } else {
+                String::new()
+            };
+            let _ = write!(
+                out,
+                "<path class=\"f-{}\"{solid} d=\"{path}Z\"/>",
+                colour.name()
+            );
+        }
+    }
+
+    /// The runs without holes, as one path.
+    fn path(&self, points: &[(f64, f64)]) -> String {
+        let mut path = String::new();
+        let mut drawing = false;
+        for &(x, y) in points {
+            if x.is_finite() && y.is_finite() {
+                let begin = if drawing { 'L' } else { 'M' };
+                let _ = write!(path, "{begin}{} {}", Short(self.x(x)), Short(self.y(y)));
+                drawing = true;
+            } else {
+                drawing = false;
+            }
+        }
+        path
+    }
+
+    fn point(&self, out: &mut String, point: &Point) {
+        let (x, y) = (self.x(point.at.0), self.y(point.at.1));
+        if !(x.is_finite() && y.is_finite()) {
+            return;
+        }
+        mark(out, point, (x, y));
+        if !point.tag.is_empty() {
+            let _ = write!(
+                out,
+                "<text class=\"f-{} m b\" x=\"{}\" y=\"{}\">{}</text>",
+                point.colour.name(),
+                Short(x + 8.0),
+                Short(y + 4.0),
+                escape(&point.tag)
+            );
+        }
+    }
+}
+
+/// The form of a point, at a place of the drawing.
+fn mark(out: &mut String, point: &Point, (x, y): (f64, f64)) {
+    let name = if point.name.is_empty() {
+        String::new()
+    } else {
+        format!("<title>{}</title>", escape(&point.name))
+    };
+    let colour = point.colour.name();
+    let (x, y) = (Short(x), Short(y));
+    let _ = match point.shape {
+        Shape::Dot => write!(
+            out,
+            "<circle class=\"f-{colour}\" cx=\"{x}\" cy=\"{y}\" r=\"4\">{name}</circle>"
+        ),
+        Shape::Ring => write!(
+            out,
+            "<circle class=\"s-{colour}\" stroke-width=\"1.8\" cx=\"{x}\" cy=\"{y}\" \
+             r=\"4\">{name}</circle>"
+        ),
+        Shape::Triangle => write!(
+            out,
+            "<path class=\"f-{colour}\" d=\"M{x} {y}m0 -6l5.5 9.5h-11z\">{name}</path>"
+        ),
+        Shape::Diamond => write!(
+            out,
+            "<path class=\"f-{colour}\" d=\"M{x} {y}m0 -5l5 5l-5 5l-5 -5z\">{name}</path>"
+        ),
+        Shape::Dash => write!(
+            out,
+            "<path class=\"s-{colour}\" stroke-width=\"2.4\" d=\"M{x} {y}m-6 0h12\">{name}\
+             </path>"
+        ),
+    };
+}
+
+/// A point alone, to be set into a line of text.
+pub fn symbol(colour: Colour, shape: Shape) -> String {
+    let mut out = String::from(
+        "<svg viewBox=\"-8 -8 16 16\" aria-hidden=\"true\" xmlns=\"http://www.w3.org/2000/svg\">",
+    );
+    let point = Point {
+        at: (0.0, 0.0),
+        colour,
+        shape,
+        name: String::new(),
+        tag: String::new(),
+    };
+    mark(&mut out, &point, point.at);
+    out.push_str("</svg>");
+    out
+}
+
+/// A coordinate with one digit behind the point, none where it is a zero.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Short(pub(super) f64);
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tenths = (self.0 * 10.0).round();
+        if tenths % 10.0 == 0.0 {
+            write!(f, "{:.0}", tenths / 10.0)
+        } else {
+            write!(f, "{:.1}", tenths / 10.0)
+        }
+    }
+}
