@@ -387,6 +387,7 @@ mod tests {
             to: hour(start),
             at: hour(start),
             quantiles: [1.0, 2.0, 3.0, p99],
+            novelty: None,
         };
         let forecast = Forecast {
             origin: hour(4),

@@ -150,6 +150,7 @@ mod tests {
                 to: at(20),
                 at: at(10),
                 quantiles: [top, 1.4 * top, 1.9 * top, 2.8 * top],
+                novelty: None,
             }],
             model: "test".into(),
             notes: Vec::new(),

@@ -318,6 +318,7 @@ mod tests {
             to: at(64),
             at: at(62),
             quantiles: [12.0, 20.0, 28.0, 40.0],
+            novelty: None,
         }
     }
 
