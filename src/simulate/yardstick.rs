@@ -84,7 +84,7 @@ pub fn yardstick(size: Size) -> (Series, Calendar) {
     (Series::from_raw(start, step, values), calendar)
 }
 
-/// A number that looks random (the finaliser of SplitMix64: Steele, Lea, Flood, 2014).
+/// A number that looks random (the finaliser of `SplitMix64`: Steele, Lea, Flood, 2014).
 const fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

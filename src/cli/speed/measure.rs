@@ -224,7 +224,7 @@ impl Fleet {
                 });
             }
         });
-        let seconds = (clock.monotonic() - begun).as_secs_f64();
+        let seconds = clock.monotonic().saturating_sub(begun).as_secs_f64();
         let peak = memory("VmHWM:");
         match failed.into_inner() {
             Ok(Some(error)) => Err(error),
