@@ -296,6 +296,7 @@ mod tests {
     use crate::fixture::{Calendar, Fixture};
     use crate::forecast::slots::slots;
     use chrono::{TimeDelta, TimeZone as _, Utc};
+    use chrono_tz::Tz;
 
     fn start() -> crate::units::Timestamp {
         // a Wednesday
