@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -243,8 +244,9 @@ fn compared(name: &str, rows: &[Row]) -> (String, Vec<String>) {
     for row in rows {
         let [wape, loss] = MEASURES.map(|(_, of)| row.per_load(of));
         let covered = row.covered();
-        table += &format!(
-            "  {:<14} {wape:>6.3}  {loss:>6.3}  {covered:>6.3}\n",
+        let _ = writeln!(
+            table,
+            "  {:<14} {wape:>6.3}  {loss:>6.3}  {covered:>6.3}",
             row.model
         );
     }
@@ -261,7 +263,7 @@ fn compared(name: &str, rows: &[Row]) -> (String, Vec<String>) {
             ours.per_load(of) - best.per_load(of),
             best.model
         );
-        table += &format!("  {line}\n");
+        let _ = writeln!(table, "  {line}");
         if low > 0.0 {
             failures.push(format!("{name}: {line}"));
         }

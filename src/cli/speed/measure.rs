@@ -29,7 +29,7 @@ use crate::units::Timestamp;
 const LEAST_TIME: Duration = Duration::from_millis(200);
 
 /// Times that work is repeated at least, and at most.
-const LEAST_RUNS: u32 = 5;
+const LEAST_RUNS: u32 = 3;
 const MOST_RUNS: u32 = 100_000;
 
 /// Different loads a fleet cycles through.
