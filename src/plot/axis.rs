@@ -91,7 +91,13 @@ impl Axis {
             Self::Linear { from, to, .. } => share(*from, *to, value),
             Self::Log { from, to, .. } => {
                 let floor = from.max(f64::MIN_POSITIVE);
-                share(floor.ln(), to.ln(), value.max(floor).ln())
+                // `max` alone would turn a NaN into the floor
+                let value = if value.is_nan() {
+                    value
+                } else {
+                    value.max(floor)
+                };
+                share(floor.ln(), to.ln(), value.ln())
             }
             Self::Time { from, to, .. } => share(seconds(*from), seconds(*to), value),
             Self::Rows(names) => 1.0 - (value + 0.5) / names.len().max(1) as f64,
