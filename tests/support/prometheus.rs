@@ -139,15 +139,15 @@ impl Shared {
             ),
         }
     }
+}
 
-    /// A sample, if there is one.
-    fn point(&self, query: &str, load: &Load, at: Timestamp) -> Option<Value> {
-        if self.mood(query) == Mood::NotANumber {
-            return Some(json!([seconds(at), "NaN"]));
-        }
-        let load = load(at);
-        (!load.is_nan()).then(|| json!([seconds(at), load.to_string()]))
+/// A sample, if there is one.
+fn point(mood: Mood, load: &Load, at: Timestamp) -> Option<Value> {
+    if mood == Mood::NotANumber {
+        return Some(json!([seconds(at), "NaN"]));
     }
+    let load = load(at);
+    (!load.is_nan()).then(|| json!([seconds(at), load.to_string()]))
 }
 
 async fn instant(State(shared): State<Shared>, body: Bytes) -> Response {
@@ -156,12 +156,12 @@ async fn instant(State(shared): State<Shared>, body: Bytes) -> Response {
     if let Some(answer) = shared.moody(query, "vector").await {
         return answer;
     }
-    let at = time(&form["time"]);
+    let (at, mood) = (time(&form["time"]), shared.mood(query));
     let series: Vec<Value> = shared
         .loads(query)
         .iter()
         .filter_map(|(labels, load)| {
-            let point = shared.point(query, load, at)?;
+            let point = point(mood, load, at)?;
             Some(json!({"metric": labels, "value": point}))
         })
         .collect();
@@ -177,12 +177,13 @@ async fn range(State(shared): State<Shared>, body: Bytes) -> Response {
     let (start, end) = (time(&form["start"]), time(&form["end"]));
     let step: f64 = form["step"].parse().unwrap();
     let step = chrono::TimeDelta::milliseconds((step * 1e3) as i64);
+    let mood = shared.mood(query);
     let mut series = Vec::new();
     for (labels, load) in shared.loads(query) {
         let mut values = Vec::new();
         let mut at = start;
         while at <= end {
-            values.extend(shared.point(query, &load, at));
+            values.extend(point(mood, &load, at));
             at += step;
         }
         if !values.is_empty() {
