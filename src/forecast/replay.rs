@@ -14,7 +14,7 @@ use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voic
 use super::features::Rows;
 use super::grid::{DAY, STEP};
 use super::lead::{self, BUCKETS};
-use super::learn::{Coefficients, History, PERIOD};
+use super::learn::{Coefficients, History, LATELY, PERIOD};
 use super::level::{self, Level};
 use super::pace::{Book, Pace, PastSlot};
 use super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
@@ -31,6 +31,9 @@ const WARM_UP: usize = 2 * DAY;
 
 /// Bins between origins for leads up to four hours.
 const OFTEN: usize = 12;
+
+/// The same in periods whose errors have lost more than half their weight.
+const LESS_OFTEN: usize = 24;
 
 /// Bins between origins for longer leads.
 const SELDOM: usize = 72;
@@ -140,7 +143,9 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         view.remember(history, start, &mut weekly);
         view.set(history, coefficients, &weekly, start);
         peaks.close(past, start);
-        for origin in (start..(start + PERIOD).min(bins)).step_by(OFTEN) {
+        let old = period + LATELY < periods;
+        let often = if old { LESS_OFTEN } else { OFTEN };
+        for origin in (start..(start + PERIOD).min(bins)).step_by(often) {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
             let voices = Voices::new(&levels);
