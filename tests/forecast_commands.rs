@@ -56,6 +56,9 @@ fn bits(forecast: &Forecast) -> Vec<u64> {
     paths.chain(peaks).map(|value| value.to_bits()).collect()
 }
 
+/// What somebody did to a model's file.
+type Change = fn(&mut serde_json::Value);
+
 #[test]
 fn a_model_saved_and_loaded_forecasts_the_same_to_the_bit() {
     let season = season();
@@ -101,7 +104,7 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     ] {
         assert!(refused(&text).contains(said), "{}", refused(&text));
     }
-    let changes: [(fn(&mut serde_json::Value), &str); 12] = [
+    let changes: [(Change, &str); 12] = [
         (
             |v| v["format"] = 2.into(),
             "format 2 is not known to this version, which reads 1",
