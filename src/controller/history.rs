@@ -295,7 +295,9 @@ mod tests {
     type Read = BTreeMap<Option<String>, Series>;
 
     fn known(series: &Series) -> (i64, Vec<Option<f64>>) {
-        let values = series.iter().map(|(_, v)| v.map(|v| v.as_per_second()));
+        let values = series
+            .iter()
+            .map(|(_, v)| v.map(crate::units::Rate::as_per_second));
         (series.start().timestamp() / 300, values.collect())
     }
 

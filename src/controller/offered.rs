@@ -11,7 +11,7 @@ use crate::series::Series;
 use crate::series::faults::{Cause, Fault, Faults};
 use crate::units::Rate;
 
-/// Shed load is usually known when it is for more than this share of the load, from when it was
+/// Shed load is usually known when it is for at least this share of the load, from when it was
 /// first measured.
 const USUALLY: f64 = 0.5;
 
@@ -44,7 +44,7 @@ pub(super) fn offered(served: &Series, shed: &Series) -> Offered {
             (None, _) => {}
         }
     }
-    let usually = known as f64 > USUALLY * (known + unknown.len()) as f64;
+    let usually = known as f64 >= USUALLY * (known + unknown.len()) as f64;
     let note = match (first, unknown.len()) {
         (None, _) => Some("shed load was never known: what was served is learnt".to_owned()),
         (Some(_), 0) => None,

@@ -205,7 +205,7 @@ impl Predict for FittedEventResponse {
             let (bin, part) = (piece / pieces, piece % pieces);
             begin + bin * step + (2 * part + 1) * step / (2 * pieces)
         });
-        let fine = view.quantiles(moments.collect());
+        let fine = view.quantiles(&moments.collect::<Vec<i64>>());
         let paths = fine.map(|path| {
             path.chunks_exact(pieces as usize)
                 .map(|part| part.iter().sum::<f64>() / pieces as f64)

@@ -26,8 +26,9 @@ pub(crate) const PERIOD: usize = DAY / 2;
 /// Periods whose spread tells what is usual: a week.
 const SPREAD_PERIODS: usize = 7 * DAY / PERIOD;
 
-/// Periods up to the origin in which every one has its own fit: ten days.
-const LATELY: usize = 10 * DAY / PERIOD;
+/// Periods up to the origin that are gone through in full: ten days, after which the weight of an
+/// error has more than halved.
+pub(crate) const LATELY: usize = 10 * DAY / PERIOD;
 
 /// Smallest robust standard deviation, log load: below it nothing is an outlier.
 const LEAST_SPREAD: f64 = 0.02;

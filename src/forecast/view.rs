@@ -177,7 +177,7 @@ impl<'a> View<'a> {
     }
 
     /// Median and upper quantiles at ascending moments, units per second.
-    pub(crate) fn quantiles(&self, moments: Vec<i64>) -> [Vec<f64>; 4] {
+    pub(crate) fn quantiles(&self, moments: &[i64]) -> [Vec<f64>; 4] {
         let model = self.model;
         let (Some(&first), Some(&last)) = (moments.first(), moments.last()) else {
             return Default::default();

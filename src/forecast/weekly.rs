@@ -23,6 +23,7 @@ const REACH: usize = 1;
 
 /// Decayed residuals by local time of the week.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Weekly {
     /// Weighted sum and weight.
     pub(super) sums: Vec<(f64, f64)>,

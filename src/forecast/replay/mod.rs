@@ -1,0 +1,282 @@
+//! Issues again, without hindsight, the forecasts of the last weeks, to learn from their errors.
+//!
+//! Every past period starts from the coefficients known then; within it origins follow each other
+//! as they would in operation, each with its own level correction and with the entries known by
+//! then. An error counts for expert weights and margins only from the period after its target,
+//! and for what the fit takes home only when the target lies before the fit's origin: exactly
+//! what had matured. Margins are drawn anew for every period, so that coverage is counted against
+//! bounds that were really given.
+
+use super::calibration::Calibration;
+use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
+use super::features::Rows;
+use super::grid::DAY;
+use super::lead::{self, BUCKETS};
+use super::learn::{Coefficients, History, LATELY, PERIOD};
+use super::level::{self, Level};
+use super::pace::{Book, Pace};
+use super::peaks::PeakMargins;
+use super::quantile::{Group, MarginTable, Scores};
+use super::slots::Slot;
+use super::track::Tracker;
+use super::weekly::Weekly;
+use windows::PeakScores;
+
+mod crowd;
+mod windows;
+
+pub(crate) use crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
+
+/// Periods issued again: four weeks. Older scores would weigh less than a tenth.
+pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
+
+/// Bins of history an origin must have behind it.
+const WARM_UP: usize = 2 * DAY;
+
+/// Bins between origins for leads up to four hours.
+const OFTEN: usize = 12;
+
+/// The same in periods whose errors have lost more than half their weight.
+const LESS_OFTEN: usize = 24;
+
+/// Bins between origins for longer leads.
+const SELDOM: usize = 72;
+
+/// Bins ahead that are scored from every origin.
+const NEAR: [usize; 8] = [1, 2, 5, 8, 11, 23, 35, 47];
+
+/// Bins ahead that are scored from the seldom origins: every quarter of an hour up to 48 h.
+const FAR: (usize, usize, usize) = (50, 576, 3);
+
+/// Weight of the pseudo-scores in each bucket: as many as four hours of forecasts yield.
+const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 24.0, 32.0, 64.0];
+/// A past window of a slot, in bins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    /// Place of its slot in the list the history's rows were made for.
+    pub(crate) slot: usize,
+    pub(crate) start: usize,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+/// What the past forecasts taught.
+#[derive(Debug)]
+pub(crate) struct Lessons {
+    pub(crate) weights: Weights,
+    pub(crate) weekly: Weekly,
+    pub(crate) margins: MarginTable,
+    pub(crate) peaks: PeakMargins,
+    pub(crate) pace: Pace,
+    pub(crate) calibration: Calibration,
+    pub(crate) tracker: Tracker,
+}
+
+/// What is issued again.
+#[derive(Debug)]
+pub(crate) struct Past<'a> {
+    pub(crate) history: &'a History,
+    /// Coefficients known at the start of each of the last periods; the last are the origin's.
+    pub(crate) known: &'a [Coefficients],
+    /// Slots that the history's rows were made for.
+    pub(crate) slots: &'a [Slot],
+    /// Their windows that are over, in order of their starts.
+    pub(crate) windows: &'a [Window],
+    pub(crate) book: &'a Book<'a>,
+    /// First column that speaks of fixtures.
+    pub(crate) events: usize,
+}
+
+/// A forecast whose target has not come yet.
+#[derive(Debug, Clone, Copy)]
+struct Issued {
+    group: Group,
+    bucket: usize,
+    score: f64,
+    /// Margins given with it.
+    margins: [f64; 3],
+}
+
+/// Issues again the periods for which coefficients are known.
+pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
+    let Past { history, known, .. } = *past;
+    let bins = history.log.len();
+    let periods = history.periods();
+    let first = (periods + 1).saturating_sub(known.len());
+    let mut pending = vec![Losses::NONE; periods];
+    let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
+    let mut losses = Losses::NONE;
+    let mut scores = Scores::new();
+    let mut calibration = Calibration::default();
+    let mut peaks = PeakScores::new(past, pace);
+    let mut tracker = Tracker::default();
+    let mut weekly = Weekly::new();
+    let mut view = View::default();
+    let period_days = PERIOD as f64 / DAY as f64;
+    let mut mature = |period: usize,
+                      losses: &mut Losses,
+                      scores: &mut Scores,
+                      pending: &[Losses],
+                      awaited: &mut [Vec<Issued>]| {
+        losses.age(PERIOD);
+        losses.absorb(&pending[period]);
+        scores.age(period_days);
+        for issued in std::mem::take(&mut awaited[period]) {
+            scores.add(issued.group, issued.bucket, issued.score, 0.0);
+            calibration.count(issued.group, issued.bucket, issued.score, &issued.margins);
+        }
+    };
+    for period in first..periods {
+        if period > first {
+            mature(period - 1, &mut losses, &mut scores, &pending, &mut awaited);
+        }
+        let start = history.period_start(period);
+        if start < WARM_UP {
+            continue;
+        }
+        let weights = losses.weights();
+        let margins = scores.margins(&PSEUDO);
+        let coefficients = &known[period - first];
+        view.remember(history, start, &mut weekly);
+        view.set(history, coefficients, &weekly, start);
+        peaks.close(past, start);
+        let old = period + LATELY < periods;
+        let often = if old { LESS_OFTEN } else { OFTEN };
+        for origin in (start..(start + PERIOD).min(bins)).step_by(often) {
+            let levels = view.levels(origin);
+            let mixture = Mixture::new(&weights, &levels);
+            let voices = Voices::new(&levels);
+            let seldom = (origin - start).is_multiple_of(SELDOM);
+            peaks.issue(past, coefficients, origin, seldom, |bin| {
+                mixture.at((bin - origin) as f64, view.fits(bin))
+            });
+            let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
+            for ahead in NEAR.into_iter().chain(far) {
+                let bin = origin + ahead;
+                if bin >= bins {
+                    break;
+                }
+                let actual = history.seen(bin);
+                if !actual.is_finite() {
+                    continue;
+                }
+                let fits = view.fits(bin);
+                let bucket = lead::bucket(ahead);
+                let said = voices.say(fits, level::fade(ahead as f64));
+                let matures = history.period_of(bin);
+                pending[matures].add(bucket, &said, actual.exp());
+                let median = mixture.at(ahead as f64, fits);
+                tracker.add(&history.log, origin, ahead, median);
+                let mut keep = |group: Group, median: f64| {
+                    awaited[matures].push(Issued {
+                        group,
+                        bucket,
+                        score: actual - median,
+                        margins: margins.at(group, ahead as f64),
+                    });
+                };
+                let in_event = history.rows.in_event[bin];
+                let leading = history.rows.leading(bin).filter(|_| in_event);
+                let cold = bucket >= lead::FAR_OFF
+                    && leading.is_some_and(|slot| peaks.is_cold(slot, origin));
+                let group = if cold { Group::Cold } else { in_event.into() };
+                keep(group, median);
+                if in_event
+                    && !cold
+                    && let Some(shift) = peaks.shift(past, coefficients, bin)
+                {
+                    keep(Group::Entries, median + shift);
+                }
+            }
+        }
+    }
+    if let Some(last) = periods.checked_sub(1) {
+        mature(last, &mut losses, &mut scores, &pending, &mut awaited);
+    }
+    view.remember(history, bins, &mut weekly);
+    peaks.close(past, bins);
+    Lessons {
+        weights: losses.weights(),
+        weekly,
+        margins: scores.margins(&PSEUDO),
+        peaks: peaks.margins(past),
+        pace: peaks.pace,
+        calibration,
+        tracker,
+    }
+}
+
+/// The fits of one period's coefficients around that period, with residuals.
+#[derive(Debug, Default)]
+struct View {
+    from: usize,
+    fits: Vec<Fits>,
+    residuals: [Vec<f64>; MODELS],
+    scratch: Vec<f64>,
+}
+
+impl View {
+    /// From a day before `start` to the end of the longest lead of that period's last origin.
+    fn set(
+        &mut self,
+        history: &History,
+        coefficients: &Coefficients,
+        weekly: &Weekly,
+        start: usize,
+    ) {
+        self.from = start.saturating_sub(DAY);
+        let to = (start + PERIOD + FAR.1).min(history.log.len());
+        self.fits.clear();
+        for residuals in &mut self.residuals {
+            residuals.clear();
+        }
+        for bin in self.from..to {
+            let fits = fit(&history.rows, bin, coefficients, weekly);
+            let seen = history.seen(bin);
+            for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
+                residuals.push(seen - fit);
+            }
+            self.fits.push(fits);
+        }
+    }
+
+    /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
+    /// stays out: it sets the level, and would explain itself away.
+    fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
+        let steadiest = &self.residuals[STEADIEST];
+        for bin in self.from..until.saturating_sub(DAY) {
+            if let Some(&residual) = steadiest.get(bin - self.from)
+                && history.rows.calm[bin]
+            {
+                weekly.add(history.rows.week_bin[bin], residual);
+            }
+        }
+    }
+
+    fn fits(&self, bin: usize) -> &Fits {
+        &self.fits[bin - self.from]
+    }
+
+    /// Levels from the day before `origin`, that bin excluded.
+    fn levels(&mut self, origin: usize) -> [Level; MODELS] {
+        let to = origin - self.from;
+        let from = to.saturating_sub(DAY);
+        let scratch = &mut self.scratch;
+        let residuals = &self.residuals;
+        std::array::from_fn(|model| Level::new(&residuals[model][from..to], scratch))
+    }
+}
+
+/// What every model says about one row.
+pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
+    let (columns, values) = rows.row(index);
+    let mut fits = [0.0; REGRESSIONS.len()];
+    for (&column, value) in columns.iter().zip(values) {
+        for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
+            *fit += b * value;
+        }
+    }
+    let mut all = [fits[STEADIEST] + weekly.at(rows.week_bin[index]); MODELS];
+    all[..REGRESSIONS.len()].copy_from_slice(&fits);
+    all
+}
