@@ -6,6 +6,7 @@
 
 // ---- pure core ----
 pub mod backtest;
+pub mod burst;
 pub mod capacity;
 pub mod entries;
 pub mod fixture;

@@ -13,12 +13,13 @@
 use std::path::{Path, PathBuf};
 
 /// Files and folders below `src` that are pure.
-const CORE: [&str; 13] = [
+const CORE: [&str; 14] = [
     "units.rs",
     "series",
     "entries",
     "fixture",
     "forecast",
+    "burst",
     "capacity",
     "plan",
     "plot",

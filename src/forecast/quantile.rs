@@ -77,17 +77,26 @@ impl Histogram {
         self.0[place as usize] += weight;
     }
 
-    /// Smallest upper edge of a cell with at least `level` of the weight at or below it.
-    fn quantile(&self, level: f64) -> f64 {
+    /// For each ascending level, the smallest upper edge of a cell with at least so much of the
+    /// weight at or below it.
+    fn quantiles(&self, levels: [f64; 3]) -> [f64; 3] {
         let total: f64 = self.0.iter().sum();
-        let mut seen = 0.0;
+        let mut found = [0.0; 3];
+        if total <= 0.0 {
+            return found;
+        }
+        let (mut seen, mut next) = (0.0, 0);
         for (place, weight) in self.0.iter().enumerate() {
             seen += weight;
-            if seen >= level * total && total > 0.0 {
-                return (place + 1) as f64 * CELL - REACH;
+            while next < levels.len() && seen >= levels[next] * total {
+                found[next] = (place + 1) as f64 * CELL - REACH;
+                next += 1;
+            }
+            if next == levels.len() {
+                break;
             }
         }
-        0.0
+        found
     }
 }
 
@@ -95,12 +104,15 @@ impl Histogram {
 #[derive(Debug, Clone)]
 pub(crate) struct Scores {
     groups: [[Histogram; BUCKETS]; GROUPS],
+    /// What stands in for scores, at scale one.
+    believed: [f64; PSEUDO],
 }
 
 impl Scores {
     pub(crate) fn new() -> Self {
         Self {
             groups: std::array::from_fn(|_| std::array::from_fn(|_| Histogram::new())),
+            believed: std::array::from_fn(|place| student_t4((place as f64 + 0.5) / PSEUDO as f64)),
         }
     }
 
@@ -139,15 +151,10 @@ impl Scores {
                 } else {
                     1.0
                 };
-                for place in 0..PSEUDO {
-                    let level = (place as f64 + 0.5) / PSEUDO as f64;
-                    scores.add(wider * PRIOR_SCALE[bucket] * student_t4(level), share);
+                for believed in &self.believed {
+                    scores.add(wider * PRIOR_SCALE[bucket] * believed, share);
                 }
-                let mut floor = 0.0;
-                UPPER.map(|level| {
-                    floor = scores.quantile(level).max(floor);
-                    floor
-                })
+                scores.quantiles(UPPER).map(|margin| margin.max(0.0))
             })
         }))
     }
