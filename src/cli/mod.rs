@@ -23,6 +23,7 @@ pub mod inputs;
 pub mod output;
 pub mod run;
 pub mod speed;
+pub mod spikes;
 pub mod synth;
 pub mod train;
 pub mod what_if;
@@ -75,6 +76,8 @@ pub enum Command {
     Fixtures(fixtures::FixturesArgs),
     /// Measure what a fit and a forecast cost on this machine, and how that grows.
     Speed(speed::SpeedArgs),
+    /// Show how soon a jump of load is seen, on declared loads or on yours.
+    Spikes(spikes::SpikesArgs),
     /// Print the custom resource definition as YAML.
     Crds(crds::CrdsArgs),
     /// Print a completion script for a shell.
@@ -105,6 +108,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::WhatIf(args) => what_if::run(args).map(|()| ExitCode::SUCCESS),
         Command::Backtest(args) => Ok(backtest::run(args)?),
         Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Spikes(args) => spikes::run(args).map(|()| ExitCode::SUCCESS),
         Command::Speed(args) => speed::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),

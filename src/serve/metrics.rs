@@ -10,12 +10,15 @@ use prometheus::{
 };
 
 use super::Standing;
+use crate::burst::News;
 use crate::plan::{Decision, Plan};
 use crate::units::Rate;
 
 mod forecast;
+mod spikes;
 
 use forecast::ForecastMetrics;
+use spikes::SpikeMetrics;
 
 /// How a write to the cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,7 @@ pub struct Metrics {
     headroom: GaugeVec,
     problems: IntGaugeVec,
     forecast: ForecastMetrics,
+    spikes: SpikeMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -163,6 +167,7 @@ impl Metrics {
                 "Signals of the workload that are missing, stale or not a number.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
+            spikes: SpikeMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -351,6 +356,16 @@ impl Metrics {
     pub fn tick_late(&self, seconds: f64) {
         self.ticks_late.inc();
         self.tick_lateness.set(seconds);
+    }
+
+    /// Counts what became of a spike.
+    pub fn spike(&self, news: &News) {
+        self.spikes.count(news);
+    }
+
+    /// Notes how old a live sample was when it was looked at, seconds.
+    pub fn live_looked_at(&self, age: f64) {
+        self.spikes.looked_at(age);
     }
 
     /// Everything in the text format of Prometheus.

@@ -15,7 +15,7 @@ use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
 use super::*;
 use crate::fixture::Fixture;
 use crate::forecast::{Coverage, Forecast};
-use crate::plan::{Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::plan::{BurstSight, Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
 use crate::units::{Rate, Timestamp};
 
 fn noon() -> Timestamp {
@@ -39,6 +39,7 @@ fn decided() -> (Observed, Plan) {
         },
         shed: None,
         queued: None,
+        burst: BurstSight::default(),
         forecast: Some(Arc::new(Forecast {
             origin: noon(),
             start: noon(),

@@ -12,6 +12,8 @@ use crate::units::{Rate, Timestamp};
 
 mod chance;
 pub mod cluster;
+pub mod drill;
+pub mod hindsight;
 pub mod peers;
 pub mod policies;
 pub mod season;

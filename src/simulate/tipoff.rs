@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::policies::{ScalingPolicy, Sight};
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
-use crate::plan::{self, Memory, Mode, Observed, Policy, Signal};
+use crate::plan::{self, BurstSight, Memory, Mode, Observed, Policy, Signal};
 use crate::units::Timestamp;
 
 /// What was known of the future, moment by moment: forecasts by origin and the calendar by the
@@ -113,6 +113,7 @@ impl TipoffPolicy {
             load,
             shed: None,
             queued: None,
+            burst: BurstSight::default(),
             // a forecast from an origin needs the data up to it, which arrive late
             forecast: self.outlook.forecast(now - self.metric_lag).cloned(),
             forecast_note: None,

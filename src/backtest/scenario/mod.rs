@@ -12,12 +12,12 @@ use serde_path_to_error::Track;
 use serde_saphyr::{Location, Spanned};
 
 use self::fields::{
-    any_span, cadence, multiple, positive, shares, simulation_step, timestamp, zone,
+    any_span, cadence, live_cover, multiple, positive, shares, simulation_step, timestamp, zone,
 };
 use super::challengers::Challenger;
 use super::origin::Protocol;
 use crate::forecast::Quantile;
-use crate::plan::policy::{HoldThrough, Release, SpikeCover, StartUp};
+use crate::plan::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
 use crate::plan::{Mode, Policy};
 use crate::simulate::{ClusterModel, Nodes, StartUpTime};
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -252,8 +252,8 @@ struct RawPolicy {
     forecast: RawForecast,
     #[serde(default)]
     lead: Option<HumanDuration>,
-    #[serde(default, deserialize_with = "multiple")]
-    spike_cover: Option<f64>,
+    #[serde(default, deserialize_with = "live_cover")]
+    spike_cover: Option<LiveCover>,
     #[serde(default, deserialize_with = "multiple")]
     quiet_cover: Option<f64>,
     #[serde(default)]
