@@ -155,10 +155,8 @@ fn looked_at(args: &SpikesArgs, file: &Path) -> Result<String, CliError> {
         if let Some(wanted) = args.median {
             scale(&mut counts, wanted);
         }
-        let every = Watcher::Cusum(args.false_alarm_every.0);
         for (watcher, verdict) in [
             ("fast loop", hindsight::watched(&counts, &policy)),
-            ("detector alone", hindsight::watched_by(&counts, every)),
             (
                 "KPA panic window",
                 hindsight::watched_by(&counts, Watcher::PanicWindow),

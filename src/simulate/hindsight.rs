@@ -67,7 +67,9 @@ pub fn bursts(counts: &[f64]) -> Vec<Burst> {
     for begins in BEHIND..counts.len().saturating_sub(AHEAD) {
         let before = mean(&counts[begins - BEHIND..begins]);
         let after = mean(&counts[begins..begins + AHEAD]);
-        let deviation = (phi * before.max(0.1) * (1.0 / AHEAD as f64 + 1.0 / BEHIND as f64)).sqrt();
+        let deviation =
+            (phi * before.max(phi / BEHIND as f64) * (1.0 / AHEAD as f64 + 1.0 / BEHIND as f64))
+                .sqrt();
         let clearly = (after - before) / deviation;
         if after < LEAST * before || clearly < CLEARLY {
             continue;
