@@ -6,6 +6,7 @@
 
 // ---- pure core ----
 pub mod backtest;
+pub mod breaker;
 pub mod burst;
 pub mod capacity;
 pub mod entries;
