@@ -197,6 +197,7 @@ impl Breaker {
     }
 
     /// Gives leave back and tells how the call ended.
+    #[expect(clippy::needless_pass_by_value, reason = "leave is given back once")]
     pub fn end(&mut self, permit: Permit, outcome: Outcome, limits: &Limits, now: Duration) {
         let Permit { era, probe: _ } = permit;
         self.keep_time(now);

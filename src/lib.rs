@@ -25,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod embedded;
+pub mod guard;
 pub mod serve;
 pub mod settings;
 pub mod source;

@@ -13,8 +13,10 @@ use super::Standing;
 use crate::plan::{Decision, Plan};
 use crate::units::Rate;
 
+mod breaker;
 mod forecast;
 
+pub use breaker::BreakerMetrics;
 use forecast::ForecastMetrics;
 
 /// How a write to the cluster ended.
@@ -91,6 +93,7 @@ pub struct Metrics {
     headroom: GaugeVec,
     problems: IntGaugeVec,
     forecast: ForecastMetrics,
+    breakers: BreakerMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -163,6 +166,7 @@ impl Metrics {
                 "Signals of the workload that are missing, stale or not a number.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
+            breakers: BreakerMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -306,6 +310,11 @@ impl Metrics {
         ] {
             show(gauge, labels, None);
         }
+    }
+
+    /// What the guards of outside calls count into.
+    pub fn breakers(&self) -> &BreakerMetrics {
+        &self.breakers
     }
 
     /// Counts a write to a workload.
