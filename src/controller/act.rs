@@ -117,6 +117,11 @@ pub(super) async fn write(
             tracing::info!(policy = %key, from, to, "scaled");
             Outcome::Scaled { from, to }
         }
+        Err(error @ TargetError::Call(CallError::Refused(_))) => {
+            ctx.metrics.write(WriteOutcome::Dropped);
+            tracing::debug!(policy = %key, from, to, %error, "not tried");
+            Outcome::Failed(error)
+        }
         Err(error) => {
             ctx.metrics.write(WriteOutcome::Failed);
             tracing::warn!(policy = %key, from, to, %error, "failed to scale");

@@ -14,9 +14,11 @@ use crate::burst::News;
 use crate::plan::{Decision, Plan};
 use crate::units::Rate;
 
+mod breaker;
 mod forecast;
 mod spikes;
 
+pub use breaker::BreakerMetrics;
 use forecast::ForecastMetrics;
 use spikes::SpikeMetrics;
 
@@ -95,6 +97,7 @@ pub struct Metrics {
     problems: IntGaugeVec,
     forecast: ForecastMetrics,
     spikes: SpikeMetrics,
+    breakers: BreakerMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -168,6 +171,7 @@ impl Metrics {
             )?,
             forecast: ForecastMetrics::new(&registry)?,
             spikes: SpikeMetrics::new(&registry)?,
+            breakers: BreakerMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -311,6 +315,11 @@ impl Metrics {
         ] {
             show(gauge, labels, None);
         }
+    }
+
+    /// What the guards of outside calls count into.
+    pub fn breakers(&self) -> &BreakerMetrics {
+        &self.breakers
     }
 
     /// Counts a write to a workload.
