@@ -14,8 +14,10 @@ use crate::plan::{Decision, Plan};
 use crate::units::Rate;
 
 mod forecast;
+mod live;
 
 use forecast::ForecastMetrics;
+use live::LiveMetrics;
 
 /// How a write to the cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,7 @@ pub struct Metrics {
     headroom: GaugeVec,
     problems: IntGaugeVec,
     forecast: ForecastMetrics,
+    live: LiveMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -163,6 +166,7 @@ impl Metrics {
                 "Signals of the workload that are missing, stale or not a number.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
+            live: LiveMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -289,6 +293,7 @@ impl Metrics {
     pub fn forget_workload(&self, namespace: &str, name: &str) {
         let labels = [namespace, name];
         self.forecast.show(labels, None);
+        self.live.age(labels, None);
         for gauge in [
             &self.desired,
             &self.current,
