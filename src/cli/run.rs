@@ -26,8 +26,9 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::controller::leader::{self, Elector, Leadership};
 use crate::controller::{self, ControllerConfig, Pace};
 use crate::embedded::EmbeddedCluster;
-use crate::serve::{self, Metrics, Readiness, Shown, Workloads};
+use crate::serve::{self, Metrics, Push, Readiness, Shown, Workloads};
 use crate::settings::{self, Live, Reloader};
+use crate::source::Inbox;
 use crate::target::scale::MANAGER;
 
 /// Longest time a stopping controller waits for what is under way; Kubernetes kills a pod 30 s
@@ -130,8 +131,10 @@ impl Parts {
             readiness: readiness.clone(),
             workloads: workloads.clone(),
         };
+        let inbox = Inbox::new(metrics.clone());
+        let push = Push::new(inbox.clone(), live.clone(), clock.clone(), metrics.clone());
         let tasks = TaskTracker::new();
-        let served = tasks.spawn(serve::run(listener, shown, http.clone()));
+        let served = tasks.spawn(serve::run(listener, shown, push, http.clone()));
 
         let identity = leader::identity();
         let lease = CancellationToken::new();

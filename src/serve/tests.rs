@@ -1,6 +1,6 @@
 //! What is shown, asked for as a client would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,13 +9,17 @@ use chrono::TimeDelta;
 use http_body_util::BodyExt as _;
 use pretty_assertions::assert_eq;
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
 use super::*;
+use crate::clock::SystemClock;
 use crate::fixture::Fixture;
 use crate::forecast::{Coverage, Forecast};
 use crate::plan::{Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::settings::{Live, PrometheusSettings, Settings};
+use crate::source::Inbox;
 use crate::units::{Rate, Timestamp};
 
 fn noon() -> Timestamp {
@@ -69,6 +73,16 @@ fn shown() -> Shown {
         readiness: Readiness::default(),
         workloads: Workloads::default(),
     }
+}
+
+/// Takes nothing, for no settings say that it may.
+fn push() -> Push {
+    let metrics = Metrics::new().unwrap();
+    let prometheus = PrometheusSettings::new("http://prometheus".parse().unwrap());
+    let live = Live::fixed(Settings::new(prometheus), BTreeMap::new());
+    let (_, live) = watch::channel(Arc::new(live));
+    let inbox = Inbox::new(metrics.clone());
+    Push::new(inbox, live, SystemClock::shared(), metrics)
 }
 
 fn with_workload() -> Shown {
@@ -336,7 +350,7 @@ async fn it_serves_until_it_is_stopped() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(run(listener, shown(), stop.clone()));
+    let serving = tokio::spawn(run(listener, shown(), push(), stop.clone()));
     // a plain client: no TLS provider is needed to speak HTTP
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     {

@@ -13,6 +13,7 @@ use serde_saphyr::{Location, Spanned};
 use super::fields::{
     BaseUrl, FilePath, FormatName, Listen, LogFilter, Name, Span, WritesPerSecond, Zone,
 };
+use super::push::RawPush;
 use super::{
     Auth, BudgetSettings, CalendarSettings, LeaderElectionSettings, LogSettings,
     PrometheusSettings, Settings, SettingsError,
@@ -83,12 +84,17 @@ fn reason(error: &serde_saphyr::Error) -> String {
 }
 
 /// The file an error is about.
-struct Place<'p> {
+pub(super) struct Place<'p> {
     path: &'p Path,
 }
 
 impl Place<'_> {
-    fn refuse<T>(&self, field: &str, at: &Spanned<T>, reason: impl Into<String>) -> SettingsError {
+    pub(super) fn refuse<T>(
+        &self,
+        field: &str,
+        at: &Spanned<T>,
+        reason: impl Into<String>,
+    ) -> SettingsError {
         SettingsError::Invalid {
             path: self.path.to_owned(),
             line: at.referenced.line(),
@@ -98,7 +104,7 @@ impl Place<'_> {
         }
     }
 
-    fn beside(&self, path: PathBuf) -> PathBuf {
+    pub(super) fn beside(&self, path: PathBuf) -> PathBuf {
         match self.path.parent() {
             Some(folder) => folder.join(path),
             None => path,
@@ -118,6 +124,8 @@ struct RawSettings {
     #[serde(default)]
     leader_election: RawLeaderElection,
     tick: Option<Spanned<Span>>,
+    #[serde(default)]
+    push: RawPush,
     #[serde(default)]
     log: RawLog,
 }
@@ -184,6 +192,7 @@ impl RawSettings {
             listen,
             leader_election,
             tick,
+            push,
             log,
         } = self;
         let mut settings = Settings::new(prometheus.check(place)?);
@@ -202,6 +211,7 @@ impl RawSettings {
             }
             settings.tick = span;
         }
+        settings.push = push.check(place)?;
         settings.log = LogSettings {
             level: log.level.map(|LogFilter(filter)| filter),
         };
