@@ -32,6 +32,7 @@ use tipoff::controller::{self, ControllerConfig, Pace};
 use tipoff::embedded::{Delay, EmbeddedCluster, PodBehaviour};
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
+use tipoff::source::Inbox;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -228,6 +229,7 @@ impl World {
             clock.clone(),
             metrics.clone(),
         );
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             client: self.client.clone(),
             clock,
@@ -242,6 +244,7 @@ impl World {
                 retry_every: TimeDelta::seconds(1),
                 ..Pace::default()
             },
+            inbox,
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone();

@@ -163,6 +163,7 @@ impl Parts {
             namespace,
             identity,
             pace: Pace::default(),
+            inbox,
         };
         let running = controller::run(config, stop.clone());
         tokio::select! {

@@ -26,6 +26,7 @@ use crate::clock::SharedClock;
 use crate::plan::plan;
 use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Live;
+use crate::source::Inbox;
 use crate::target::call::within;
 use crate::target::{Hpas, READ_TIMEOUT, ScaleTargets};
 
@@ -34,6 +35,7 @@ mod budget;
 mod context;
 mod error;
 mod events;
+mod feeders;
 mod gather;
 mod history;
 pub mod leader;
@@ -53,6 +55,7 @@ pub use trainer::Pace;
 
 use act::{Planned, act};
 use context::{Context, Watched};
+use feeders::{Feeders, Kitchen};
 use gather::gather;
 use leader::Leadership;
 use report::{Ending, report};
@@ -94,6 +97,8 @@ pub struct ControllerConfig {
     pub identity: String,
     /// How often it learns and forecasts.
     pub pace: Pace,
+    /// Where live samples and hints lie, also those that are sent.
+    pub inbox: Inbox,
 }
 
 impl std::fmt::Debug for ControllerConfig {
@@ -119,6 +124,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         namespace,
         identity,
         pace,
+        inbox,
     } = config;
     let api: Api<Watched> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -146,7 +152,18 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         metrics.clone(),
         shutdown.clone(),
     ));
+    let feeders = Arc::new(Feeders::new(Kitchen {
+        client: client.clone(),
+        clock: clock.clone(),
+        inbox: inbox.clone(),
+        sources: Arc::clone(&sources),
+        live: live.clone(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.clone(),
+    }));
     let ctx = Arc::new(Context {
+        inbox,
+        feeders: Arc::clone(&feeders),
         recorder: Recorder::new(client.clone(), reporter),
         sources,
         trainer: Arc::clone(&trainer),
@@ -192,7 +209,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         () = sweep => {}
     }
     readiness.wait(READINESS, "the controller has stopped");
-    trainer.ended().await;
+    tokio::join!(trainer.ended(), feeders.ended());
 }
 
 /// Waits until the cluster serves policies, and says once why it does not.
@@ -243,6 +260,7 @@ fn forget_deleted(ctx: &Context) {
         .collect();
     for key in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
+        ctx.feeders.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
     }
@@ -302,6 +320,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                 }
                 Ok(mut facts) => {
                     ctx.trainer.teach(&key, facts.lesson.clone());
+                    ctx.feeders.follow(&key, facts.feed.as_ref(), &facts.target);
+                    ctx.show_live_age(&key, now);
                     let window = facts.policy.release.window;
                     let memory = state.recall(&facts.target, window, now);
                     validate::remember_history(memory, facts.shown_by_history.take(), now);

@@ -19,6 +19,7 @@ use tipoff::embedded::{Delay, EmbeddedCluster, PodBehaviour};
 use tipoff::fixture::Calendar;
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
+use tipoff::source::Inbox;
 use tipoff::units::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -215,6 +216,7 @@ impl Rig {
             }
             None => (None, Leadership::always(self.clock.clone())),
         };
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             client,
             clock: self.clock.clone(),
@@ -226,6 +228,7 @@ impl Rig {
             namespace: Some(NAMESPACE.to_owned()),
             identity: agent.to_owned(),
             pace: Pace::default(),
+            inbox,
         };
         let stopped = stop.clone();
         let task = tokio::spawn(async move {

@@ -27,6 +27,7 @@ use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Reloader;
 use crate::simulate::traffic::sunday;
 use crate::simulate::{GameDay, Traffic};
+use crate::source::Inbox;
 use crate::target::scale::MANAGER;
 use crate::units::{Rate, Timestamp};
 
@@ -153,6 +154,7 @@ impl Theatre {
         tasks.spawn(reloader.run(stop.clone()));
         let workloads = Workloads::default();
         let controller = CancellationToken::new();
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             client: cluster.client_as(MANAGER),
             leadership: Leadership::always(clock.clone()),
@@ -164,6 +166,7 @@ impl Theatre {
             namespace: Some(NAMESPACE.to_owned()),
             identity: "tipoff-demo".to_owned(),
             pace: Pace::default(),
+            inbox,
         };
         tasks.spawn(controller::run(config, controller.clone()));
         Ok(Self {
