@@ -33,6 +33,7 @@ use tipoff::embedded::{Delay, EmbeddedCluster, PodBehaviour};
 use tipoff::guard::Breakers;
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
+use tipoff::source::Inbox;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -229,6 +230,7 @@ impl World {
             clock.clone(),
             metrics.clone(),
         );
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             breakers: Breakers::new(&clock, &live, &metrics),
             client: self.client.clone(),
@@ -244,6 +246,7 @@ impl World {
                 retry_every: TimeDelta::seconds(1),
                 ..Pace::default()
             },
+            inbox,
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone();

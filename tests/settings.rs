@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tipoff::breaker::Limits;
 use tipoff::clock::ManualClock;
 use tipoff::serve::Metrics;
-use tipoff::settings::{self, Auth, Live, Reloader, Settings, SettingsError};
+use tipoff::settings::{self, Auth, Live, PushSettings, Reloader, Settings, SettingsError};
 use tipoff::units::Timestamp;
 use tokio::sync::watch;
 
@@ -77,6 +77,7 @@ listen: 127.0.0.1:9000
 leaderElection:
   {enabled: false, namespace: ops, name: tip, leaseDuration: 30s, renewDeadline: 20s, retryPeriod: 4s}
 tick: 1s
+push: {tokenFile: secrets/push, maxBodyBytes: 2048, maxItems: 5, requestsPerSecond: 0.5, burst: 3}
 log: {level: 'info,tipoff::source=debug'}
 ",
     )
@@ -135,6 +136,16 @@ log: {level: 'info,tipoff::source=debug'}
         Duration::from_secs(30)
     );
     assert_eq!(settings.tick.num_seconds(), 1);
+    assert_eq!(
+        settings.push,
+        PushSettings {
+            token_file: Some(PathBuf::from("/etc/tipoff/secrets/push")),
+            max_body_bytes: 2048,
+            max_items: 5,
+            requests_per_second: 0.5,
+            burst: 3,
+        }
+    );
 }
 
 #[test]
@@ -192,6 +203,12 @@ fn each_fault_is_named_with_its_place_and_remedy() {
         "prometheus: {url: 'http://p'}\nlog: {level: loud=loud}\n",
         "prometheus: {url: 'http://p'\n",
         "prometheus:\n\turl: x\n",
+        "prometheus: {url: 'http://p'}\npush:\n  token: abc\n",
+        "prometheus: {url: 'http://p'}\npush:\n  tokenFile: ''\n",
+        "prometheus: {url: 'http://p'}\npush:\n  maxBodyBytes: 10\n",
+        "prometheus: {url: 'http://p'}\npush:\n  maxItems: 0\n",
+        "prometheus: {url: 'http://p'}\npush:\n  requestsPerSecond: 0\n",
+        "prometheus: {url: 'http://p'}\npush:\n  burst: 0\n",
     ];
     let refusals: Vec<String> = faults
         .iter()

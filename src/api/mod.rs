@@ -4,6 +4,7 @@
 //! Types only: nothing here talks to a cluster or reads a clock.
 
 pub mod conditions;
+pub mod live;
 pub mod policy;
 mod schema;
 pub mod v1alpha1;

@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::live::{LiveFeed, LiveSpec};
 use super::v1alpha1::{
     BurstSpec, CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
     PredictiveAutoscalerSpec, ReleaseSpec, ScaleTargetRef,
@@ -38,6 +39,8 @@ pub struct ValidPolicy {
     pub target: ScaleTargetRef,
     /// The load signals.
     pub queries: Queries,
+    /// Where demand second by second comes from.
+    pub live: Option<LiveFeed>,
     /// Contest entries.
     pub entries: Option<EntriesQueries>,
     /// Calendars named.
@@ -155,6 +158,7 @@ impl PredictiveAutoscalerSpec {
             }
         }
         let (queries, drain_within) = queries(load)?;
+        let live = load.live.as_ref().map(LiveSpec::validate).transpose()?;
         let entries = entries.as_ref().map(entries_of).transpose()?;
         if entries.is_some() && calendars.is_empty() {
             return Err(SpecError::Missing {
@@ -214,6 +218,7 @@ impl PredictiveAutoscalerSpec {
             policy: policy.validated()?,
             target: scale_target_ref.clone(),
             queries,
+            live,
             entries,
             calendars: calendars.clone(),
             horizon: span("forecast.horizon", horizon, HORIZON, LONGEST_HORIZON)?,
@@ -230,6 +235,7 @@ fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
         shed,
         queue,
         drain_within,
+        live: _,
     } = load;
     let shed = shed.as_ref().map(|source| &source.prometheus.query);
     let queue = queue.as_ref().map(|source| &source.prometheus.query);

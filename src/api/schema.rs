@@ -82,6 +82,42 @@ pub(super) fn optional_label(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a Prometheus metric.
+pub(super) fn metric(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 256,
+        "pattern": "^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+    })
+}
+
+/// A few Prometheus labels with their values.
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": { "type": "string", "maxLength": 1024 },
+    })
+}
+
+/// A TCP port that may be left out.
+pub(super) fn optional_port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer", "format": "int32", "minimum": 1, "maximum": 65_535, "nullable": true,
+    })
+}
+
+/// The path of a URL, which may be left out.
+pub(super) fn optional_path(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 1024,
+        "pattern": "^/[!-~]*$",
+        "nullable": true,
+    })
+}
+
 /// A point in time with its offset.
 pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time", "maxLength": 40 })

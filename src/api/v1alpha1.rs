@@ -14,6 +14,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::live::LiveSpec;
 use super::schema;
 use crate::forecast::Quantile;
 use crate::plan::Mode;
@@ -141,6 +142,10 @@ pub struct LoadSpec {
     /// Time in which waiting work should be drained. Default `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_within: Option<HumanDuration>,
+    /// Demand second by second, for the loop that sees a spike in its first seconds. Default:
+    /// none, and spikes are seen at the controller's tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSpec>,
 }
 
 /// One further load signal.

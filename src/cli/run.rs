@@ -27,8 +27,9 @@ use crate::controller::leader::{self, Elector, Leadership};
 use crate::controller::{self, ControllerConfig, Pace};
 use crate::embedded::EmbeddedCluster;
 use crate::guard::Breakers;
-use crate::serve::{self, Metrics, Readiness, Shown, Workloads};
+use crate::serve::{self, Metrics, Push, Readiness, Shown, Workloads};
 use crate::settings::{self, Live, Reloader};
+use crate::source::Inbox;
 use crate::target::scale::MANAGER;
 
 /// Longest time a stopping controller waits for what is under way; Kubernetes kills a pod 30 s
@@ -133,8 +134,10 @@ impl Parts {
             workloads: workloads.clone(),
             breakers: breakers.clone(),
         };
+        let inbox = Inbox::new(metrics.clone());
+        let push = Push::new(inbox.clone(), live.clone(), clock.clone(), metrics.clone());
         let tasks = TaskTracker::new();
-        let served = tasks.spawn(serve::run(listener, shown, http.clone()));
+        let served = tasks.spawn(serve::run(listener, shown, push, http.clone()));
 
         let identity = leader::identity();
         let lease = CancellationToken::new();
@@ -164,6 +167,7 @@ impl Parts {
             namespace,
             identity,
             pace: Pace::default(),
+            inbox,
         };
         let running = controller::run(config, stop.clone());
         tokio::select! {

@@ -10,16 +10,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::feeders::Feeders;
 use super::leader::Leadership;
 use super::sources::Sources;
-use super::state::States;
+use super::state::{PolicyKey, States};
 use super::trainer::Trainer;
 use crate::api::PredictiveAutoscaler;
 use crate::clock::SharedClock;
 use crate::guard::Breakers;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
+use crate::source::Inbox;
 use crate::target::{Hpas, ScaleTargets};
+use crate::units::Timestamp;
 
 /// A policy as the watch sees it: one that cannot be read does not stop the others.
 pub(super) type Watched = DeserializeGuard<PredictiveAutoscaler>;
@@ -36,7 +39,9 @@ pub(super) struct Context {
     pub(super) recorder: Recorder,
     pub(super) sources: Arc<Sources>,
     pub(super) trainer: Arc<Trainer>,
-    pub(super) targets: ScaleTargets,
+    pub(super) inbox: Inbox,
+    pub(super) feeders: Arc<Feeders>,
+    pub(super) targets: Arc<ScaleTargets>,
     pub(super) hpas: Hpas,
     pub(super) states: States,
     pub(super) budget: Mutex<Budget>,
@@ -50,5 +55,12 @@ impl Context {
     /// Every policy the watch knows.
     pub(super) fn policies(&self) -> Vec<Arc<Watched>> {
         self.store.get().map(Store::state).unwrap_or_default()
+    }
+
+    /// Shows how old a policy's newest live sample is.
+    pub(super) fn show_live_age(&self, key: &PolicyKey, now: Timestamp) {
+        let newest = self.inbox.newest(&key.to_string());
+        let age = newest.map(|newest| (now - newest).num_milliseconds() as f64 / 1e3);
+        self.metrics.live_age(&key.namespace, &key.name, age);
     }
 }

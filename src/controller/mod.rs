@@ -27,6 +27,7 @@ use crate::guard::Breakers;
 use crate::plan::plan;
 use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Live;
+use crate::source::Inbox;
 use crate::target::call::within;
 use crate::target::{Hpas, READ_TIMEOUT, ScaleTargets};
 
@@ -35,6 +36,7 @@ mod budget;
 mod context;
 mod error;
 mod events;
+mod feeders;
 mod gather;
 mod history;
 pub mod leader;
@@ -54,6 +56,7 @@ pub use trainer::Pace;
 
 use act::{Planned, act};
 use context::{Context, Watched};
+use feeders::{Feeders, Kitchen};
 use gather::gather;
 use leader::Leadership;
 use report::{Ending, report};
@@ -97,6 +100,8 @@ pub struct ControllerConfig {
     pub identity: String,
     /// How often it learns and forecasts.
     pub pace: Pace,
+    /// Where live samples and hints lie, also those that are sent.
+    pub inbox: Inbox,
 }
 
 impl std::fmt::Debug for ControllerConfig {
@@ -123,6 +128,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         namespace,
         identity,
         pace,
+        inbox,
     } = config;
     let api: Api<Watched> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -150,11 +156,24 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         metrics.clone(),
         shutdown.clone(),
     ));
+    let targets = Arc::new(ScaleTargets::new(client.clone(), breakers.clone()));
+    let feeders = Arc::new(Feeders::new(Kitchen {
+        client: client.clone(),
+        targets: Arc::clone(&targets),
+        clock: clock.clone(),
+        inbox: inbox.clone(),
+        sources: Arc::clone(&sources),
+        live: live.clone(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.clone(),
+    }));
     let ctx = Arc::new(Context {
+        inbox,
+        feeders: Arc::clone(&feeders),
         recorder: Recorder::new(client.clone(), reporter),
         sources,
         trainer: Arc::clone(&trainer),
-        targets: ScaleTargets::new(client.clone(), breakers.clone()),
+        targets,
         hpas: Hpas::new(client.clone(), clock.clone(), breakers.clone()),
         breakers,
         states: States::default(),
@@ -197,7 +216,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         () = sweep => {}
     }
     readiness.wait(READINESS, "the controller has stopped");
-    trainer.ended().await;
+    tokio::join!(trainer.ended(), feeders.ended());
 }
 
 /// Waits until the cluster serves policies, and says once why it does not.
@@ -248,6 +267,7 @@ fn forget_deleted(ctx: &Context) {
         .collect();
     for key in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
+        ctx.feeders.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
     }
@@ -308,6 +328,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                 }
                 Ok(mut facts) => {
                     ctx.trainer.teach(&key, facts.lesson.clone());
+                    ctx.feeders.follow(&key, facts.feed.as_ref(), &facts.target);
+                    ctx.show_live_age(&key, now);
                     let window = facts.policy.release.window;
                     let memory = state.recall(&facts.target, window, now);
                     validate::remember_history(memory, facts.shown_by_history.take(), now);

@@ -9,6 +9,7 @@ use super::lesson::Lesson;
 use super::state::Merged;
 use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
+use crate::api::live::LiveFeed;
 use crate::api::policy::ValidPolicy;
 use crate::api::v1alpha1::PredictiveAutoscalerSpec;
 use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
@@ -38,6 +39,8 @@ pub(super) struct Validated {
     pub(super) no_lowering: Option<String>,
     /// What the trainer should learn.
     pub(super) lesson: Lesson,
+    /// Where demand second by second comes from.
+    pub(super) feed: Option<LiveFeed>,
     /// How far the forecast can be trusted.
     pub(super) standing: Option<Arc<Standing>>,
     /// Capacity shown by the history's peak.
@@ -110,6 +113,7 @@ pub(super) fn validate(
         mut policy,
         target,
         queries,
+        live: feed,
         entries,
         calendars,
         horizon,
@@ -166,6 +170,7 @@ pub(super) fn validate(
         },
         size,
         no_lowering,
+        feed,
         lesson: Lesson {
             query: queries.load,
             shed: queries.shed,

@@ -113,6 +113,7 @@ pub struct Builder {
     nodes: Option<NodeBehaviour>,
     namespaces: Vec<String>,
     simulated: Vec<(String, String)>,
+    pod_addresses: Vec<SocketAddr>,
     history: usize,
     bookmark_every: Duration,
 }
@@ -154,6 +155,15 @@ impl Builder {
         self
     }
 
+    /// Addresses of real servers that stand for pods: each pod that starts has the next free one,
+    /// as its IP and as the port in its annotation `prometheus.io/port`, until it is gone. When
+    /// all are in use, and by default, pods have addresses that lead nowhere.
+    #[must_use]
+    pub fn pod_addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.pod_addresses.extend(addresses);
+        self
+    }
+
     /// Changes per resource that are kept for watches before they get 410. Default: 4096.
     #[must_use]
     pub fn history(mut self, changes: usize) -> Self {
@@ -183,6 +193,7 @@ impl Builder {
             make_namespace(&mut store, name, now);
         }
         let mut simulation = Simulation::new(self.pods, self.nodes, self.simulated, now);
+        simulation.lend(self.pod_addresses);
         simulation.make_nodes(&mut store);
         let shared = Arc::new(Shared::new(
             self.clock,
@@ -228,6 +239,7 @@ impl EmbeddedCluster {
             nodes: None,
             namespaces: Vec::new(),
             simulated: Vec::new(),
+            pod_addresses: Vec::new(),
             history: 4096,
             bookmark_every: Duration::from_secs(60),
         }

@@ -16,10 +16,12 @@ use crate::units::Rate;
 
 mod breaker;
 mod forecast;
+mod live;
 mod spikes;
 
 pub use breaker::BreakerMetrics;
 use forecast::ForecastMetrics;
+use live::LiveMetrics;
 use spikes::SpikeMetrics;
 
 /// How a write to the cluster ended.
@@ -98,6 +100,7 @@ pub struct Metrics {
     forecast: ForecastMetrics,
     spikes: SpikeMetrics,
     breakers: BreakerMetrics,
+    live: LiveMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -172,6 +175,7 @@ impl Metrics {
             forecast: ForecastMetrics::new(&registry)?,
             spikes: SpikeMetrics::new(&registry)?,
             breakers: BreakerMetrics::new(&registry)?,
+            live: LiveMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -298,6 +302,7 @@ impl Metrics {
     pub fn forget_workload(&self, namespace: &str, name: &str) {
         let labels = [namespace, name];
         self.forecast.show(labels, None);
+        self.live.age(labels, None);
         for gauge in [
             &self.desired,
             &self.current,

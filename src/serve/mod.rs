@@ -1,10 +1,12 @@
 //! What the controller shows over HTTP: health, readiness, metrics, the last plan of each workload
-//! with everything it was made from, and the circuit breakers of its outside calls.
+//! with everything it was made from, and the circuit breakers of its outside calls; and, in
+//! `push`, where live signals are sent to it.
 //!
-//! It shows and never changes anything, so it needs no authentication of its own; secrets are not
-//! in what it shows.
+//! What is shown changes nothing, so it needs no authentication of its own; secrets are not in it.
+//! What is sent is evidence of demand and moves sizes: it needs a token.
 
 use std::io;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::Breakers;
 
 pub mod metrics;
+pub mod push;
 pub mod readiness;
 pub mod standing;
 pub mod workloads;
@@ -27,6 +30,7 @@ pub mod workloads;
 mod tests;
 
 pub use metrics::Metrics;
+pub use push::Push;
 pub use readiness::Readiness;
 pub use standing::Standing;
 pub use workloads::{Facts, Report, Workloads};
@@ -51,13 +55,20 @@ pub struct Shown {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn run(listener: TcpListener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, routes(shown))
+pub async fn run(
+    listener: TcpListener,
+    shown: Shown,
+    push: Push,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let routes = routes(shown).merge(push::routes(push));
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
 
-/// The routes alone, to be served or mounted elsewhere.
+/// The routes of what is shown alone, to be served or mounted elsewhere.
 pub fn routes(shown: Shown) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

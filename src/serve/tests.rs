@@ -15,12 +15,13 @@ use tower::ServiceExt as _;
 use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
 use super::*;
 use crate::breaker::{Failure, Outcome};
-use crate::clock::{ManualClock, SharedClock};
+use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::fixture::Fixture;
 use crate::forecast::{Coverage, Forecast};
 use crate::guard::{Guarded, Refusal};
 use crate::plan::{BurstSight, Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
 use crate::settings::{Live, PrometheusSettings, Settings};
+use crate::source::Inbox;
 use crate::units::{Rate, Timestamp};
 
 fn noon() -> Timestamp {
@@ -80,6 +81,16 @@ fn shown() -> Shown {
         readiness: Readiness::default(),
         workloads: Workloads::default(),
     }
+}
+
+/// Takes nothing, for no settings say that it may.
+fn push() -> Push {
+    let metrics = Metrics::new().unwrap();
+    let prometheus = PrometheusSettings::new("http://prometheus".parse().unwrap());
+    let live = Live::fixed(Settings::new(prometheus), BTreeMap::new());
+    let (_, live) = watch::channel(Arc::new(live));
+    let inbox = Inbox::new(metrics.clone());
+    Push::new(inbox, live, SystemClock::shared(), metrics)
 }
 
 fn with_workload() -> Shown {
@@ -426,7 +437,7 @@ async fn it_serves_until_it_is_stopped() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(run(listener, shown(), stop.clone()));
+    let serving = tokio::spawn(run(listener, shown(), push(), stop.clone()));
     // a plain client: no TLS provider is needed to speak HTTP
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     {

@@ -179,12 +179,26 @@ pub(super) struct WritesPerSecond(pub(super) f64);
 
 impl<'de> Deserialize<'de> for WritesPerSecond {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let rate = f64::deserialize(deserializer)?;
-        if rate.is_finite() && rate > 0.0 && rate <= 1000.0 {
-            return Ok(Self(rate));
-        }
-        Err(D::Error::custom(format!(
-            "{rate} is not a rate of writes: use a number above 0 and at most 1000"
-        )))
+        rate(deserializer, "writes").map(Self)
     }
+}
+
+/// A rate of requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestsPerSecond(pub(super) f64);
+
+impl<'de> Deserialize<'de> for RequestsPerSecond {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        rate(deserializer, "requests").map(Self)
+    }
+}
+
+fn rate<'de, D: Deserializer<'de>>(deserializer: D, of: &str) -> Result<f64, D::Error> {
+    let rate = f64::deserialize(deserializer)?;
+    if rate.is_finite() && rate > 0.0 && rate <= 1000.0 {
+        return Ok(rate);
+    }
+    Err(D::Error::custom(format!(
+        "{rate} is not a rate of {of}: use a number above 0 and at most 1000"
+    )))
 }

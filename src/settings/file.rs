@@ -14,6 +14,7 @@ use super::breakers::RawBreakers;
 use super::fields::{
     BaseUrl, FilePath, FormatName, Listen, LogFilter, Name, Span, WritesPerSecond, Zone,
 };
+use super::push::RawPush;
 use super::{
     Auth, BudgetSettings, CalendarSettings, LeaderElectionSettings, LogSettings,
     PrometheusSettings, Settings, SettingsError,
@@ -104,7 +105,7 @@ impl Place<'_> {
         }
     }
 
-    fn beside(&self, path: PathBuf) -> PathBuf {
+    pub(super) fn beside(&self, path: PathBuf) -> PathBuf {
         match self.path.parent() {
             Some(folder) => folder.join(path),
             None => path,
@@ -126,6 +127,8 @@ struct RawSettings {
     #[serde(default)]
     leader_election: RawLeaderElection,
     tick: Option<Spanned<Span>>,
+    #[serde(default)]
+    push: RawPush,
     #[serde(default)]
     log: RawLog,
 }
@@ -193,6 +196,7 @@ impl RawSettings {
             listen,
             leader_election,
             tick,
+            push,
             log,
         } = self;
         let mut settings = Settings::new(prometheus.check(place)?);
@@ -212,6 +216,7 @@ impl RawSettings {
             }
             settings.tick = span;
         }
+        settings.push = push.check(place)?;
         settings.log = LogSettings {
             level: log.level.map(|LogFilter(filter)| filter),
         };

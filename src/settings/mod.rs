@@ -23,6 +23,7 @@ mod calendars;
 mod error;
 mod fields;
 mod file;
+mod push;
 pub mod reload;
 
 pub use error::SettingsError;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub leader_election: LeaderElectionSettings,
     /// Time between two decisions about a workload.
     pub tick: TimeDelta,
+    /// Live signals that are sent here.
+    pub push: PushSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -64,6 +67,7 @@ impl Settings {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             leader_election: LeaderElectionSettings::default(),
             tick: TimeDelta::seconds(5),
+            push: PushSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -231,6 +235,34 @@ impl Default for LeaderElectionSettings {
             lease_duration: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(10),
             retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Who may send live signals, and how many.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PushSettings {
+    /// File of the tokens senders show, one a line; `None` while nothing is taken.
+    pub token_file: Option<PathBuf>,
+    /// Longest body that is read, bytes.
+    pub max_body_bytes: usize,
+    /// Most samples or hints in one request.
+    pub max_items: usize,
+    /// Requests per second from one address in the long run.
+    pub requests_per_second: f64,
+    /// Requests that may follow each other at once.
+    pub burst: u32,
+}
+
+/// A gateway that sends each second for ten thousand workloads is well within it.
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self {
+            token_file: None,
+            max_body_bytes: 1 << 20,
+            max_items: 10_000,
+            requests_per_second: 20.0,
+            burst: 40,
         }
     }
 }

@@ -1,14 +1,20 @@
 //! Where load comes from, and why there is none.
 //!
 //! A source turns a query into load or into a [`SourceError`]; it never guesses a number. What a
-//! missing load means for a size is decided by the plan.
+//! missing load means for a size is decided by the plan. Load is read every few seconds; demand
+//! second by second comes from `scrape`, from `prometheus` or from who sends it, through `live`.
 
+pub mod exposition;
 mod guarded;
+pub mod live;
+pub mod pods;
 pub mod prometheus;
 mod range;
 mod response;
+pub mod scrape;
 
 pub use guarded::GuardedPrometheus;
+pub use live::{Inbox, LiveSource};
 pub use prometheus::{Prometheus, Sample};
 
 use crate::guard::Refusal;

@@ -51,6 +51,15 @@ pub enum TargetError {
         /// Kind.
         kind: String,
     },
+    /// Nobody says which pods are its own.
+    #[error(
+        "the scale subresource of {kind} tells no selector, so its pods are not known: give the \
+         kind a labelSelectorPath, or use another source of live signals"
+    )]
+    NoSelector {
+        /// Kind.
+        kind: String,
+    },
     /// No such object.
     #[error("{kind} {name} does not exist in namespace {namespace}")]
     NotFound {
@@ -92,6 +101,7 @@ impl TargetError {
             Self::BadApiVersion { .. } => "bad_api_version",
             Self::NotServed { .. } => "not_served",
             Self::NotScalable { .. } => "not_scalable",
+            Self::NoSelector { .. } => "no_selector",
             Self::NotFound { .. } => "not_found",
             Self::Forbidden { .. } => "forbidden",
             Self::Overtaken { .. } => "overtaken",
@@ -115,6 +125,7 @@ impl Guarded for TargetError {
             Self::BadApiVersion { .. } => Outcome::Abandoned,
             Self::NotServed { .. }
             | Self::NotScalable { .. }
+            | Self::NoSelector { .. }
             | Self::NotFound { .. }
             | Self::Overtaken { .. }
             | Self::Conflict => Outcome::Declined,
@@ -238,6 +249,31 @@ impl ScaleTargets {
         })
     }
 
+    /// The selector of a workload's pods, as `/scale` tells it.
+    ///
+    /// # Errors
+    /// [`TargetError`]; [`TargetError::NoSelector`] when `/scale` tells none.
+    pub async fn selector(
+        &self,
+        namespace: &str,
+        target: &ScaleTargetRef,
+    ) -> Result<String, TargetError> {
+        let kind = Kind::of(target)?;
+        let reading = async {
+            let api = self.api(&kind, namespace, target).await?;
+            let call = api.get_scale(&target.name);
+            within(self.read_timeout(), "tell the workload's pods", call)
+                .await
+                .map_err(|error| self.explain(error, &kind, namespace, target))
+        };
+        let scale = self.breakers.read.call(&kind.to_string(), reading).await?;
+        selector_of(&scale)
+            .map(str::to_owned)
+            .ok_or_else(|| TargetError::NoSelector {
+                kind: target.kind.clone(),
+            })
+    }
+
     /// Sets a size, but only if it still is `from`.
     ///
     /// # Errors
@@ -309,12 +345,7 @@ impl ScaleTargets {
         kind: &Kind,
         scale: &Scale,
     ) -> Result<u32, TargetError> {
-        let selector = scale
-            .status
-            .as_ref()
-            .and_then(|status| status.selector.as_deref())
-            .filter(|selector| !selector.is_empty());
-        let Some(selector) = selector else {
+        let Some(selector) = selector_of(scale) else {
             // a kind that tells neither leaves one number to believe
             let existing = scale.status.as_ref().map_or(0, |status| status.replicas);
             return Ok(u32::try_from(existing).unwrap_or(0));
@@ -411,6 +442,13 @@ impl ScaleTargets {
     fn kinds(&self) -> std::sync::MutexGuard<'_, HashMap<Kind, ApiResource>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An empty selector would pick every pod of the namespace.
+fn selector_of(scale: &Scale) -> Option<&str> {
+    let status = scale.status.as_ref()?;
+    let selector = status.selector.as_deref()?;
+    (!selector.is_empty()).then_some(selector)
 }
 
 fn replicas_of(scale: &Scale) -> u32 {

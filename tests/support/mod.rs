@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses another part of this")]
 #![allow(unreachable_pub, reason = "a test module has no outside")]
 
+pub mod pods;
 pub mod prometheus;
 pub mod rig;
 

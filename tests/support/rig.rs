@@ -20,6 +20,7 @@ use tipoff::fixture::Calendar;
 use tipoff::guard::Breakers;
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
+use tipoff::source::Inbox;
 use tipoff::units::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -221,6 +222,7 @@ impl Rig {
             None => (None, Leadership::always(self.clock.clone())),
         };
         let breakers = Breakers::new(&self.clock, &self.live.subscribe(), &metrics);
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             breakers: breakers.clone(),
             client,
@@ -233,6 +235,7 @@ impl Rig {
             namespace: Some(NAMESPACE.to_owned()),
             identity: agent.to_owned(),
             pace: Pace::default(),
+            inbox,
         };
         let stopped = stop.clone();
         let task = tokio::spawn(async move {

@@ -28,6 +28,7 @@ use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Reloader;
 use crate::simulate::traffic::sunday;
 use crate::simulate::{GameDay, Traffic};
+use crate::source::Inbox;
 use crate::target::scale::MANAGER;
 use crate::units::{Rate, Timestamp};
 
@@ -155,6 +156,7 @@ impl Theatre {
         let workloads = Workloads::default();
         let controller = CancellationToken::new();
         let breakers = Breakers::new(&clock, &live, &metrics);
+        let inbox = Inbox::new(metrics.clone());
         let config = ControllerConfig {
             breakers,
             client: cluster.client_as(MANAGER),
@@ -167,6 +169,7 @@ impl Theatre {
             namespace: Some(NAMESPACE.to_owned()),
             identity: "tipoff-demo".to_owned(),
             pace: Pace::default(),
+            inbox,
         };
         tasks.spawn(controller::run(config, controller.clone()));
         Ok(Self {

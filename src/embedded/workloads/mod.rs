@@ -8,11 +8,13 @@
 //! Simplified against a real cluster: a Deployment has one `ReplicaSet` for life, so a change of its
 //! template reaches new pods only; pods never crash; pods are removed from a set without pacing.
 
+mod addresses;
 mod behaviour;
 mod objects;
 mod pods;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 
 use chrono::TimeDelta;
 use rand::SeedableRng as _;
@@ -21,6 +23,7 @@ use serde_json::{Value, json};
 
 pub use behaviour::{Delay, NodeBehaviour, PodBehaviour};
 
+use self::addresses::{Address, Addresses};
 use self::behaviour::Pace;
 use self::objects::Counts;
 use self::pods::end_pod;
@@ -62,6 +65,7 @@ struct PodState {
     ready_since: Option<Timestamp>,
     terminating: bool,
     deletion_cost: i64,
+    address: Option<Address>,
 }
 
 /// The state machine.
@@ -81,7 +85,7 @@ pub(super) struct Simulation {
     room: BTreeMap<String, usize>,
     waiting: VecDeque<Key>,
     booting: usize,
-    addresses: u32,
+    addresses: Addresses,
 }
 
 fn id(group: &str, plural: &str) -> ResourceId {
@@ -115,8 +119,13 @@ impl Simulation {
             room: BTreeMap::new(),
             waiting: VecDeque::new(),
             booting: 0,
-            addresses: 0,
+            addresses: Addresses::default(),
         }
+    }
+
+    /// Addresses of real servers for pods to have.
+    pub(super) fn lend(&mut self, servers: Vec<SocketAddr>) {
+        self.addresses = Addresses::lent(servers);
     }
 
     /// Makes the nodes that are there from the start.

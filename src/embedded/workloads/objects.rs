@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::store::Key;
 use super::super::write::seconds;
+use super::addresses::Address;
 use crate::units::Timestamp;
 
 /// Owner reference of a controller.
@@ -151,7 +152,10 @@ pub(super) fn place(pod: &mut Value, node: Option<&str>, now: Timestamp) {
 }
 
 /// Marks a pod as running and ready.
-pub(super) fn start(pod: &mut Value, address: u32, now: Timestamp) {
+pub(super) fn start(pod: &mut Value, address: Address, now: Timestamp) {
+    if let Some(port) = address.port() {
+        pod["metadata"]["annotations"]["prometheus.io/port"] = json!(port.to_string());
+    }
     let containers: Vec<Value> = pod["spec"]["containers"]
         .as_array()
         .into_iter()
@@ -172,8 +176,7 @@ pub(super) fn start(pod: &mut Value, address: u32, now: Timestamp) {
     let status = &mut pod["status"];
     status["phase"] = json!("Running");
     status["startTime"] = created;
-    let [_, b, c, d] = address.to_be_bytes();
-    let ip = format!("10.{b}.{c}.{d}");
+    let ip = address.ip().to_string();
     status["podIPs"] = json!([{"ip": ip}]);
     status["podIP"] = json!(ip);
     status["hostIP"] = json!("192.168.0.1");

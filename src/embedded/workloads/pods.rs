@@ -84,6 +84,9 @@ impl Simulation {
 
     fn forget_pod(&mut self, store: &mut Store, key: &Key) -> Option<ObjectId> {
         let known = self.pods.remove(key)?;
+        if let Some(address) = known.address {
+            self.addresses.give_back(address);
+        }
         self.waiting.retain(|waiting| waiting != key);
         if let Some(room) = known.node.as_ref().and_then(|node| self.room.get_mut(node)) {
             *room = room.saturating_add(1);
@@ -130,6 +133,7 @@ impl Simulation {
                     .as_str()
                     .and_then(|c| c.parse().ok())
                     .unwrap_or_default(),
+                address: None,
             },
         );
         if let Some(node) = object["spec"]["nodeName"].as_str() {
@@ -216,9 +220,9 @@ impl Simulation {
             return;
         }
         known.ready_since = Some(self.at);
-        self.addresses += 1;
+        let address = *known.address.get_or_insert_with(|| self.addresses.take());
         let mut pod = (*live).clone();
-        objects::start(&mut pod, self.addresses, self.at);
+        objects::start(&mut pod, address, self.at);
         let set = known.set.clone();
         store.put(&pods, key, pod);
         let Some(set) = set else { return };
