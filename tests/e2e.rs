@@ -247,6 +247,7 @@ impl World {
                 ..Pace::default()
             },
             inbox,
+            fast_loop: true,
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone();

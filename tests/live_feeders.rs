@@ -86,6 +86,7 @@ impl Stage {
             identity: "tipoff".to_owned(),
             pace: Pace::default(),
             inbox: inbox.clone(),
+            fast_loop: false,
         };
         let stop = CancellationToken::new();
         tokio::spawn(controller::run(config, stop.clone()));

@@ -358,6 +358,9 @@ pub struct PredictiveAutoscalerStatus {
     /// Ready capacity over offered load: "you can take 4.2x now".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headroom: Option<f64>,
+    /// What stands ready for a spike, and what that costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<CoverStatus>,
     /// The next peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<PeakStatus>,
@@ -392,6 +395,22 @@ pub struct PeakStatus {
     pub ready_by: Timestamp,
     /// The same as a sentence: "in 2 h your peak will be 1,200/s".
     pub sentence: String,
+}
+
+/// Standing headroom and its price.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverStatus {
+    /// Multiple of the expected load that should stand ready now.
+    pub multiple: f64,
+    /// Share of spikes that find their capacity standing; absent while nothing is in play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spikes_covered: Option<f64>,
+    /// Replicas that should stand now for no other reason.
+    #[schemars(schema_with = "schema::count")]
+    pub replicas: u32,
+    /// Replica-hours that comes to until the forecast ends.
+    pub replica_hours: f64,
 }
 
 /// What a replica carries and how long one takes.

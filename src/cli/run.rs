@@ -168,6 +168,7 @@ impl Parts {
             identity,
             pace: Pace::default(),
             inbox,
+            fast_loop: true,
         };
         let running = controller::run(config, stop.clone());
         tokio::select! {

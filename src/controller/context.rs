@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::feeders::Feeders;
 use super::leader::Leadership;
+use super::pulse::Pulses;
 use super::sources::Sources;
 use super::state::{PolicyKey, States};
 use super::trainer::Trainer;
@@ -41,6 +42,7 @@ pub(super) struct Context {
     pub(super) trainer: Arc<Trainer>,
     pub(super) inbox: Inbox,
     pub(super) feeders: Arc<Feeders>,
+    pub(super) pulses: Pulses,
     pub(super) targets: Arc<ScaleTargets>,
     pub(super) hpas: Hpas,
     pub(super) states: States,

@@ -9,11 +9,13 @@ use kube::Resource as _;
 use kube::ResourceExt as _;
 
 use super::context::Context;
+use super::pulse::WrittenBetween;
 use super::state::PolicyKey;
 use super::trainer::Outlook;
 use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
-use crate::plan::Mode;
+use crate::plan::memory::RaiseMinute;
+use crate::plan::{BurstSight, Mode};
 use crate::settings::Live;
 use crate::source::{Sample, SourceError};
 use crate::target::{HpaSight, TargetError, WorkloadSize};
@@ -41,6 +43,12 @@ pub(super) struct Raw {
     pub(super) live: Arc<Live>,
     /// Whether an HPA owns the size.
     pub(super) hpa: HpaSight,
+    /// What the fast loop sees.
+    pub(super) burst: BurstSight,
+    /// Raises of the fast loop since the last tick.
+    pub(super) raised_between: Option<RaiseMinute>,
+    /// The size it wrote since then.
+    pub(super) written_between: Option<WrittenBetween>,
     /// An older policy in `Enforce` that names the same workload.
     pub(super) rival: Option<String>,
 }
@@ -81,8 +89,14 @@ pub(super) async fn gather(
         ask_too(queue),
         ctx.hpas.on(&key.namespace, target),
     );
+    // last, when the slow answers are in: seconds count
+    let promised = spec.load.live.is_some();
+    let (burst, raised_between, written_between) = ctx.pulses.sight(key, promised, ctx.clock.now());
     Raw {
         now,
+        burst,
+        raised_between,
+        written_between,
         size,
         load,
         shed,

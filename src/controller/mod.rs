@@ -42,6 +42,7 @@ mod history;
 pub mod leader;
 mod lesson;
 mod offered;
+mod pulse;
 mod records;
 mod report;
 mod sources;
@@ -59,6 +60,7 @@ use context::{Context, Watched};
 use feeders::{Feeders, Kitchen};
 use gather::gather;
 use leader::Leadership;
+use pulse::{Pulses, Stance};
 use report::{Ending, report};
 use sources::Sources;
 use state::{PolicyKey, Seen, States};
@@ -102,6 +104,9 @@ pub struct ControllerConfig {
     pub pace: Pace,
     /// Where live samples and hints lie, also those that are sent.
     pub inbox: Inbox,
+    /// Whether samples are looked at as they come. Without it they lie in the inbox for somebody
+    /// else.
+    pub fast_loop: bool,
 }
 
 impl std::fmt::Debug for ControllerConfig {
@@ -129,6 +134,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         identity,
         pace,
         inbox,
+        fast_loop,
     } = config;
     let api: Api<Watched> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -170,6 +176,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
     let ctx = Arc::new(Context {
         inbox,
         feeders: Arc::clone(&feeders),
+        pulses: Pulses::default(),
         recorder: Recorder::new(client.clone(), reporter),
         sources,
         trainer: Arc::clone(&trainer),
@@ -202,6 +209,11 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
                 tracing::debug!(%error, "tick not made");
             }
         });
+    // a task of its own: no tick of the slow loop holds up a look at a sample
+    let fast = fast_loop.then(|| {
+        let ctx = Arc::clone(&ctx);
+        tokio::spawn(pulse::run(ctx, shutdown.clone()))
+    });
     let sweep = async {
         if store.wait_until_ready().await.is_ok() {
             readiness.done(READINESS);
@@ -216,6 +228,9 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         () = sweep => {}
     }
     readiness.wait(READINESS, "the controller has stopped");
+    if let Some(Err(error)) = futures::future::OptionFuture::from(fast).await {
+        tracing::error!(%error, "the fast loop ended badly");
+    }
     tokio::join!(trainer.ended(), feeders.ended());
 }
 
@@ -268,6 +283,7 @@ fn forget_deleted(ctx: &Context) {
     for key in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
         ctx.feeders.dismiss(&key);
+        ctx.pulses.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
     }
@@ -333,11 +349,18 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     let window = facts.policy.release.window;
                     let memory = state.recall(&facts.target, window, now);
                     validate::remember_history(memory, facts.shown_by_history.take(), now);
+                    memory.count_raise(facts.raised_between);
                     let plan = plan(&facts.observed, &facts.policy, memory, now);
                     state.memory = plan.memory.clone();
                     due_at = due_at.min(plan.wake_at);
                     // client required
-                    Ending::Decided(Box::new(act(&ctx, &key, Planned { facts, plan }).await))
+                    let applied = act(&ctx, &key, Planned { facts, plan }).await;
+                    if applied.facts.feed.is_some() {
+                        ctx.pulses.brief(&key, Stance::of(&applied), now);
+                    } else {
+                        ctx.pulses.dismiss(&key);
+                    }
+                    Ending::Decided(Box::new(applied))
                 }
             };
             (ending, object.status.as_ref())

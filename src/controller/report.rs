@@ -154,7 +154,7 @@ async fn write_status(ctx: &Context, key: &PolicyKey, status: &PredictiveAutosca
     }
 }
 
-async fn publish(ctx: &Context, key: &PolicyKey, event: &Event) {
+pub(super) async fn publish(ctx: &Context, key: &PolicyKey, event: &Event) {
     let about = ObjectReference {
         api_version: Some(PredictiveAutoscaler::api_version(&()).into_owned()),
         kind: Some(PredictiveAutoscaler::kind(&()).into_owned()),

@@ -7,11 +7,11 @@ use super::act::{Applied, Outcome};
 use super::validate::Refusal;
 use crate::api::conditions::{ConditionType, Finding, reason, set_condition};
 use crate::api::v1alpha1::{
-    CapacityOrigin, CapacityStatus, ForecastStatus, PeakStatus, PredictiveAutoscalerStatus,
-    ScaleStatus,
+    CapacityOrigin, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
+    PredictiveAutoscalerStatus, ScaleStatus,
 };
 use crate::forecast::Forecast;
-use crate::plan::{Hold, Peak, Plan};
+use crate::plan::{Cover, Hold, Peak, Plan};
 use crate::serve::Standing;
 use crate::target::TargetError;
 use crate::units::{HumanDuration, Timestamp};
@@ -68,7 +68,15 @@ pub(super) fn of_applied(
             at: to_second(now),
             reason: plan.summary.clone(),
         }),
-        _ => last.last_scale.clone(),
+        _ => match &facts.written_between {
+            Some(between) => Some(ScaleStatus {
+                from: between.from,
+                to: between.to,
+                at: to_second(between.at),
+                reason: between.reason.clone(),
+            }),
+            None => last.last_scale.clone(),
+        },
     };
     let current = match outcome {
         Outcome::Scaled { to, .. } => *to,
@@ -95,6 +103,7 @@ pub(super) fn of_applied(
         ready_replicas: Some(facts.size.ready),
         offered_load: plan.offered.map(|load| rounded(load.as_per_second())),
         headroom: plan.headroom.map(rounded),
+        cover: plan.cover.map(cover_status),
         peak: plan.peak.map(|peak| peak_status(peak, now)),
         capacity: Some(CapacityStatus {
             per_replica: plan.per_replica.map(|rate| rounded(rate.as_per_second())),
@@ -325,6 +334,15 @@ fn grouped(number: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn cover_status(cover: Cover) -> CoverStatus {
+    CoverStatus {
+        multiple: rounded(cover.multiple),
+        spikes_covered: cover.spikes_covered.map(rounded),
+        replicas: cover.replicas,
+        replica_hours: rounded(cover.replica_hours),
+    }
 }
 
 /// Three significant digits: what is known of a load, and all that fits an eye.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::act::Order;
 use super::gather::{Raw, Reading};
 use super::lesson::Lesson;
+use super::pulse::WrittenBetween;
 use super::state::Merged;
 use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
@@ -15,7 +16,8 @@ use crate::api::v1alpha1::PredictiveAutoscalerSpec;
 use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
-use crate::plan::{BurstSight, Memory, Mode, Observed, Policy, Signal, Workload};
+use crate::plan::memory::RaiseMinute;
+use crate::plan::{Memory, Mode, Observed, Policy, Signal, Workload};
 use crate::serve::Standing;
 use crate::settings::Live;
 use crate::source::SourceError;
@@ -43,6 +45,10 @@ pub(super) struct Validated {
     pub(super) feed: Option<LiveFeed>,
     /// How far the forecast can be trusted.
     pub(super) standing: Option<Arc<Standing>>,
+    /// Raises of the fast loop since the last tick.
+    pub(super) raised_between: Option<RaiseMinute>,
+    /// The size it wrote since then.
+    pub(super) written_between: Option<WrittenBetween>,
     /// Capacity shown by the history's peak.
     pub(super) shown_by_history: Option<CapacityEstimate>,
     /// What was found about the conditions.
@@ -108,6 +114,9 @@ pub(super) fn validate(
         live,
         hpa,
         rival,
+        burst,
+        raised_between,
+        written_between,
     } = raw;
     let ValidPolicy {
         mut policy,
@@ -161,7 +170,7 @@ pub(super) fn validate(
             load: load.load,
             shed: load.shed,
             queued: load.queued,
-            burst: BurstSight::default(),
+            burst,
             forecast,
             forecast_note,
             calendar: Arc::clone(&calendar),
@@ -169,6 +178,8 @@ pub(super) fn validate(
             manual,
         },
         size,
+        raised_between,
+        written_between,
         no_lowering,
         feed,
         lesson: Lesson {

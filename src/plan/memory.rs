@@ -99,6 +99,15 @@ impl Memory {
         });
     }
 
+    /// Takes over the minute of raises of whoever raised since the last decision.
+    pub fn count_raise(&mut self, raised: Option<RaiseMinute>) {
+        if let Some(raised) = raised
+            && self.raise.is_none_or(|raise| raise.since < raised.since)
+        {
+            self.raise = Some(raised);
+        }
+    }
+
     /// The largest size wanted at or after `since`.
     pub(super) fn largest_wish(&self, since: Timestamp) -> Option<u32> {
         self.wanted

@@ -236,6 +236,7 @@ impl Rig {
             identity: agent.to_owned(),
             pace: Pace::default(),
             inbox,
+            fast_loop: true,
         };
         let stopped = stop.clone();
         let task = tokio::spawn(async move {

@@ -170,6 +170,7 @@ impl Theatre {
             identity: "tipoff-demo".to_owned(),
             pace: Pace::default(),
             inbox,
+            fast_loop: true,
         };
         tasks.spawn(controller::run(config, controller.clone()));
         Ok(Self {

@@ -3,7 +3,7 @@
 
 use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{Hint, LiveSample, News, Watch};
-use crate::controller::act::{Order, Outcome};
+use crate::controller::act::{Applied, Order, Outcome};
 use crate::controller::state::PolicyKey;
 use crate::plan::briefing::{Briefing, sport};
 use crate::plan::memory::RaiseMinute;
@@ -25,6 +25,28 @@ pub(crate) struct Stance {
 }
 
 impl Stance {
+    /// The stance after a tick.
+    pub(crate) fn of(applied: &Applied) -> Self {
+        let Applied {
+            facts,
+            plan,
+            outcome,
+        } = applied;
+        let mut order = facts.order();
+        let mut observed = facts.observed.clone();
+        if let Outcome::Scaled { to, .. } = outcome {
+            order.size.replicas = *to;
+            observed.workload.replicas = *to;
+            observed.workload.ready = observed.workload.ready.min(*to);
+        }
+        Self {
+            policy: facts.policy.clone(),
+            observed,
+            memory: plan.memory.clone(),
+            order,
+        }
+    }
+
     /// The sport of its fixtures.
     pub(super) fn sport(&self, now: Timestamp) -> Option<&str> {
         sport(&self.observed.calendar, now)
@@ -74,13 +96,7 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn brief(
-        &mut self,
-        key: &PolicyKey,
-        stance: Stance,
-        kin: &Learnt,
-        now: Timestamp,
-    ) {
+    pub(super) fn brief(&mut self, key: &PolicyKey, stance: Stance, kin: &Learnt, now: Timestamp) {
         if self.key.as_ref() != Some(key)
             || self
                 .stance
@@ -232,5 +248,223 @@ impl Pulse {
     /// Nobody is at a decision any more.
     pub(super) fn rest(&mut self) {
         self.deciding = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::api::v1alpha1::ScaleTargetRef;
+    use crate::burst::LiveSample;
+    use crate::forecast::Forecast;
+    use crate::plan::{Mode, Signal};
+    use crate::target::WorkloadSize;
+
+    struct Story {
+        pulse: Pulse,
+        now: Timestamp,
+    }
+
+    fn key() -> PolicyKey {
+        PolicyKey {
+            namespace: "dfs".into(),
+            name: "entry".into(),
+            uid: "1".into(),
+        }
+    }
+
+    fn stance(now: Timestamp, mode: Mode, replicas: u32) -> Stance {
+        let mut policy = Policy::new(2, 100).unwrap();
+        policy.mode = mode;
+        policy.per_replica = Some(Rate::per_second(100.0));
+        policy.target_utilization = 1.0;
+        let path = vec![200.0; 288];
+        let forecast = Forecast {
+            origin: now,
+            start: now,
+            step: TimeDelta::minutes(5),
+            paths: [path.clone(), path.clone(), path.clone(), path],
+            peaks: Vec::new(),
+            model: "story".into(),
+            notes: Vec::new(),
+        };
+        Stance {
+            policy,
+            observed: Observed {
+                workload: Workload {
+                    replicas,
+                    ready: replicas,
+                },
+                load: Signal::Sample {
+                    rate: Rate::per_second(200.0),
+                    at: now,
+                },
+                shed: None,
+                queued: None,
+                burst: BurstSight::default(),
+                forecast: Some(Arc::new(forecast)),
+                forecast_note: None,
+                calendar: Arc::default(),
+                calendar_note: None,
+                manual: None,
+            },
+            memory: Memory::default(),
+            order: Order {
+                target: ScaleTargetRef {
+                    api_version: "apps/v1".into(),
+                    kind: "Deployment".into(),
+                    name: "entry".into(),
+                },
+                size: WorkloadSize {
+                    replicas,
+                    ready: replicas,
+                    version: Some("7".into()),
+                },
+                no_lowering: None,
+            },
+        }
+    }
+
+    impl Story {
+        fn new(mode: Mode) -> Self {
+            let mut story = Self {
+                pulse: Pulse::default(),
+                now: Timestamp::UNIX_EPOCH + TimeDelta::days(20_000),
+            };
+            story.tick(mode, 3);
+            for _ in 0..60 {
+                assert!(!story.see(200.0));
+            }
+            story.tick(mode, 3);
+            story
+        }
+
+        fn tick(&mut self, mode: Mode, replicas: u32) {
+            let stance = stance(self.now, mode, replicas);
+            self.pulse
+                .brief(&key(), stance, &Learnt::default(), self.now);
+        }
+
+        /// One second with so much load; true when it calls for a decision.
+        fn see(&mut self, load: f64) -> bool {
+            let from = self.now;
+            self.now += TimeDelta::seconds(1);
+            let sample = LiveSample {
+                from,
+                to: self.now,
+                offered: Rate::per_second(load),
+                queued: None,
+                error: 0.0,
+            };
+            self.pulse.take_in(&[sample], &[], self.now).decide
+        }
+    }
+
+    #[test]
+    fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
+        let mut story = Story::new(Mode::Enforce);
+        assert!(story.see(1_600.0));
+        let (_, order, plan) = story.pulse.decide(story.now).unwrap();
+        assert_eq!(
+            (plan.current, order.size.version.as_deref()),
+            (3, Some("7"))
+        );
+        assert!(plan.desired >= 16, "{}", plan.summary);
+        // somebody is at it
+        assert!(!story.see(1_600.0));
+        let scaled = Outcome::Scaled {
+            from: 3,
+            to: plan.desired,
+        };
+        story.pulse.wrote(&scaled, &plan, story.now);
+        assert!(story.pulse.decide(story.now).is_none());
+        story.pulse.rest();
+        assert!(!story.see(1_600.0));
+        let written = story.pulse.take_written().unwrap();
+        assert_eq!((written.from, written.to), (3, plan.desired));
+        assert!(story.pulse.take_written().is_none());
+    }
+
+    #[test]
+    fn a_write_that_was_overtaken_is_decided_on_the_size_that_was_found() {
+        let mut story = Story::new(Mode::Enforce);
+        story.see(1_600.0);
+        let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+        let overtaken = Outcome::Failed(TargetError::Overtaken { from: 3, found: 5 });
+        story.pulse.wrote(&overtaken, &plan, story.now);
+        let (_, order, again) = story.pulse.decide(story.now).unwrap();
+        assert_eq!((again.current, order.size.replicas), (5, 5));
+        assert_eq!(again.desired, plan.desired);
+    }
+
+    #[test]
+    fn what_is_only_recommended_writes_nothing() {
+        let mut story = Story::new(Mode::Recommend);
+        assert!(story.see(1_600.0));
+        assert!(story.pulse.decide(story.now).is_none());
+        let sight = story.pulse.sight(true, story.now);
+        assert!(sight.demand.is_some() && sight.note.is_none());
+    }
+
+    #[test]
+    fn a_failed_write_is_tried_again_with_the_next_sample() {
+        let mut story = Story::new(Mode::Enforce);
+        story.see(1_600.0);
+        let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+        let held = Outcome::HeldBack {
+            reason: "no budget".into(),
+        };
+        story.pulse.wrote(&held, &plan, story.now);
+        story.pulse.rest();
+        assert!(story.see(1_600.0));
+    }
+
+    #[test]
+    fn a_hint_is_heard_once() {
+        let mut story = Story::new(Mode::Enforce);
+        let hint = Hint {
+            at: story.now,
+            until: story.now + TimeDelta::seconds(60),
+            multiple: Some(3.0),
+            kind: "push".into(),
+        };
+        let hints = [hint];
+        assert!(story.pulse.take_in(&[], &hints, story.now).decide);
+        let first = story.pulse.sight(true, story.now).demand.unwrap().load;
+        for _ in 0..5 {
+            story.see(500.0);
+            story.pulse.take_in(&[], &hints, story.now);
+        }
+        let heard = story.pulse.heard.len();
+        assert_eq!(heard, 1);
+        assert!((600.0..760.0).contains(&first.as_per_second()), "{first}");
+    }
+
+    #[test]
+    fn silence_is_said_when_samples_were_promised() {
+        let mut story = Story::new(Mode::Enforce);
+        story.now += TimeDelta::seconds(30);
+        let sight = story.pulse.sight(true, story.now);
+        assert_eq!(sight.note.as_deref(), Some("no sample for 30 s"));
+        assert_eq!(story.pulse.sight(false, story.now).note, None);
+    }
+
+    #[test]
+    fn another_policy_of_the_same_name_begins_anew() {
+        let mut story = Story::new(Mode::Enforce);
+        story.see(1_600.0);
+        let other = PolicyKey {
+            uid: "2".into(),
+            ..key()
+        };
+        let stance = stance(story.now, Mode::Enforce, 3);
+        story
+            .pulse
+            .brief(&other, stance, &Learnt::default(), story.now);
+        assert_eq!(story.pulse.sight(true, story.now).demand, None);
     }
 }

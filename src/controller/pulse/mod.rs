@@ -13,7 +13,7 @@ use kube::runtime::events::{Event, EventType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::act::{Order, Outcome, write};
+use super::act::{Outcome, write};
 use super::context::Context;
 use super::state::PolicyKey;
 use super::{events, report};
@@ -27,8 +27,8 @@ use crate::units::Timestamp;
 
 mod beat;
 
-pub(super) use beat::{Stance, WrittenBetween};
 use beat::{Pulse, Told};
+pub(super) use beat::{Stance, WrittenBetween};
 
 /// A write that was overtaken is decided anew so often before the next tick.
 const ATTEMPTS: u32 = 3;
@@ -44,7 +44,11 @@ pub(super) struct Pulses {
 impl Pulses {
     /// Takes over what a tick has found and decided.
     pub(super) fn brief(&self, key: &PolicyKey, stance: Stance, now: Timestamp) {
-        let pulse = Arc::clone(lock(&self.by_name).entry(key.to_string().into()).or_default());
+        let pulse = Arc::clone(
+            lock(&self.by_name)
+                .entry(key.to_string().into())
+                .or_default(),
+        );
         let mut pulse = lock(&pulse);
         let kin = self.kin(&pulse, &stance, now);
         pulse.brief(key, stance, &kin, now);
