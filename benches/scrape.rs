@@ -7,6 +7,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::print_stdout,
     reason = "a bench prints, and has no callers"
 )]
@@ -123,11 +124,24 @@ fn since(clock: &SharedClock, began: Duration) -> Duration {
     clock.monotonic().saturating_sub(began)
 }
 
-/// Processor time of this thread.
-fn processor_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanoseconds))
+/// Processor time of this thread since a moment.
+struct Busy(Duration);
+
+impl Busy {
+    fn begin() -> Self {
+        Self(Self::now())
+    }
+
+    fn seconds(&self) -> f64 {
+        Self::now().saturating_sub(self.0).as_secs_f64()
+    }
+
+    fn now() -> Duration {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat");
+        let text = text.expect("Linux with scheduler statistics");
+        let nanoseconds = text.split_whitespace().next().unwrap();
+        Duration::from_nanos(nanoseconds.parse().unwrap())
+    }
 }
 
 fn scrape(name: &str, lines: usize) {
@@ -155,23 +169,17 @@ fn scrape(name: &str, lines: usize) {
     };
     // connections first
     let failed: usize = round().iter().map(|round| round.errors.len()).sum();
-    let (began, busy_before, mut asked) = (clock.monotonic(), processor_time(), 0);
+    let (began, busy, mut asked) = (clock.monotonic(), Busy::begin(), 0.0);
     while since(&clock, began) < MEASURED {
         round();
-        asked += WORKLOADS * PODS;
+        asked += (WORKLOADS * PODS) as f64;
     }
     let wall = since(&clock, began).as_secs_f64();
-    let busy = processor_time()
-        .zip(busy_before)
-        .map(|(after, before)| after.saturating_sub(before).as_secs_f64());
-    let per_core = busy.map_or_else(
-        || "unknown (no schedstat)".to_owned(),
-        |busy| format!("{:.0}", f64::from(u32::try_from(asked).unwrap()) / busy),
-    );
+    let per_core = asked / busy.seconds();
     println!(
-        "{name} ({kilobytes:.0} kB): {per_core} targets per second of one core, parsing alone \
+        "{name} ({kilobytes:.0} kB): {per_core:.0} targets per second of one core, parsing alone \
          {parse:.1} µs a page; {:.0} per second of wall clock beside the servers, {failed} failed",
-        f64::from(u32::try_from(asked).unwrap()) / wall
+        asked / wall
     );
 }
 
@@ -185,32 +193,30 @@ fn pod(address: &SocketAddr) -> ReadyPod {
     }
 }
 
-/// Microseconds to read a page that is there.
+/// Microseconds of processor time to read a page that is there.
 fn parse(page: &str) -> f64 {
-    const PAGES: u32 = 2_000;
-    let clock = SystemClock::shared();
+    const PAGES: u32 = 5_000;
     let Wanted { served, shed, .. } = wanted();
     let selectors: Vec<Selector> = shed.into_iter().chain([served]).collect();
-    let began = clock.monotonic();
+    let busy = Busy::begin();
     for _ in 0..PAGES {
         let mut reading = Page::new(&selectors);
         reading.read(page.as_bytes()).unwrap();
         assert!(reading.end().unwrap()[1].is_some());
     }
-    since(&clock, began).as_secs_f64() * 1e6 / f64::from(PAGES)
+    busy.seconds() * 1e6 / f64::from(PAGES)
 }
 
 fn take_in() {
     const MANY: usize = 10_000;
     const SECONDS: i64 = 50;
-    let clock: SharedClock = SystemClock::shared();
     let inbox = Inbox::new(Metrics::new().unwrap());
     let names: Vec<String> = (0..MANY).map(|n| format!("dfs/workload-{n}")).collect();
     for name in &names {
         inbox.open(name, LiveSource::Push);
     }
     let start = Timestamp::UNIX_EPOCH + TimeDelta::days(20_000);
-    let (mut offering, mut taking, mut taken) = (Duration::ZERO, Duration::ZERO, 0);
+    let (mut offering, mut taking, mut taken) = (0.0, 0.0, 0);
     for second in 0..SECONDS {
         let to = start + TimeDelta::seconds(second);
         let sample = LiveSample {
@@ -220,22 +226,22 @@ fn take_in() {
             queued: None,
             error: 0.0,
         };
-        let began = clock.monotonic();
+        let busy = Busy::begin();
         for name in &names {
             inbox.offer(name, LiveSource::Push, sample, to).unwrap();
         }
-        let half = clock.monotonic();
+        offering += busy.seconds();
+        let busy = Busy::begin();
         for name in &names {
             taken += inbox.take(name, start - TimeDelta::seconds(1)).len();
         }
-        offering += half.saturating_sub(began);
-        taking += since(&clock, half);
+        taking += busy.seconds();
     }
     let many = MANY as f64 * SECONDS as f64;
     assert_eq!(taken as f64, many);
     println!(
         "inbox of {MANY} workloads: {:.2} µs to take a sample in, {:.2} µs to take it out",
-        offering.as_secs_f64() * 1e6 / many,
-        taking.as_secs_f64() * 1e6 / many
+        offering * 1e6 / many,
+        taking * 1e6 / many
     );
 }

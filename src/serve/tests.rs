@@ -100,6 +100,7 @@ fn with_workload() -> Shown {
         standing: Some(&standing()),
         ..sample(&plan)
     });
+    shown.metrics.live_age("dfs", "contest-entry", Some(1.5));
     shown.workloads.put(Report {
         namespace: "dfs".into(),
         name: "contest-entry".into(),
@@ -310,6 +311,10 @@ async fn metrics_show_the_workload_and_forget_it_when_it_is_gone() {
     for line in [
         format!("tipoff_workload_load{labels} 300"),
         format!("tipoff_workload_ready_replicas{labels} 4"),
+        format!("tipoff_workload_live_age_seconds{labels} 1.5"),
+        r#"tipoff_live_samples_total{source="scrape"} 0"#.to_owned(),
+        r#"tipoff_live_refused_total{reason="unauthorized"} 0"#.to_owned(),
+        r#"tipoff_scrape_errors_total{kind="reset"} 0"#.to_owned(),
         r#"tipoff_decisions_total{decision="hold"} 0"#.to_owned(),
         r#"tipoff_writes_total{outcome="dropped"} 0"#.to_owned(),
         "tipoff_leader 0".to_owned(),

@@ -125,6 +125,9 @@ pub enum Late {
     /// It is too old by itself.
     #[error("it ended more than 60 s ago")]
     Old,
+    /// What it tells of is over.
+    #[error("what it tells of is over by now")]
+    Over,
 }
 
 impl Refused {
@@ -420,7 +423,7 @@ impl Place {
         } = &hint;
         not_ahead(*at, now)?;
         if *until <= now {
-            return Err(Refused::Late(Late::Old));
+            return Err(Refused::Late(Late::Over));
         }
         if *until - *at > LONGEST_HINT {
             return Err(Refused::Hint(

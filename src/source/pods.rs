@@ -4,10 +4,9 @@
 //! has nobody to ask: no sample, never a load of zero. When the watch fails, the last list stays
 //! until it is back.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::Pod;

@@ -95,6 +95,7 @@ impl Task {
             for (_, error) in &round.errors {
                 metrics.scrape_error(error.kind());
             }
+            metrics.pods_set_aside(round.sick);
             let outcome = match round.sample {
                 Some(sample) => inbox
                     .offer(&self.name, LiveSource::Scrape, sample, clock.now())

@@ -1,6 +1,6 @@
 //! Live samples as metrics: what came in, what was refused, and how old the newest is.
 
-use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use super::{Metrics, WORKLOAD, register, show};
 use crate::source::LiveSource;
@@ -16,10 +16,14 @@ const REQUESTS: [&str; 5] = [
     "malformed",
 ];
 
+/// Kind of pods that told a rate which was not counted, as it was far from the others'.
+const SET_ASIDE: &str = "set_aside";
+
 /// Counters of live signals. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct LiveMetrics {
-    samples: IntCounterVec,
+    /// In the order of [`LiveSource::ALL`]: ten thousand a second are not looked up by name.
+    samples: [IntCounter; LiveSource::ALL.len()],
     refused: IntCounterVec,
     scrape_errors: IntCounterVec,
     age: GaugeVec,
@@ -33,12 +37,13 @@ impl LiveMetrics {
                 IntCounterVec::new(Opts::new(name, help), &[label])?,
             )
         };
+        let samples = count(
+            "tipoff_live_samples_total",
+            "Live samples taken in, by source.",
+            "source",
+        )?;
         let metrics = Self {
-            samples: count(
-                "tipoff_live_samples_total",
-                "Live samples taken in, by source.",
-                "source",
-            )?,
+            samples: LiveSource::ALL.map(|source| samples.with_label_values(&[source.label()])),
             refused: count(
                 "tipoff_live_refused_total",
                 "Live samples, hints and requests with them that were not taken, by reason.",
@@ -46,7 +51,7 @@ impl LiveMetrics {
             )?,
             scrape_errors: count(
                 "tipoff_scrape_errors_total",
-                "Pods that told no rate in a second, by kind of error.",
+                "Pods not counted in a second, by kind of error.",
                 "kind",
             )?,
             age: register(
@@ -60,13 +65,10 @@ impl LiveMetrics {
                 )?,
             )?,
         };
-        for source in LiveSource::ALL {
-            metrics.samples.with_label_values(&[source.label()]);
-        }
         for reason in Refused::REASONS.iter().chain(&REQUESTS) {
             metrics.refused.with_label_values(&[reason]);
         }
-        for kind in ScrapeError::KINDS {
+        for kind in ScrapeError::KINDS.iter().chain(&[SET_ASIDE]) {
             metrics.scrape_errors.with_label_values(&[kind]);
         }
         Ok(metrics)
@@ -80,8 +82,7 @@ impl LiveMetrics {
 impl Metrics {
     /// Counts a live sample that was taken in.
     pub fn live_sample(&self, source: LiveSource) {
-        let samples = &self.live.samples;
-        samples.with_label_values(&[source.label()]).inc();
+        self.live.samples[source as usize].inc();
     }
 
     /// Counts a live sample, hint or request with them that was not taken; `reason` is
@@ -93,6 +94,12 @@ impl Metrics {
     /// Counts a pod that told no rate in a second; `kind` is [`ScrapeError::kind`].
     pub fn scrape_error(&self, kind: &'static str) {
         self.live.scrape_errors.with_label_values(&[kind]).inc();
+    }
+
+    /// Counts pods whose rates were set aside as far from the others'.
+    pub fn pods_set_aside(&self, pods: usize) {
+        let errors = &self.live.scrape_errors;
+        errors.with_label_values(&[SET_ASIDE]).inc_by(pods as u64);
     }
 
     /// Shows how old a workload's newest live sample is; `None` when there is none.

@@ -4,7 +4,8 @@
 //! counts wildly must not make a spike, and one that hangs still has its share of the demand sent
 //! to it. Pods that were not asked, did not answer or were set aside are given the mean of the
 //! others, which is what a load balancer would have sent them, and the doubt is said in the
-//! standard error.
+//! standard error. A workload of five pods or more of which one is always far busier than the rest
+//! cannot be told from one with a sick pod, and needs another source.
 
 use super::counter::PodRate;
 
@@ -92,11 +93,16 @@ fn healthy(rates: &[PodRate]) -> Vec<&PodRate> {
         return all;
     }
     let centre = median(all.iter().map(|rate| rate.offered).collect());
+    // where most are idle, the few that are not have all the work
+    if centre <= 0.0 {
+        return all;
+    }
     let distance = |rate: &PodRate| (rate.offered - centre).abs();
     let spread = median(all.iter().map(|rate| distance(rate)).collect());
     // requests that come independently differ by the root of their number
     let seconds = median(all.iter().map(|rate| rate.seconds).collect());
-    let by_chance = (centre / seconds.max(f64::MIN_POSITIVE)).sqrt();
+    let seconds = seconds.max(f64::MIN_POSITIVE);
+    let by_chance = (centre * seconds).max(1.0).sqrt() / seconds;
     let deviation = (spread * MAD_TO_DEVIATION)
         .max(by_chance)
         .max(centre * USUAL_DEVIATION);
@@ -184,6 +190,12 @@ mod tests {
         let rates = fleet(&[1.0, 0.0, 3.0, 1.0, 0.0, 2.0, 1.0]);
         let quiet = estimate(7, 7, &rates).unwrap();
         assert_eq!((quiet.offered, quiet.sick), (8.0, 0));
+        // three at once on one pod, and a workload of which one pod does all
+        for busy in [3.0, 1_000.0] {
+            let rates = fleet(&[0.0, 0.0, busy, 0.0, 0.0, 0.0, 0.0]);
+            let idle = estimate(7, 7, &rates).unwrap();
+            assert_eq!((idle.offered, idle.sick), (busy, 0));
+        }
     }
 
     #[test]
