@@ -291,10 +291,17 @@ impl Watch {
         })
     }
 
-    /// Load now: over as few of the latest samples as tell it well, or `None` when they are old.
+    /// Load now: the median of the latest samples, so that one odd one says nothing; `None` when
+    /// they are old.
     pub fn offered(&self, now: Timestamp) -> Option<Rate> {
-        let fresh = self.last.is_some_and(|last| now - last <= STALE);
-        fresh.then(|| self.present()).flatten()
+        self.last.filter(|&last| now - last <= STALE)?;
+        let mut loads: Vec<f64> = self
+            .recent
+            .iter()
+            .map(|sample| sample.offered.as_per_second())
+            .collect();
+        loads.sort_by(f64::total_cmp);
+        loads.get(loads.len() / 2).copied().map(Rate::per_second)
     }
 
     /// End of the last sample.

@@ -245,24 +245,36 @@ pub(super) fn from_forecast(
     })
 }
 
-/// What the load offered now asks for.
+/// What the load offered now asks for, by either measure of it: the metric's, and the live
+/// samples'. The larger counts.
 pub(super) fn from_live(
-    offered: Rate,
+    slow: Option<Rate>,
+    burst: &BurstSight,
     crowd: &Crowd<'_>,
     sizing: Sizing,
     now: Timestamp,
-) -> DemandPart {
+) -> Option<DemandPart> {
     // a spike under way is the load the live cover stood ready for, not a level to cover again
-    let cover = crowd.policy.spike_cover.quiet;
+    let quiet = crowd.policy.spike_cover.quiet;
+    let live_cover = if burst.demand.is_some() { 1.0 } else { quiet };
+    let slow = slow.map(|offered| (offered, quiet));
+    let live = burst.offered.map(|offered| (offered, live_cover));
+    let (offered, cover) = [slow, live].into_iter().flatten().reduce(|best, next| {
+        if next.0 * next.1 > best.0 * best.1 {
+            next
+        } else {
+            best
+        }
+    })?;
     let load = offered * cover;
     let replicas = sizing.replicas(load);
-    DemandPart {
+    Some(DemandPart {
         source: Source::Live,
         replicas,
         load: Some(load),
         at: now,
         reason: format!("{offered} offered now needs {replicas} at {cover:.1}x cover"),
-    }
+    })
 }
 
 /// What a spike asks for. It is the load itself that is expected, its scatter included: no cover

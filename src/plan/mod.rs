@@ -191,14 +191,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                 forecast, replicas, &crowd, sizing, lookahead, now,
             ));
         }
-        // two measures of one load: the larger may raise
-        let offered = match (trusted.offered, observed.burst.offered) {
-            (Some(slow), Some(live)) => Some(slow.max(live)),
-            (slow, live) => slow.or(live),
-        };
-        if let Some(offered) = offered {
-            parts.push(demand::from_live(offered, &crowd, sizing, now));
-        }
+        let slow = trusted.offered;
+        parts.extend(demand::from_live(
+            slow,
+            &observed.burst,
+            &crowd,
+            sizing,
+            now,
+        ));
         parts.extend(demand::from_burst(&observed.burst, sizing));
     }
     let order = demand::from_manual(observed, now);
