@@ -19,7 +19,7 @@ use crate::clock::SharedClock;
 use crate::guard::Breakers;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
-use crate::target::{Hpas, ScaleTargets};
+use crate::target::{Buffers, Hpas, Resizes, ScaleTargets};
 
 /// A policy as the watch sees it: one that cannot be read does not stop the others.
 pub(super) type Watched = DeserializeGuard<PredictiveAutoscaler>;
@@ -38,6 +38,8 @@ pub(super) struct Context {
     pub(super) trainer: Arc<Trainer>,
     pub(super) targets: ScaleTargets,
     pub(super) hpas: Hpas,
+    pub(super) resizes: Resizes,
+    pub(super) buffers: Buffers,
     pub(super) states: States,
     pub(super) budget: Mutex<Budget>,
     /// Cancelled once the controller is asked to stop.

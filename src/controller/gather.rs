@@ -13,7 +13,7 @@ use super::state::PolicyKey;
 use super::trainer::Outlook;
 use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
-use crate::plan::Mode;
+use crate::plan::{BridgesSeen, Mode};
 use crate::settings::Live;
 use crate::source::{Sample, SourceError};
 use crate::target::{HpaSight, TargetError, WorkloadSize};
@@ -43,6 +43,8 @@ pub(super) struct Raw {
     pub(super) hpa: HpaSight,
     /// An older policy in `Enforce` that names the same workload.
     pub(super) rival: Option<String>,
+    /// What stands of the bridges.
+    pub(super) bridges: BridgesSeen,
 }
 
 /// Asks everything.
@@ -91,6 +93,8 @@ pub(super) async fn gather(
         live,
         hpa,
         rival: rival(ctx, key, object, target),
+        // looked up with what is remembered of them
+        bridges: BridgesSeen::default(),
     }
 }
 

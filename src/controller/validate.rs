@@ -93,6 +93,7 @@ pub(super) fn validate(
         live,
         hpa,
         rival,
+        bridges,
     } = raw;
     let ValidPolicy {
         mut policy,
@@ -150,6 +151,7 @@ pub(super) fn validate(
             calendar: Arc::clone(&calendar),
             calendar_note,
             manual,
+            bridges,
         },
         size,
         no_lowering,

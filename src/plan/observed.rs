@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::bridges::BridgesSeen;
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
@@ -111,4 +112,6 @@ pub struct Observed {
     pub calendar_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
+    /// What stands of the bridges.
+    pub bridges: BridgesSeen,
 }
