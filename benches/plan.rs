@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use divan::Bencher;
 use tipoff::fixture::{Calendar, Fixture};
 use tipoff::forecast::Forecast;
-use tipoff::plan::{BurstSight, Memory, Observed, Policy, Signal, Workload, plan};
+use tipoff::plan::{BridgesSeen, BurstSight, Memory, Observed, Policy, Signal, Workload, plan};
 use tipoff::units::{Rate, Timestamp};
 
 fn main() {
@@ -54,6 +54,7 @@ fn observed(fixtures: u32) -> (Observed, Timestamp) {
         calendar_note: None,
         calendar: Arc::new(calendar),
         manual: None,
+        bridges: BridgesSeen::default(),
     };
     (observed, now)
 }

@@ -114,6 +114,49 @@ impl fmt::Display for Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HumanDuration(pub TimeDelta);
 
+/// CPU in thousandths of a core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millicores(pub u64);
+
+/// Why a text is not an amount of CPU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an amount of CPU: write for example 500m, 2 or 1.5")]
+pub struct MillicoresError {
+    /// What was written.
+    pub text: String,
+}
+
+/// The notations that Kubernetes gives CPU in: cores, also with decimals, or `m` for thousandths.
+/// An amount that is not whole thousandths is rounded up, as Kubernetes does.
+impl FromStr for Millicores {
+    type Err = MillicoresError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || MillicoresError {
+            text: text.to_owned(),
+        };
+        let (number, scale) = match text.strip_suffix('m') {
+            Some(number) => (number, 1.0),
+            None => (text, 1e3),
+        };
+        if !number.chars().all(|c| c.is_ascii_digit() || c == '.') {
+            return Err(error());
+        }
+        let amount = number.parse::<f64>().map_err(|_| error())? * scale;
+        if amount > 1e9 {
+            return Err(error());
+        }
+        // 0.1 cores are 100.00000000000001 thousandths in binary
+        Ok(Self((amount - 1e-6).ceil().max(0.0) as u64))
+    }
+}
+
+impl fmt::Display for Millicores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}m", self.0)
+    }
+}
+
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a duration: write for example 90s, 10m, 1h45m or 2d")]
@@ -228,6 +271,24 @@ impl From<HumanDuration> for TimeDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpu_reads_as_kubernetes_writes_it() {
+        for (text, thousandths) in [
+            ("500m", 500),
+            ("2", 2000),
+            ("1.5", 1500),
+            ("0.1", 100),
+            ("0.0005", 1),
+            ("0", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(Millicores(thousandths)), "{text}");
+        }
+        assert_eq!(Millicores(1500).to_string(), "1500m");
+        for text in ["", "m", "-1", "1e3", "2Gi", "1.2.3", "9999999999"] {
+            assert!(text.parse::<Millicores>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_read_as_written() {

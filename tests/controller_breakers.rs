@@ -104,10 +104,12 @@ async fn prometheus_hangs_at_the_moment_of_a_spike() {
     })
     .await;
     let (calls, before) = (live_calls(&controller), decisions(&controller));
+    let began = rig.clock.monotonic();
     rig.until("it goes on deciding", async || {
         decisions(&controller) >= before + 20
     })
     .await;
+    let ticks = rig.clock.monotonic().saturating_sub(began);
     assert_eq!(
         live_calls(&controller),
         calls,
@@ -138,8 +140,14 @@ async fn prometheus_hangs_at_the_moment_of_a_spike() {
     set_breakers(&rig, |breakers| {
         breakers.prometheus.sleep_window = Duration::from_millis(100);
     });
+    let began = rig.clock.monotonic();
     rig.until("the spike is covered", async || rig.replicas().await == 32)
         .await;
+    println!(
+        "breaker open: 20 ticks of 250 ms in {ticks:?}, none of them with a call (timeout 400 ms); \
+         back: the spike covered after {:?} (sleep window 100 ms, tick 250 ms)",
+        rig.clock.monotonic().saturating_sub(began)
+    );
     assert_eq!(counted(&controller, OPEN), 0);
     let shown = controller.breakers.shown();
     assert_eq!(shown[0].breakers[0].open_since, None);
@@ -188,8 +196,12 @@ async fn a_raise_is_tried_again_after_each_sleep_and_conflicts_are_no_failures()
         rig.replicas().await == 16
     })
     .await;
-    let shown = controller.breakers.shown();
-    assert_eq!(shown[3].command, "write");
-    assert!(shown[3].breakers.iter().all(|b| b.open_since.is_none()));
+    // the answer to the write comes after the write
+    rig.until("the breaker is closed", async || {
+        let shown = controller.breakers.shown();
+        assert_eq!(shown[3].command, "write");
+        shown[3].breakers.iter().all(|b| b.open_since.is_none())
+    })
+    .await;
     controller.stop().await;
 }

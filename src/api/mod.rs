@@ -3,6 +3,7 @@
 //!
 //! Types only: nothing here talks to a cluster or reads a clock.
 
+mod bridges;
 pub mod conditions;
 pub mod live;
 pub mod policy;

@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::bridges::bridges_of;
 use super::live::{LiveFeed, LiveSpec};
 use super::v1alpha1::{
     BurstSpec, CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
@@ -138,6 +139,7 @@ impl PredictiveAutoscalerSpec {
             burst,
             release,
             max_raise_per_minute,
+            bridges,
             manual,
         } = self;
         let ScaleTargetRef {
@@ -213,6 +215,7 @@ impl PredictiveAutoscalerSpec {
                 pods_per_second: pods_per_second.unwrap_or(defaults.start_up.pods_per_second),
             },
             freshness: defaults.freshness,
+            bridges: bridges_of(bridges.as_ref(), *max_replicas)?,
         };
         Ok(ValidPolicy {
             policy: policy.validated()?,
@@ -347,7 +350,7 @@ fn live_cover(text: Option<&str>, covered: Option<f64>) -> Result<Option<LiveCov
 }
 
 /// `2x`, `1.3x`: the range is the policy's own affair.
-fn multiple(field: &'static str, text: Option<&str>) -> Result<Option<f64>, SpecError> {
+pub(super) fn multiple(field: &'static str, text: Option<&str>) -> Result<Option<f64>, SpecError> {
     let Some(text) = text else { return Ok(None) };
     text.strip_suffix('x')
         .and_then(|number| number.parse().ok())
@@ -460,6 +463,7 @@ spec:
   quietCover: 1.5x
   release: {window: 10m, rung: 0.5, every: 2m, holdThrough: Settled}
   maxRaisePerMinute: 60
+  bridges: {resize: {enabled: true, factor: 3x, max: 1500m}, nodes: {enabled: true, image: idle, maxReplicas: 40}}
   entries: {prometheus: {query: e}, slateLabel: contest_slate, spots: {prometheus: {query: s}}}
   override: {action: Boost, replicas: 90, expires: '2026-09-13T13:00:00-04:00', reason: final}
 ",
@@ -533,6 +537,18 @@ spec:
     }
 
     #[test]
+    fn bridges_are_off_until_each_is_enabled() {
+        let bridges = |extra: &str| with(extra).spec.validate().unwrap().policy.bridges;
+        let none = crate::plan::Bridges::default();
+        assert_eq!(bridges(""), none);
+        let off = "  bridges: {resize: {factor: 3x}, nodes: {maxReplicas: 9}}";
+        assert_eq!(bridges(off), none);
+        let on = bridges("  bridges: {resize: {enabled: true}, nodes: {enabled: true}}");
+        assert_eq!(on.cpu.map(|cpu| (cpu.factor, cpu.most)), Some((2.0, None)));
+        assert_eq!(on.nodes.map(|nodes| nodes.most), Some(400));
+    }
+
+    #[test]
     fn a_refusal_names_the_field_and_the_remedy() {
         for (extra, message) in [
             (
@@ -566,6 +582,18 @@ spec:
             (
                 "  entries: {prometheus: {query: e}, slateLabel: contest-slate}",
                 "spec.entries.slateLabel is \"contest-slate\": write the name of a label, for example slate",
+            ),
+            (
+                "  bridges: {resize: {enabled: true, factor: 20x}}",
+                "spec.bridges.resize.factor is 20: it must be from 1.1x to 10x",
+            ),
+            (
+                "  bridges: {resize: {enabled: true, max: lots}}",
+                "spec.bridges.resize.max is \"lots\": write an amount of CPU, for example 500m, 2 or 1.5",
+            ),
+            (
+                "  bridges: {nodes: {enabled: true, image: ' '}}",
+                "spec.bridges.nodes.image is missing: name an image that does nothing, or leave it out",
             ),
             (
                 "  override: {action: Pin, expires: '2026-01-01T00:00:00Z', reason: x}",

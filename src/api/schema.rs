@@ -72,6 +72,16 @@ pub(super) fn optional_cover(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// An amount of CPU that may be left out.
+pub(super) fn optional_cpu(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 16,
+        "pattern": r"^[0-9]{1,6}(\.[0-9]{1,3}|m)?$",
+        "nullable": true,
+    })
+}
+
 /// The name of a Prometheus label, which may be left out.
 pub(super) fn optional_label(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -101,6 +101,9 @@ pub struct PredictiveAutoscalerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_replicas")]
     pub max_raise_per_minute: Option<u32>,
+    /// What carries the workload until new replicas, or nodes for them, are there. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridges: Option<BridgesSpec>,
     /// A person's order, which stands until it expires.
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub manual: Option<OverrideSpec>,
@@ -279,6 +282,55 @@ pub struct ReleaseSpec {
     /// Phases of a fixture during which what it needed is held. Default `Live`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_through: Option<HoldThrough>,
+}
+
+/// Bridges over the time that replicas and nodes take to arrive. All are off by default.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BridgesSpec {
+    /// More CPU for running pods until new ones are Ready. Needs `pods/resize` (Kubernetes 1.33).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<ResizeSpec>,
+    /// Room on nodes for what the next hour needs: a `CapacityBuffer` where the cluster knows it,
+    /// otherwise pods of low priority that give way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodesSpec>,
+}
+
+/// More CPU for running pods. Only a container that has a CPU limit is held by one, so only those
+/// are raised; a request is raised with a limit it is equal to.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResizeSpec {
+    /// Whether it is done. Default false.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Multiple of the CPU a container has. Default `2x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_multiple")]
+    pub factor: Option<String>,
+    /// Most CPU of one container, for example `4` or `1500m`. Default: no limit but the factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_cpu")]
+    pub max: Option<String>,
+}
+
+/// Room on nodes for replicas to come.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodesSpec {
+    /// Whether it is done. Default false.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Image of the pods that hold the room where the cluster knows no `CapacityBuffer`. Default
+    /// `registry.k8s.io/pause:3.10`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// Most replicas that room is held for. Default: `maxReplicas` of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_replicas")]
+    pub max_replicas: Option<u32>,
 }
 
 /// What a person may order.

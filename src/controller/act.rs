@@ -1,12 +1,13 @@
 //! Stage 4 of a tick: carry out what was planned, and nothing else.
 //!
 //! The gate is here, right before each write: only a leader writes, nothing is lowered while
-//! stopping or while another owner cannot be ruled out. `Recommend` plans hold no action, so there
-//! is nothing to carry out.
+//! stopping or while another owner cannot be ruled out. A `Recommend` plan holds no size to write;
+//! at most a bridge is taken back.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::bridges::{self, Bridged};
 use super::context::Context;
 use super::state::PolicyKey;
 use super::validate::Validated;
@@ -54,6 +55,7 @@ pub(super) struct Applied {
     pub(super) facts: Validated,
     pub(super) plan: Plan,
     pub(super) outcome: Outcome,
+    pub(super) bridged: Bridged,
 }
 
 /// What is written to, and under which reserve.
@@ -71,21 +73,25 @@ pub(crate) struct Order {
 pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> Applied {
     let Planned { facts, plan } = planned;
     let mut outcome = Outcome::Nothing;
+    let mut bridged = Bridged::default();
     for action in &plan.actions {
-        outcome = match *action {
-            Action::Scale { from, to } => write(ctx, key, &facts.order(), from, to).await,
-        };
+        if let Action::Scale { from, to } = *action {
+            outcome = write(ctx, key, &facts.order(), from, to).await;
+        } else {
+            bridges::carry_out(ctx, key, &facts, *action, &mut bridged).await;
+        }
     }
     Applied {
         facts,
         plan,
         outcome,
+        bridged,
     }
 }
 
 /// A write, its repeats included, ends within this time of the gate. By default a lease outlives
 /// its holder's last claim to lead by five seconds, so nobody else leads by then.
-const WRITE_DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const WRITE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Writes one size, through the gate.
 pub(super) async fn write(
@@ -131,7 +137,11 @@ pub(super) async fn write(
 }
 
 /// The gate. Leadership is asked last, after every wait.
-async fn may_write(ctx: &Context, reserve: Option<&str>, lowering: bool) -> Result<(), String> {
+pub(super) async fn may_write(
+    ctx: &Context,
+    reserve: Option<&str>,
+    lowering: bool,
+) -> Result<(), String> {
     if lowering && let Some(reason) = reserve {
         return Err(reason.to_owned());
     }

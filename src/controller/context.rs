@@ -22,7 +22,7 @@ use crate::guard::Breakers;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::source::Inbox;
-use crate::target::{Hpas, ScaleTargets};
+use crate::target::{Buffers, Hpas, Resizes, ScaleTargets};
 use crate::units::Timestamp;
 
 /// A policy as the watch sees it: one that cannot be read does not stop the others.
@@ -45,6 +45,8 @@ pub(super) struct Context {
     pub(super) pulses: Pulses,
     pub(super) targets: Arc<ScaleTargets>,
     pub(super) hpas: Hpas,
+    pub(super) resizes: Resizes,
+    pub(super) buffers: Buffers,
     pub(super) states: States,
     pub(super) budget: Mutex<Budget>,
     /// Cancelled once the controller is asked to stop.

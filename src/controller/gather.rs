@@ -15,7 +15,7 @@ use super::trainer::Outlook;
 use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{BurstSight, Mode};
+use crate::plan::{BridgesSeen, BurstSight, Mode};
 use crate::settings::Live;
 use crate::source::{Sample, SourceError};
 use crate::target::{HpaSight, TargetError, WorkloadSize};
@@ -51,6 +51,8 @@ pub(super) struct Raw {
     pub(super) written_between: Option<WrittenBetween>,
     /// An older policy in `Enforce` that names the same workload.
     pub(super) rival: Option<String>,
+    /// What stands of the bridges.
+    pub(super) bridges: BridgesSeen,
 }
 
 /// Asks everything.
@@ -105,6 +107,8 @@ pub(super) async fn gather(
         live,
         hpa,
         rival: rival(ctx, key, object, target),
+        // looked up with what is remembered of them
+        bridges: BridgesSeen::default(),
     }
 }
 

@@ -29,9 +29,10 @@ use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Live;
 use crate::source::Inbox;
 use crate::target::call::within;
-use crate::target::{Hpas, READ_TIMEOUT, ScaleTargets};
+use crate::target::{Buffers, Hpas, READ_TIMEOUT, Resizes, ScaleTargets};
 
 mod act;
+mod bridges;
 mod budget;
 mod context;
 mod error;
@@ -182,6 +183,8 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         trainer: Arc::clone(&trainer),
         targets,
         hpas: Hpas::new(client.clone(), clock.clone(), breakers.clone()),
+        resizes: Resizes::new(client.clone(), clock.clone(), breakers.clone()),
+        buffers: Buffers::new(client.clone(), clock.clone(), breakers.clone()),
         breakers,
         states: States::default(),
         budget: std::sync::Mutex::default(),
@@ -220,7 +223,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         }
         loop {
             tokio::time::sleep(SWEEP).await;
-            forget_deleted(&ctx);
+            forget_deleted(&ctx).await;
         }
     };
     tokio::select! {
@@ -274,18 +277,19 @@ fn changes(
     stream::select(settings, lead)
 }
 
-fn forget_deleted(ctx: &Context) {
+async fn forget_deleted(ctx: &Context) {
     let known: std::collections::HashSet<PolicyKey> = ctx
         .policies()
         .iter()
         .filter_map(|policy| PolicyKey::of(policy.meta()).ok())
         .collect();
-    for key in ctx.states.retain(|key| known.contains(key)) {
+    for (key, state) in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
         ctx.feeders.dismiss(&key);
         ctx.pulses.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
+        bridges::forget(ctx, &key, &state.lock().await.bridges).await;
     }
     ctx.breakers.forget_idle();
 }
@@ -334,7 +338,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
         Err(invalid) => (Ending::Unreadable(unreadable(&invalid.error), now), None),
         Ok(object) => {
             // client required
-            let raw = gather(&ctx, &key, object, live, now).await;
+            let mut raw = gather(&ctx, &key, object, live, now).await;
+            raw.bridges = bridges::look(&ctx, &key, &object.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
             let ending = match validate(&object.spec, raw, &mut state.merged) {
                 Err(refusal) => {
@@ -360,6 +365,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     } else {
                         ctx.pulses.dismiss(&key);
                     }
+                    state.bridges.learn(&applied.bridged, now);
                     Ending::Decided(Box::new(applied))
                 }
             };

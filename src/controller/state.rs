@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::bridges::BridgeMemory;
 use crate::api::conditions::{ConditionType, Holds};
 use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::fixture::Calendar;
@@ -73,6 +74,8 @@ pub(super) struct PolicyState {
     pub(super) written: Option<PredictiveAutoscalerStatus>,
     /// What Events have told.
     pub(super) told: Option<Told>,
+    /// What is known of its bridges.
+    pub(super) bridges: BridgeMemory,
 }
 
 /// What a tick depends on besides the facts it reads: when none of it changed, a watch event is
@@ -138,13 +141,15 @@ impl States {
     }
 
     /// Forgets every policy that `stays` does not know. Returns those forgotten.
-    pub(super) fn retain(&self, stays: impl Fn(&PolicyKey) -> bool) -> Vec<PolicyKey> {
+    pub(super) fn retain(
+        &self,
+        stays: impl Fn(&PolicyKey) -> bool,
+    ) -> Vec<(PolicyKey, Arc<AsyncMutex<PolicyState>>)> {
         let mut states = self.lock();
         let gone: Vec<_> = states.keys().filter(|key| !stays(key)).cloned().collect();
-        for key in &gone {
-            states.remove(key);
-        }
-        gone
+        gone.into_iter()
+            .filter_map(|key| states.remove_entry(&key))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PolicyKey, Arc<AsyncMutex<PolicyState>>>> {

@@ -41,6 +41,7 @@ pub(super) fn of_applied(
         facts,
         plan,
         outcome,
+        bridged,
     } = applied;
     let now = facts.now;
     let mut findings = facts.findings.clone();
@@ -86,6 +87,8 @@ pub(super) fn of_applied(
     if let Outcome::HeldBack { reason } = outcome {
         reasons.push(format!("held back: {reason}"));
     }
+    let unchanged = bridged.notes.iter();
+    reasons.extend(unchanged.map(|note| format!("bridge not changed: {note}")));
     let scale_up_time = facts
         .policy
         .start_up

@@ -117,6 +117,7 @@ pub(super) fn validate(
         burst,
         raised_between,
         written_between,
+        bridges,
     } = raw;
     let ValidPolicy {
         mut policy,
@@ -176,6 +177,7 @@ pub(super) fn validate(
             calendar: Arc::clone(&calendar),
             calendar_note,
             manual,
+            bridges,
         },
         size,
         raised_between,

@@ -37,7 +37,7 @@ impl Plan {
         self.parts.iter().rev().max_by_key(|part| part.replicas)
     }
 
-    /// Every reason, one a line: demand first, then limits, then what held the size.
+    /// Every reason, one a line: demand first, then limits, then what held the size, then bridges.
     pub fn reasons(&self) -> Vec<String> {
         let demand = self
             .parts
@@ -51,6 +51,7 @@ impl Plan {
             .holds
             .iter()
             .map(|hold| format!("hold: {}", hold.text()));
-        demand.chain(limits).chain(holds).collect()
+        let bridges = self.bridges.iter().map(|why| format!("bridge: {why}"));
+        demand.chain(limits).chain(holds).chain(bridges).collect()
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
 
+pub mod bridges;
 pub mod briefing;
 pub mod demand;
 mod explain;
@@ -28,6 +29,7 @@ mod properties;
 #[cfg(test)]
 mod stories;
 
+pub use bridges::{Bridges, BridgesSeen};
 pub use briefing::Briefing;
 pub use demand::{DemandPart, Source};
 pub use limits::{Limit, LimitCut};
@@ -64,6 +66,15 @@ pub enum Action {
         from: u32,
         /// Size to set.
         to: u32,
+    },
+    /// Give running pods more CPU, as the policy's bridge says.
+    RaiseCpu,
+    /// Give pods that were raised the CPU they had.
+    RestoreCpu,
+    /// Hold room on nodes for this many replicas more than there are.
+    Reserve {
+        /// How many; 0 holds none.
+        replicas: u32,
     },
 }
 
@@ -118,8 +129,11 @@ pub struct Plan {
     pub peak: Option<Peak>,
     /// Fixtures in play or about to be.
     pub covering: Vec<String>,
-    /// What to do; empty when nothing, and always in `Recommend`.
+    /// What to do; empty when nothing. In `Recommend` only what a bridge left is taken back.
     pub actions: Vec<Action>,
+    /// Why bridges are raised or taken back.
+    #[serde(default)]
+    pub bridges: Vec<String>,
     /// The sentence a person reads first.
     pub summary: String,
     /// What the next decision must be given.
@@ -142,6 +156,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         .observe(now, workload.replicas, workload.ready);
     if let Signal::Sample { rate, at } = observed.load
         && observed.load.fresh(now, policy.freshness.load).is_ok()
+        && observed.bridges.as_made()
     {
         memory.capacity = memory
             .capacity
@@ -317,7 +332,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         Ordering::Equal => Decision::Hold,
         Ordering::Less => Decision::Lower,
     };
-    let actions = if policy.mode == Mode::Enforce && desired != workload.replicas {
+    let mut actions = if policy.mode == Mode::Enforce && desired != workload.replicas {
         vec![Action::Scale {
             from: workload.replicas,
             to: desired,
@@ -325,6 +340,18 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     } else {
         Vec::new()
     };
+    let footing = bridges::Footing {
+        crowd: &crowd,
+        sizing,
+        trusted: &trusted,
+        lookahead,
+        desired,
+    };
+    let mut bridges = Vec::new();
+    for (action, why) in bridges::decide(observed, policy, &footing, now) {
+        actions.push(action);
+        bridges.push(why);
+    }
     let covering = crowd
         .covering(now)
         .map(|(fixture, _)| fixture.title())
@@ -348,6 +375,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         peak,
         covering,
         actions,
+        bridges,
         summary: String::new(),
         memory,
         wake_at,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::bridges::BridgesSeen;
 use crate::burst::{BurstDemand, SpikeSizes};
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
@@ -129,4 +130,6 @@ pub struct Observed {
     pub calendar_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
+    /// What stands of the bridges.
+    pub bridges: BridgesSeen,
 }

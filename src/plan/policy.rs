@@ -5,6 +5,7 @@ use std::str::FromStr;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::bridges::Bridges;
 use crate::burst::BurstPolicy;
 use crate::forecast::Quantile;
 use crate::units::Rate;
@@ -191,6 +192,8 @@ pub struct Policy {
     pub freshness: Freshness,
     /// Time in which queued work should be drained, to count a queue as demand.
     pub drain_within: TimeDelta,
+    /// What carries the workload until replicas or nodes are there.
+    pub bridges: Bridges,
 }
 
 /// Why a policy is not one.
@@ -242,6 +245,7 @@ impl Policy {
             release: Release::default(),
             freshness: Freshness::default(),
             drain_within: TimeDelta::seconds(30),
+            bridges: Bridges::default(),
         };
         policy.validated()
     }
@@ -347,6 +351,12 @@ impl Policy {
                 format!("{}", self.drain_within),
                 "above 0s",
             );
+        }
+        if let Some(cpu) = &self.bridges.cpu
+            && !(cpu.factor.is_finite() && (1.1..=10.0).contains(&cpu.factor))
+        {
+            let value = cpu.factor.to_string();
+            return out("bridges.resize.factor", value, "from 1.1x to 10x");
         }
         Ok(self)
     }

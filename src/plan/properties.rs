@@ -154,7 +154,7 @@ prop_compose! {
         Observed {
             workload: Workload { replicas, ready },
             load, shed, queued: None, burst, forecast, forecast_note: None, calendar_note: None,
-            calendar: Arc::new(calendar), manual,
+            calendar: Arc::new(calendar), manual, bridges: BridgesSeen::default(),
         }
     }
 }
@@ -168,9 +168,11 @@ fn current(observed: &Observed, policy: &Policy, memory: &Memory) -> u32 {
 
 /// Carries a plan out as the cluster would.
 fn applied(mut observed: Observed, plan: &Plan) -> Observed {
-    for Action::Scale { to, .. } in &plan.actions {
-        observed.workload.replicas = *to;
-        observed.workload.ready = observed.workload.ready.min(*to);
+    for action in &plan.actions {
+        if let Action::Scale { to, .. } = *action {
+            observed.workload.replicas = to;
+            observed.workload.ready = observed.workload.ready.min(to);
+        }
     }
     observed
 }

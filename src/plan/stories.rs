@@ -82,6 +82,7 @@ impl Story {
                 calendar_note: None,
                 calendar: Arc::default(),
                 manual: None,
+                bridges: BridgesSeen::default(),
             },
         }
     }
@@ -104,7 +105,9 @@ impl Story {
         let plan = plan(&self.observed, &self.policy, &self.memory, self.now);
         self.memory = plan.memory.clone();
         for action in &plan.actions {
-            let Action::Scale { from, to } = *action;
+            let Action::Scale { from, to } = *action else {
+                panic!("{action:?} without a bridge");
+            };
             assert_eq!(from, self.observed.workload.replicas);
             self.observed.workload = Workload {
                 replicas: to,

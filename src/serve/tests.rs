@@ -19,7 +19,9 @@ use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::fixture::Fixture;
 use crate::forecast::{Coverage, Forecast};
 use crate::guard::{Guarded, Refusal};
-use crate::plan::{BurstSight, Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::plan::{
+    BridgesSeen, BurstSight, Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan,
+};
 use crate::settings::{Live, PrometheusSettings, Settings};
 use crate::source::Inbox;
 use crate::units::{Rate, Timestamp};
@@ -63,6 +65,7 @@ fn decided() -> (Observed, Plan) {
         ),
         calendar_note: None,
         manual: None,
+        bridges: BridgesSeen::default(),
     };
     let mut policy = Policy::new(2, 40).unwrap();
     policy.per_replica = Some(Rate::per_second(100.0));

@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::Standing;
 use crate::forecast::Forecast;
-use crate::plan::{BurstSight, ManualOverride, Mode, Observed, Plan, Signal, Workload};
+use crate::plan::{
+    BridgesSeen, BurstSight, ManualOverride, Mode, Observed, Plan, Signal, Workload,
+};
 use crate::units::Timestamp;
 
 /// One decision, whole.
@@ -56,6 +58,8 @@ pub struct Facts {
     pub calendar_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
+    /// What stands of the bridges.
+    pub bridges: BridgesSeen,
 }
 
 #[expect(clippy::ref_option, reason = "the signature serde calls")]
@@ -102,6 +106,7 @@ impl Facts {
             calendar,
             calendar_note,
             manual,
+            bridges,
         } = observed;
         let covering = calendar
             .covering(now)
@@ -126,6 +131,7 @@ impl Facts {
             },
             calendar_note: calendar_note.clone(),
             manual: manual.clone(),
+            bridges: *bridges,
         }
     }
 }

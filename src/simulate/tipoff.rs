@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::policies::{ScalingPolicy, Sight};
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
-use crate::plan::{self, BurstSight, Memory, Mode, Observed, Policy, Signal};
+use crate::plan::{self, BridgesSeen, BurstSight, Memory, Mode, Observed, Policy, Signal};
 use crate::units::Timestamp;
 
 /// What was known of the future, moment by moment: forecasts by origin and the calendar by the
@@ -120,6 +120,7 @@ impl TipoffPolicy {
             calendar_note: None,
             calendar: self.outlook.calendar(now),
             manual: None,
+            bridges: BridgesSeen::default(),
         };
         plan::plan(&observed, &self.policy, &self.memory, now)
     }

@@ -26,12 +26,12 @@ pub enum CallError {
     },
     /// The call was not made.
     #[error(transparent)]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(Box::new(refusal))
     }
 }
 

@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
+pub mod buffer;
 pub mod call;
 pub mod hpa;
 pub mod ready;
+pub mod resize;
 pub mod scale;
 
+pub use buffer::Buffers;
 pub use call::CallError;
 pub use hpa::{HpaSight, Hpas};
+pub use resize::Resizes;
 pub use scale::{ScaleTargets, TargetError, WorkloadSize};
 
 /// Longest a read from the API server may take while nothing else is configured. Its own objective

@@ -56,7 +56,7 @@ pub(super) async fn count_pods(
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
+pub(super) fn is_ready(pod: &Pod) -> bool {
     pod.meta().deletion_timestamp.is_none()
         && pod
             .status

@@ -10,7 +10,7 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::{CallError, within};
 use super::{WRITE_TIMEOUT, ready};
@@ -142,6 +142,8 @@ pub struct WorkloadSize {
     pub ready: u32,
     /// Version of the object this was read from; a write is refused when it has moved on.
     pub version: Option<String>,
+    /// What selects its pods, when the kind tells.
+    pub selector: Option<String>,
 }
 
 /// A kind, split as Kubernetes does.
@@ -242,7 +244,9 @@ impl ScaleTargets {
             Some(ready) => ready,
             None => self.count_ready(namespace, kind, &scale).await?,
         };
+        let selector = scale.status.as_ref().and_then(|s| s.selector.clone());
         Ok(WorkloadSize {
+            selector: selector.filter(|selector| !selector.is_empty()),
             replicas: replicas_of(&scale),
             ready,
             version: scale.metadata.resource_version,
@@ -272,6 +276,28 @@ impl ScaleTargets {
             .ok_or_else(|| TargetError::NoSelector {
                 kind: target.kind.clone(),
             })
+    }
+
+    /// The spec of the workload's pods, when the kind has it where built-in kinds do.
+    ///
+    /// # Errors
+    /// [`TargetError`], which says what is missing and what to do.
+    pub async fn pod_spec(
+        &self,
+        namespace: &str,
+        target: &ScaleTargetRef,
+    ) -> Result<Option<Value>, TargetError> {
+        let kind = Kind::of(target)?;
+        let reading = async {
+            let api = self.api(&kind, namespace, target).await?;
+            let call = api.get(&target.name);
+            let object = within(self.read_timeout(), "show the workload", call)
+                .await
+                .map_err(|error| self.explain(error, &kind, namespace, target))?;
+            let spec = object.data.pointer("/spec/template/spec");
+            Ok(spec.filter(|spec| spec.is_object()).cloned())
+        };
+        self.breakers.read.call(&kind.to_string(), reading).await
     }
 
     /// Sets a size, but only if it still is `from`.

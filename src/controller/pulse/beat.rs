@@ -7,7 +7,7 @@ use crate::controller::act::{Applied, Order, Outcome};
 use crate::controller::state::PolicyKey;
 use crate::plan::briefing::{Briefing, sport};
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{BurstSight, Memory, Observed, Plan, Policy, Workload, plan};
+use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy, Workload, plan};
 use crate::target::TargetError;
 use crate::units::{Rate, Timestamp};
 
@@ -31,6 +31,8 @@ impl Stance {
             facts,
             plan,
             outcome,
+            // a bridge is built at a tick
+            bridged: _,
         } = applied;
         let mut order = facts.order();
         let mut observed = facts.observed.clone();
@@ -206,7 +208,8 @@ impl Pulse {
         let plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
         stance.memory.raise = plan.memory.raise;
-        if plan.actions.is_empty() || plan.desired <= stance.observed.workload.replicas {
+        let scales = |action: &Action| matches!(action, Action::Scale { .. });
+        if plan.desired <= plan.current || !plan.actions.iter().any(scales) {
             return None;
         }
         Some((self.key.clone()?, stance.order.clone(), plan))
@@ -311,6 +314,7 @@ mod tests {
                 calendar: Arc::default(),
                 calendar_note: None,
                 manual: None,
+                bridges: crate::plan::BridgesSeen::default(),
             },
             memory: Memory::default(),
             order: Order {

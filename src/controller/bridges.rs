@@ -1,0 +1,257 @@
+//! Bridges in a tick: what stands of them is looked up before the decision, and what was decided is
+//! carried out behind the same gate as a size.
+//!
+//! Only the leader looks, and only where there may be something to see: a policy that asks for no
+//! bridge is looked at once per process, for what an earlier one may have left.
+
+use chrono::TimeDelta;
+
+use super::act::{WRITE_DEADLINE, may_write};
+use super::context::Context;
+use super::gather::Raw;
+use super::state::PolicyKey;
+use super::validate::Validated;
+use crate::api::v1alpha1::{BridgesSpec, PredictiveAutoscalerSpec};
+use crate::plan::bridges::{BridgesSeen, CpuState};
+use crate::plan::{Action, Bridges};
+use crate::serve::metrics::WriteOutcome;
+use crate::target::buffer::{BufferError, Owner};
+use crate::target::resize::{ResizeError, Round};
+use crate::units::Timestamp;
+
+/// A reserve that is wanted is looked at this often: somebody may have deleted it.
+const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+const LATE: &str = "it did not end in time, and goes on at the next tick";
+
+/// What is known of a policy's bridges between two ticks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BridgeMemory {
+    cpu: Option<CpuState>,
+    reserve: Option<(u32, Timestamp)>,
+    /// Where the pods are that may be raised.
+    selector: Option<String>,
+}
+
+/// What was done, or why not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bridged {
+    cpu: Option<CpuState>,
+    reserve: Option<u32>,
+    /// What a person should know of it.
+    pub(super) notes: Vec<String>,
+}
+
+impl BridgeMemory {
+    /// Takes in what a tick has done.
+    pub(super) fn learn(&mut self, done: &Bridged, now: Timestamp) {
+        let Bridged {
+            cpu,
+            reserve,
+            notes: _,
+        } = done;
+        self.cpu = cpu.or(self.cpu);
+        self.reserve = reserve.map(|replicas| (replicas, now)).or(self.reserve);
+    }
+}
+
+/// Looks up what is not known, and tells all that is.
+pub(super) async fn look(
+    ctx: &Context,
+    key: &PolicyKey,
+    spec: &PredictiveAutoscalerSpec,
+    raw: &Raw,
+    memory: &mut BridgeMemory,
+) -> BridgesSeen {
+    if !ctx.leadership.is_leader() {
+        // whoever leads may change it meanwhile
+        *memory = BridgeMemory::default();
+        return BridgesSeen::default();
+    }
+    let BridgesSpec { resize, nodes } = spec.bridges.clone().unwrap_or_default();
+    if let Ok(size) = &raw.size
+        && size.selector != memory.selector
+    {
+        // another workload: the pods of the last one are given back what they had
+        forget(ctx, key, memory).await;
+        memory.cpu = None;
+        memory.selector.clone_from(&size.selector);
+    }
+    if memory.cpu.is_none() {
+        memory.cpu = match &memory.selector {
+            Some(selector) => match ctx.resizes.raised(&key.namespace, selector).await {
+                Ok(0) => Some(CpuState::AsMade),
+                Ok(_) => Some(CpuState::Raised),
+                // who may not list pods has raised none
+                Err(ResizeError::Call(error)) if error.is_forbidden() => Some(CpuState::AsMade),
+                Err(error) => {
+                    tracing::debug!(policy = %key, %error, "raised pods not seen");
+                    None
+                }
+            },
+            None => (raw.size.is_ok() && resize.is_none()).then_some(CpuState::AsMade),
+        };
+    }
+    let wanted = nodes.is_some_and(|nodes| nodes.enabled);
+    let age = memory.reserve.map(|(_, at)| raw.now - at);
+    let due = age.is_none_or(|age| wanted && (age >= LOOK_EVERY || age < TimeDelta::zero()));
+    if due {
+        match ctx.buffers.held(&owner(key)).await {
+            Ok(replicas) => memory.reserve = Some((replicas, raw.now)),
+            Err(BufferError::Call(error)) if error.is_forbidden() && !wanted => {
+                memory.reserve = Some((0, raw.now));
+            }
+            Err(error) => tracing::debug!(policy = %key, %error, "reserve not seen"),
+        }
+    }
+    BridgesSeen {
+        cpu: memory.cpu,
+        reserve: memory.reserve.map(|(replicas, _)| replicas),
+    }
+}
+
+/// Carries out one action of a plan, when it is a bridge's.
+pub(super) async fn carry_out(
+    ctx: &Context,
+    key: &PolicyKey,
+    facts: &Validated,
+    action: Action,
+    done: &mut Bridged,
+) {
+    let lowering = match action {
+        Action::Scale { .. } => return,
+        Action::RaiseCpu => false,
+        Action::RestoreCpu => true,
+        Action::Reserve { replicas } => facts
+            .observed
+            .bridges
+            .reserve
+            .is_some_and(|held| replicas < held),
+    };
+    // a batch takes one of the budget: pods by the hundred must not keep sizes from being written
+    if let Err(reason) = may_write(ctx, facts.no_lowering.as_deref(), lowering).await {
+        ctx.metrics.write(WriteOutcome::Dropped);
+        done.notes.push(format!("{}: {reason}", name(action)));
+        return;
+    }
+    // as for a size: it ends while this leader still leads
+    let failure = match action {
+        Action::Scale { .. } => return,
+        Action::Reserve { replicas } => {
+            let held = reserve(ctx, key, facts, replicas);
+            match tokio::time::timeout(WRITE_DEADLINE, held).await {
+                Ok(Ok(())) => {
+                    tracing::info!(policy = %key, replicas, "reserve set");
+                    done.reserve = Some(replicas);
+                    None
+                }
+                Ok(Err(failure)) => Some(failure),
+                Err(_) => Some(LATE.to_owned()),
+            }
+        }
+        Action::RaiseCpu | Action::RestoreCpu => {
+            let resized = resize(ctx, key, facts, action == Action::RaiseCpu);
+            match tokio::time::timeout(WRITE_DEADLINE, resized).await {
+                Err(_) => {
+                    // nobody knows how far it came; a later round does the rest
+                    done.cpu = Some(CpuState::PartlyRaised);
+                    Some(LATE.to_owned())
+                }
+                Ok(Ok(Round {
+                    done: pods,
+                    left,
+                    failure,
+                })) => {
+                    if action == Action::RaiseCpu && pods + left == 0 {
+                        done.notes
+                            .push("raise CPU: no ready pod has a CPU limit to raise".to_owned());
+                    }
+                    tracing::info!(policy = %key, pods, left, "{} done", name(action));
+                    done.cpu = Some(match (action, left) {
+                        (Action::RaiseCpu, 0) => CpuState::Raised,
+                        (Action::RestoreCpu, 0) => CpuState::AsMade,
+                        _ => CpuState::PartlyRaised,
+                    });
+                    failure
+                }
+                Ok(Err(error)) => Some(error.to_string()),
+            }
+        }
+    };
+    match failure {
+        None => ctx.metrics.write(WriteOutcome::Ok),
+        Some(failure) => {
+            ctx.metrics.write(WriteOutcome::Failed);
+            tracing::warn!(policy = %key, error = failure, "{} failed", name(action));
+            done.notes.push(format!("{}: {failure}", name(action)));
+        }
+    }
+}
+
+/// Gives pods of a policy that is gone the CPU they had. Its reserve goes with it by itself.
+pub(super) async fn forget(ctx: &Context, key: &PolicyKey, memory: &BridgeMemory) {
+    let raised = memory.cpu.is_some_and(|state| state != CpuState::AsMade);
+    let Some(selector) = memory.selector.as_ref().filter(|_| raised) else {
+        return;
+    };
+    if !ctx.leadership.is_leader() {
+        return;
+    }
+    match ctx.resizes.restore(&key.namespace, selector).await {
+        Ok(Round { done, left, .. }) => {
+            tracing::info!(policy = %key, pods = done, left, "restored CPU: the policy is gone");
+        }
+        Err(error) => tracing::warn!(policy = %key, %error, "CPU not restored"),
+    }
+}
+
+async fn resize(
+    ctx: &Context,
+    key: &PolicyKey,
+    facts: &Validated,
+    raise: bool,
+) -> Result<Round, ResizeError> {
+    let selector = facts.size.selector.as_ref();
+    let selector = selector.ok_or(ResizeError::NoSelector)?;
+    match facts.policy.bridges.cpu.as_ref().filter(|_| raise) {
+        Some(bridge) => ctx.resizes.raise(&key.namespace, selector, bridge).await,
+        None => ctx.resizes.restore(&key.namespace, selector).await,
+    }
+}
+
+async fn reserve(
+    ctx: &Context,
+    key: &PolicyKey,
+    facts: &Validated,
+    replicas: u32,
+) -> Result<(), String> {
+    let Bridges { cpu: _, nodes } = &facts.policy.bridges;
+    let image = nodes.as_ref().map_or("", |nodes| nodes.image.as_str());
+    let pod = if replicas == 0 {
+        None
+    } else {
+        let pod = ctx.targets.pod_spec(&key.namespace, &facts.target).await;
+        pod.map_err(|error| error.to_string())?
+    };
+    ctx.buffers
+        .hold(&owner(key), &facts.target, pod.as_ref(), image, replicas)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn owner(key: &PolicyKey) -> Owner<'_> {
+    Owner {
+        namespace: &key.namespace,
+        name: &key.name,
+        uid: &key.uid,
+    }
+}
+
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::Scale { .. } => "scale",
+        Action::RaiseCpu => "raise CPU",
+        Action::RestoreCpu => "restore CPU",
+        Action::Reserve { .. } => "reserve",
+    }
+}
