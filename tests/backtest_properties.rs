@@ -63,6 +63,7 @@ fn hpa(max: u32) -> HpaPolicy {
         vec![HpaMetric::External {
             average: Rate::per_second(35.0),
             lag: TimeDelta::seconds(15),
+            window: TimeDelta::zero(),
         }],
     )
 }
