@@ -3,6 +3,16 @@
 //! Pure like everything that decides: the controller's one-second loop, the replay and the tests
 //! hand it live samples and the time.
 
+pub mod detector;
+pub mod headroom;
 pub mod sample;
+pub mod spike;
+pub mod watch;
 
+pub use detector::{Alarm, Detector};
 pub use sample::{Hint, LiveSample, SampleError};
+pub use spike::SpikeSizes;
+pub use watch::{BurstDemand, BurstPolicy, Expected, LearntSpikes, News, Watch};
+
+#[cfg(test)]
+mod stories;

@@ -1,0 +1,427 @@
+//! Sees a jump in its first samples: a one-sided CUSUM on counts against what was expected.
+//!
+//! `S ← max(0, S + (x ln r − m (r−1)) / φ)` for `x` units counted where `m` were expected: the
+//! log-likelihood ratio of a load `r` times as large, for counts whose variance is `φ` times
+//! their mean. An alarm is `S > h`. The mean time to a false alarm is at least `e^h` samples
+//! (Lorden 1971), and no detector with that guarantee is faster in the worst case (Moustakides
+//! 1986), so `h` follows from how often a false alarm may come and is not a matter of taste.
+//!
+//! `m` is the forecast times the level at which load has lately run against it; without a
+//! forecast it is that level alone. `φ` is measured in quiet time at the width of the samples.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::sample::LiveSample;
+use crate::units::{Rate, Timestamp};
+
+/// The jump the statistic is made for. Loads above `(r−1)/ln r` = 1.23 times the expected ones
+/// drive it up, smaller ones down.
+pub const RATIO: f64 = 1.5;
+
+/// The level follows over this time: long against a spike's rise, short against a day's course.
+const LEVEL: TimeDelta = TimeDelta::seconds(60);
+
+/// Over as many units at least, or a trickle's level would be a guess.
+const LEVEL_COUNT: f64 = 200.0;
+
+/// And over no longer than this, or the morning's level would still hold at noon.
+const LEVEL_LONGEST: TimeDelta = TimeDelta::minutes(15);
+
+/// Dispersion is measured over this time.
+const DISPERSION: TimeDelta = TimeDelta::minutes(10);
+
+/// Dispersion is believed to be this before anything was measured, for as many samples' worth:
+/// twice Poisson's, and load that moves by 3 % from one second to the next.
+const DISPERSION_PRIOR: (f64, f64, f64) = (2.0, 0.03, 30.0);
+
+/// Residuals count towards dispersion up to this many standard deviations.
+const DISPERSION_CLIP: f64 = 4.0;
+
+/// Nothing is an alarm before load has been seen for this long.
+const WARM_UP: TimeDelta = TimeDelta::seconds(15);
+
+/// Units above the expected ones that an alarm takes at least: fewer are a person or two.
+const LEAST_EXCESS: f64 = 8.0;
+
+/// A pause longer than this between two samples empties the statistic: what happened in between
+/// is not known.
+const GAP: TimeDelta = TimeDelta::seconds(90);
+
+/// What the detector carries from one sample to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Detector {
+    /// `S`.
+    statistic: f64,
+    /// Where the present excursion of `S` from zero began.
+    excursion: Option<Excursion>,
+    /// Decayed units counted, and units the forecast expected, whose ratio is the level.
+    counted: f64,
+    forecast: f64,
+    /// Whether `forecast` is one, or only time.
+    by_forecast: bool,
+    /// Seconds of samples the level stands on, at most its memory.
+    seen: f64,
+    /// Decayed squared residuals over expected counts, and how many samples they stand for.
+    dispersion: f64,
+    dispersion_weight: f64,
+    /// End of the last sample.
+    last: Option<Timestamp>,
+}
+
+/// An excursion of the statistic from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Excursion {
+    since: Timestamp,
+    counted: f64,
+    expected: f64,
+}
+
+/// A jump that is not chance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alarm {
+    /// When the alarm was given: the end of the sample that gave it.
+    pub at: Timestamp,
+    /// The likeliest beginning of the jump.
+    pub since: Timestamp,
+    /// Load expected without it.
+    pub expected: Rate,
+    /// Mean load since it began, as a multiple of the expected one.
+    pub multiple: f64,
+    /// Variance over mean of the counts, as measured in quiet time.
+    pub dispersion: f64,
+}
+
+impl Detector {
+    /// Takes in the next sample. `forecast` is the load the slow loop expects then, when it knows;
+    /// `false_alarm_every` the least mean time between two false alarms.
+    ///
+    /// A sample at or before the last one is ignored. After an alarm the statistic starts anew.
+    pub fn observe(
+        &mut self,
+        sample: &LiveSample,
+        forecast: Option<Rate>,
+        false_alarm_every: TimeDelta,
+    ) -> Option<Alarm> {
+        if self.last.is_some_and(|last| sample.to <= last) {
+            return None;
+        }
+        let pause = self.last.map(|last| sample.from - last);
+        if pause.is_some_and(|pause| pause > GAP) {
+            *self = Self {
+                dispersion: self.dispersion,
+                dispersion_weight: self.dispersion_weight,
+                ..Self::default()
+            };
+        }
+        self.last = Some(sample.to);
+        let forecast = forecast.filter(|rate| rate.is_valid() && *rate > Rate::ZERO);
+        if forecast.is_some() != self.by_forecast {
+            self.rebase(forecast);
+        }
+        let seconds = sample.seconds();
+        let base = forecast.map_or(1.0, Rate::as_per_second) * seconds;
+        let counted = sample.count();
+        let warm = self.seen * 1e3 >= WARM_UP.num_milliseconds() as f64;
+        let expected = self.level().map(|level| level * base);
+        let Some(expected) = expected.filter(|_| warm) else {
+            self.follow(counted, base, seconds);
+            return None;
+        };
+
+        let phi = self.phi(expected) + sample.error.powi(2) * expected;
+        let step = (counted * RATIO.ln() - expected * (RATIO - 1.0)) / phi;
+        self.statistic = (self.statistic + step).max(0.0);
+        if self.statistic > 0.0 {
+            let excursion = self.excursion.get_or_insert(Excursion {
+                since: sample.from,
+                counted: 0.0,
+                expected: 0.0,
+            });
+            excursion.counted += counted;
+            excursion.expected += expected;
+        } else {
+            self.excursion = None;
+        }
+        let run_length = false_alarm_every.num_milliseconds() as f64 / 1e3 / seconds;
+        let threshold = run_length.max(2.0).ln();
+        if let Some(excursion) = self.excursion
+            && self.statistic > threshold
+            && excursion.counted - excursion.expected >= LEAST_EXCESS
+        {
+            let alarm = Alarm {
+                at: sample.to,
+                since: excursion.since,
+                expected: Rate::per_second(expected / seconds),
+                multiple: excursion.counted / excursion.expected.max(f64::MIN_POSITIVE),
+                dispersion: phi,
+            };
+            self.statistic = 0.0;
+            self.excursion = None;
+            return Some(alarm);
+        }
+        let deviation = (phi * expected).sqrt();
+        if self.statistic < threshold / 2.0 {
+            self.measure(counted - expected, expected, seconds);
+        }
+        // a sample that may belong to a jump moves the level no further than chance would
+        let most = (expected * RATIO).max(expected + 3.0 * deviation + 1.0);
+        self.follow(counted.min(most), base, seconds);
+        None
+    }
+
+    /// Begins anew at a level: after a spike the load before it is no measure any more.
+    pub fn settle_at(&mut self, rate: Rate, forecast: Option<Rate>) {
+        let memory = LEVEL.num_seconds() as f64;
+        let forecast = forecast.filter(|rate| rate.is_valid() && *rate > Rate::ZERO);
+        self.by_forecast = forecast.is_some();
+        self.counted = rate.as_per_second() * memory;
+        self.forecast = forecast.map_or(1.0, Rate::as_per_second) * memory;
+        self.seen = memory;
+        self.statistic = 0.0;
+        self.excursion = None;
+    }
+
+    /// Load that is expected where the forecast says `forecast`.
+    pub fn expected(&self, forecast: Option<Rate>) -> Option<Rate> {
+        let forecast = forecast.filter(|rate| rate.is_valid() && *rate > Rate::ZERO);
+        if forecast.is_some() != self.by_forecast {
+            return None;
+        }
+        let base = forecast.map_or(1.0, Rate::as_per_second);
+        self.level().map(|level| Rate::per_second(level * base))
+    }
+
+    /// Variance over mean of the counts around `expected` of them.
+    pub fn phi(&self, expected: f64) -> f64 {
+        let (times_poisson, relative, weight) = DISPERSION_PRIOR;
+        let believed = times_poisson + relative.powi(2) * expected;
+        let sum = self.dispersion + weight * believed;
+        (sum / (self.dispersion_weight + weight)).max(1.0)
+    }
+
+    /// Load over forecast (or over one unit a second).
+    fn level(&self) -> Option<f64> {
+        (self.forecast > 0.0).then(|| self.counted / self.forecast)
+    }
+
+    /// Keeps the level's load when a forecast comes or goes.
+    fn rebase(&mut self, forecast: Option<Rate>) {
+        self.by_forecast = forecast.is_some();
+        if self.seen > 0.0 {
+            // `forecast` holds decayed seconds times what one second was worth
+            let rate = self.counted / self.seen;
+            let base = forecast.map_or(1.0, Rate::as_per_second);
+            self.forecast = base * self.seen;
+            self.counted = rate * self.seen;
+        }
+    }
+
+    fn follow(&mut self, counted: f64, base: f64, seconds: f64) {
+        let rate = if self.seen > 0.0 {
+            self.counted / self.seen
+        } else {
+            counted / seconds
+        };
+        let memory = (LEVEL_COUNT / rate.max(f64::MIN_POSITIVE)).clamp(
+            LEVEL.num_seconds() as f64,
+            LEVEL_LONGEST.num_seconds() as f64,
+        );
+        let keep = (-seconds / memory).exp();
+        self.counted = self.counted * keep + counted;
+        self.forecast = self.forecast * keep + base;
+        self.seen = self.seen * keep + seconds;
+    }
+
+    fn measure(&mut self, residual: f64, expected: f64, seconds: f64) {
+        if expected <= 0.0 {
+            return;
+        }
+        let keep = (-seconds / (DISPERSION.num_seconds() as f64)).exp();
+        let most = DISPERSION_CLIP.powi(2) * self.phi(expected);
+        let square = (residual * residual / expected).min(most);
+        self.dispersion = self.dispersion * keep + square;
+        self.dispersion_weight = self.dispersion_weight * keep + 1.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use rand_distr::{Distribution as _, Gamma, Poisson};
+
+    use super::*;
+
+    const DAY: TimeDelta = TimeDelta::days(1);
+
+    /// Counts a second with variance `phi` times the mean.
+    fn draw(rng: &mut StdRng, mean: f64, phi: f64) -> f64 {
+        let mean = if phi > 1.0 {
+            Gamma::new(mean / (phi - 1.0), phi - 1.0)
+                .unwrap()
+                .sample(rng)
+        } else {
+            mean
+        };
+        if mean > 0.0 {
+            Poisson::new(mean).unwrap().sample(rng)
+        } else {
+            0.0
+        }
+    }
+
+    fn sample(second: i64, count: f64) -> LiveSample {
+        let from = Timestamp::UNIX_EPOCH + TimeDelta::seconds(second);
+        LiveSample {
+            from,
+            to: from + TimeDelta::seconds(1),
+            offered: Rate::per_second(count),
+            queued: None,
+            error: 0.0,
+        }
+    }
+
+    /// Seconds from the jump to the alarm.
+    fn delay(rng: &mut StdRng, mean: f64, phi: f64, jump: f64) -> i64 {
+        let mut detector = Detector::default();
+        for second in 0..300 {
+            let quiet = draw(rng, mean, phi);
+            detector.observe(&sample(second, quiet), None, DAY);
+        }
+        (300..600)
+            .position(|second| {
+                let count = draw(rng, mean * jump, phi);
+                detector
+                    .observe(&sample(second, count), None, DAY)
+                    .is_some()
+            })
+            .map_or(300, |place| place as i64 + 1)
+    }
+
+    fn mean_delay(mean: f64, phi: f64, jump: f64) -> f64 {
+        let mut rng = StdRng::seed_from_u64(7);
+        let delays = (0..200).map(|_| delay(&mut rng, mean, phi, jump));
+        delays.sum::<i64>() as f64 / 200.0
+    }
+
+    #[test]
+    fn eight_times_the_load_is_seen_in_its_first_sample() {
+        assert!(mean_delay(20.0, 1.0, 8.0) <= 1.1);
+        assert_eq!(mean_delay(200.0, 4.0, 8.0), 1.0);
+        assert_eq!(mean_delay(2_000.0, 20.0, 8.0), 1.0);
+    }
+
+    #[test]
+    fn small_rates_take_a_few_samples_more() {
+        assert!(mean_delay(1.0, 1.0, 8.0) <= 6.0);
+        assert!(mean_delay(20.0, 4.0, 2.0) <= 12.0);
+    }
+
+    #[test]
+    fn false_alarms_come_no_more_often_than_they_may() {
+        let mut rng = StdRng::seed_from_u64(11);
+        for (mean, phi) in [(1.0, 1.0), (20.0, 4.0), (500.0, 10.0)] {
+            let mut detector = Detector::default();
+            let alarms = (0..5 * 86_400)
+                .filter(|&second| {
+                    let count = draw(&mut rng, mean, phi);
+                    detector
+                        .observe(&sample(second, count), None, DAY)
+                        .is_some()
+                })
+                .count();
+            assert!(alarms <= 5, "{alarms} at {mean}/s with dispersion {phi}");
+        }
+    }
+
+    #[test]
+    fn a_morning_that_doubles_in_ten_minutes_is_no_jump() {
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut detector = Detector::default();
+        let alarmed = (0..3_600).any(|second| {
+            let grown = 2.0_f64.powf(second as f64 / 600.0);
+            let count = draw(&mut rng, 50.0 * grown, 2.0);
+            detector
+                .observe(&sample(second, count), None, DAY)
+                .is_some()
+        });
+        assert!(!alarmed);
+    }
+
+    #[test]
+    fn what_the_forecast_knew_is_no_jump() {
+        let mut detector = Detector::default();
+        for second in 0..120 {
+            let forecast = Rate::per_second(if second < 60 { 100.0 } else { 800.0 });
+            let seen = sample(second, forecast.as_per_second());
+            assert_eq!(detector.observe(&seen, Some(forecast), DAY), None);
+        }
+    }
+
+    #[test]
+    fn an_alarm_tells_when_how_large_and_above_what() {
+        let mut detector = Detector::default();
+        for second in 0..100 {
+            detector.observe(&sample(second, 200.0), None, DAY);
+        }
+        let alarm = detector.observe(&sample(100, 1_600.0), None, DAY).unwrap();
+        assert_eq!(alarm.since, sample(100, 0.0).from);
+        assert_eq!(alarm.at, sample(100, 0.0).to);
+        assert!((alarm.expected.as_per_second() - 200.0).abs() < 1.0);
+        assert!((alarm.multiple - 8.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_pause_says_nothing_about_what_happened_in_it() {
+        let mut detector = Detector::default();
+        for second in 0..100 {
+            detector.observe(&sample(second, 200.0), None, DAY);
+        }
+        for second in 1_000..1_014 {
+            assert_eq!(detector.observe(&sample(second, 900.0), None, DAY), None);
+        }
+        let late = detector.observe(&sample(500, 90_000.0), None, DAY);
+        assert_eq!(late, None, "late samples are ignored");
+    }
+
+    proptest! {
+        #[test]
+        fn more_load_never_means_less_alarm(
+            counts in proptest::collection::vec(0.0..500.0_f64, 30..80),
+            more in 0.0..500.0_f64,
+        ) {
+            let mut a = Detector::default();
+            for (second, count) in counts.iter().enumerate() {
+                a.observe(&sample(second as i64, *count), None, DAY);
+            }
+            let mut b = a;
+            let next = counts.len() as i64;
+            let fewer = a.observe(&sample(next, 300.0), None, DAY);
+            let larger = b.observe(&sample(next, 300.0 + more), None, DAY);
+            prop_assert!(fewer.is_none() || larger.is_some());
+        }
+
+        #[test]
+        fn anything_is_survived(
+            samples in proptest::collection::vec(
+                (-100..2_000_i64, 0.0..1e12_f64, 0.0..10.0_f64, proptest::option::of(0.0..1e9_f64)),
+                0..200,
+            ),
+        ) {
+            let mut detector = Detector::default();
+            for (second, count, error, forecast) in samples {
+                let seen = LiveSample { error, ..sample(second, count) };
+                let alarm = detector.observe(&seen, forecast.map(Rate::per_second), DAY);
+                if let Some(alarm) = alarm {
+                    prop_assert!(alarm.multiple.is_finite() && alarm.expected.is_valid());
+                }
+                prop_assert!(detector.statistic.is_finite());
+            }
+        }
+    }
+}
