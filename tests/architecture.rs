@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files and folders below `src` that are pure.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
     "units.rs",
     "series",
     "entries",
@@ -25,6 +25,7 @@ const CORE: [&str; 14] = [
     "plot",
     "simulate",
     "backtest",
+    "replay",
     "lease.rs",
     "breaker.rs",
     "budget.rs",

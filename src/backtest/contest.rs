@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer, Scenario, Simulation, Span,
 };
+use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::plan::Policy;
 use crate::series::Series;
@@ -64,8 +65,9 @@ pub struct View {
     pub metric_lag: TimeDelta,
     /// What the metric is a mean over; zero: the latest bin of the load.
     pub metric_window: TimeDelta,
-    /// Age of a second's figure for those that look every second or two.
-    pub live_lag: TimeDelta,
+    /// Age of a bin of the load for those that look every second or two: Knative's autoscaler
+    /// and Tipoff's fast loop. `None`: there is no live signal, the fast loop is off.
+    pub live_lag: Option<TimeDelta>,
 }
 
 /// A level of service and what it costs one policy.
@@ -114,15 +116,30 @@ impl Contest<'_> {
 
     /// Tipoff with every need `factor` times as large.
     pub fn tipoff(&self, factor: f64) -> TipoffPolicy {
-        TipoffPolicy::new(
-            TIPOFF,
-            &self.policy(),
+        self.tipoff_under(TIPOFF, &self.policy()).scaled(factor)
+    }
+
+    /// Tipoff with another spike cover while fixtures are in play.
+    pub fn tipoff_covering(&self, name: &str, cover: f64) -> TipoffPolicy {
+        let mut policy = self.policy();
+        policy.spike_cover.live = cover;
+        self.tipoff_under(name, &policy)
+    }
+
+    fn tipoff_under(&self, name: &str, policy: &Policy) -> TipoffPolicy {
+        let tipoff = TipoffPolicy::new(
+            name,
+            policy,
             Arc::clone(&self.outlook),
             self.view.metric_lag,
             // the HPA's period: neither is favoured by looking more often
             TimeDelta::seconds(15),
         )
-        .scaled(factor)
+        .on_means_over(self.view.metric_window);
+        match self.view.live_lag {
+            Some(lag) => tipoff.with_fast_loop(lag, LearntSpikes::default()),
+            None => tipoff,
+        }
     }
 
     fn hpa_spec(&self) -> HpaSpec {
@@ -161,7 +178,7 @@ impl Contest<'_> {
                     self.arena.policy.min_replicas,
                     self.arena.policy.max_replicas,
                     per_replica * *target,
-                    self.view.live_lag,
+                    self.view.live_lag.unwrap_or(TimeDelta::zero()),
                 ),
             )),
             Peer::KedaCron(cron) => Box::new(self.cron(cron, factor)),

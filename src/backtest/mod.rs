@@ -145,7 +145,7 @@ pub fn run(
             view: View {
                 metric_lag: scenario.metric_lag,
                 metric_window: TimeDelta::zero(),
-                live_lag: TimeDelta::zero(),
+                live_lag: None,
             },
             seed: scenario.seed,
             peers: &scenario.peers,

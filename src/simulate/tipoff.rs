@@ -1,14 +1,17 @@
-//! Tipoff under simulation: the controller's own `plan`, fed with what it would have known.
+//! Tipoff under simulation: the controller's own `plan`, fed with what it would have known, and
+//! beside it the fast loop where the load is known by the second.
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::fast_loop::{FastLoop, Moment, SeenSpike};
 use super::policies::{ScalingPolicy, Sight};
+use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
 use crate::plan::{self, Memory, Mode, Observed, Policy, Signal};
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// What was known of the future, moment by moment: forecasts by origin and the calendar by the
 /// time each version of it was known.
@@ -60,9 +63,11 @@ pub struct TipoffPolicy {
     policy: Policy,
     outlook: Arc<Outlook>,
     metric_lag: TimeDelta,
+    metric_window: TimeDelta,
     every: TimeDelta,
     next: Option<Timestamp>,
     memory: Memory,
+    fast: Option<FastLoop>,
 }
 
 impl TipoffPolicy {
@@ -83,10 +88,32 @@ impl TipoffPolicy {
             },
             outlook,
             metric_lag,
+            metric_window: TimeDelta::zero(),
             every,
             next: None,
             memory: Memory::default(),
+            fast: None,
         }
+    }
+
+    /// The same on a load metric that is a mean over `window`.
+    #[must_use]
+    pub fn on_means_over(mut self, window: TimeDelta) -> Self {
+        self.metric_window = window;
+        self
+    }
+
+    /// The same with its fast loop, which sees each bin of the load `lag` after its end and knows
+    /// of earlier spikes what was `learnt`.
+    #[must_use]
+    pub fn with_fast_loop(mut self, lag: TimeDelta, learnt: LearntSpikes) -> Self {
+        self.fast = Some(FastLoop::new(lag, learnt));
+        self
+    }
+
+    /// Spikes the fast loop saw.
+    pub fn seen_spikes(&self) -> &[SeenSpike] {
+        self.fast.as_ref().map_or(&[], FastLoop::seen)
     }
 
     /// The same with every need `factor` times as large: the knob that makes policies comparable
@@ -99,7 +126,7 @@ impl TipoffPolicy {
 
     /// The whole plan at `now`, with its reasons.
     pub fn plan(&self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
-        let load = match sight.sample(self.metric_lag) {
+        let load = match sight.mean(self.metric_window, self.metric_lag) {
             Some(sample) => Signal::Sample {
                 rate: sample.rate,
                 at: sample.at,
@@ -130,12 +157,48 @@ impl ScalingPolicy for TipoffPolicy {
     }
 
     fn decide(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
-        if self.next.is_some_and(|next| now < next) {
-            return sight.workload.replicas;
-        }
-        self.next = Some(now + self.every);
-        let plan = self.plan(sight, now);
-        self.memory = plan.memory;
-        plan.desired
+        let burst = self.burst(sight, now);
+        let size = if self.next.is_some_and(|next| now < next) {
+            sight.workload.replicas
+        } else {
+            self.next = Some(now + self.every);
+            let plan = self.plan(sight, now);
+            self.memory = plan.memory;
+            plan.desired
+        };
+        size.max(burst)
+    }
+}
+
+impl TipoffPolicy {
+    /// What the fast loop asks for; 0 when nothing.
+    fn burst(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
+        let Some(fast) = &mut self.fast else { return 0 };
+        let start_up = self.policy.start_up;
+        let scale_up = start_up.scale_up_time;
+        let moment = Moment {
+            forecast: self.outlook.forecast(now - self.metric_lag).map(|f| &**f),
+            calendar: &self.outlook.calendar(now),
+            until_ready: scale_up.unwrap_or_else(|| self.memory.scale_up.p95())
+                + start_up.node_time,
+        };
+        let Some(demand) = fast.tick(sight, moment, now) else {
+            return 0;
+        };
+        let per_replica = self
+            .policy
+            .per_replica
+            .or_else(|| self.memory.capacity.at(now));
+        let Some(per_replica) = per_replica.filter(|rate| *rate > Rate::ZERO) else {
+            return 0;
+        };
+        let target = if self.policy.per_replica.is_some() {
+            self.policy.target_utilization
+        } else {
+            1.0
+        };
+        let exact = demand.load / (per_replica * target);
+        let needed = (exact - 1e-9).ceil().clamp(0.0, 1e6) as u32;
+        needed.min(self.policy.max_replicas)
     }
 }
