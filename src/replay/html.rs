@@ -100,7 +100,7 @@ fn price(body: &mut String, report: &Report) {
     if shown.len() < 2 {
         return;
     }
-    let place = |policy: &PolicyReport| (policy.replica_hours, policy.unserved_ratio * 100.0);
+    let place = |policy: &PolicyReport| (policy.replica_hours, policy.unserved_ratio * 1e6);
     let mut curve: Vec<(f64, f64)> = shown
         .iter()
         .filter(|(_, policy)| policy.name.starts_with(TIPOFF))
@@ -130,7 +130,7 @@ fn price(body: &mut String, report: &Report) {
                 .iter()
                 .filter(|peer| peer.unserved_ratio > 0.0)
                 .map(|peer| Point {
-                    at: (peer.replica_hours, peer.unserved_ratio * 100.0),
+                    at: (peer.replica_hours, peer.unserved_ratio * 1e6),
                     colour: Colour::Soft,
                     shape: Shape::Ring,
                     name: format!("{} at Tipoff's price", peer.name),
@@ -146,9 +146,9 @@ fn price(body: &mut String, report: &Report) {
         width: 1000,
         height: 380,
         x: Axis::up_to(points.iter().map(|point| point.at.0)),
-        y: Axis::log_around(points.iter().map(|point| point.at.1), " %"),
+        y: Axis::log_around(points.iter().map(|point| point.at.1), ""),
         x_name: "replica-hours".to_owned(),
-        y_name: "not served".to_owned(),
+        y_name: "not served, per million".to_owned(),
         spans: Vec::new(),
         layers: vec![
             Layer::Line {

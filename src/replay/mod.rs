@@ -232,3 +232,6 @@ pub(crate) fn each<T: Sync, R: Send>(
         .filter_map(|slot| slot.into_inner().ok().flatten())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
