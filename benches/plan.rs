@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use divan::Bencher;
 use tipoff::fixture::{Calendar, Fixture};
 use tipoff::forecast::Forecast;
-use tipoff::plan::{Memory, Observed, Policy, Signal, Workload, plan};
+use tipoff::plan::{BurstSight, Memory, Observed, Policy, Signal, Workload, plan};
 use tipoff::units::{Rate, Timestamp};
 
 fn main() {
@@ -48,6 +48,7 @@ fn observed(fixtures: u32) -> (Observed, Timestamp) {
         },
         shed: None,
         queued: None,
+        burst: BurstSight::default(),
         forecast: Some(Arc::new(forecast)),
         forecast_note: None,
         calendar_note: None,

@@ -6,6 +6,7 @@
 
 // ---- pure core ----
 pub mod backtest;
+pub mod breaker;
 pub mod burst;
 pub mod capacity;
 pub mod entries;
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod embedded;
+pub mod guard;
 pub mod serve;
 pub mod settings;
 pub mod source;

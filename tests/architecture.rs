@@ -53,12 +53,13 @@ const CRATES: [&str; 13] = [
 const STANDARD: [&str; 5] = ["fs", "net", "env", "process", "thread"];
 
 /// Modules of the shell.
-const SHELL: [&str; 12] = [
+const SHELL: [&str; 13] = [
     "api",
     "cli",
     "clock",
     "controller",
     "embedded",
+    "guard",
     "serve",
     "settings",
     "source",

@@ -30,6 +30,7 @@ use tipoff::clock::SystemClock;
 use tipoff::controller::leader::Elector;
 use tipoff::controller::{self, ControllerConfig, Pace};
 use tipoff::embedded::{Delay, EmbeddedCluster, PodBehaviour};
+use tipoff::guard::Breakers;
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
 use tokio::sync::watch;
@@ -229,6 +230,7 @@ impl World {
             metrics.clone(),
         );
         let config = ControllerConfig {
+            breakers: Breakers::new(&clock, &live, &metrics),
             client: self.client.clone(),
             clock,
             live,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
+use tipoff::breaker::Limits;
 use tipoff::clock::ManualClock;
 use tipoff::serve::Metrics;
 use tipoff::settings::{self, Auth, Live, Reloader, Settings, SettingsError};
@@ -34,6 +35,10 @@ fn one_line_is_enough() {
     let settings = parse(MINIMAL).unwrap();
     assert_eq!(settings.prometheus.url.as_str(), "http://prometheus:9090/");
     assert_eq!(settings.prometheus.timeout, Duration::from_secs(10));
+    assert_eq!(
+        settings.breakers.prometheus.timeout,
+        Duration::from_secs(10)
+    );
     assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
     let election = settings.leader_election;
     assert!(election.enabled);
@@ -65,6 +70,9 @@ calendars:
   - {name: nfl, source: calendars/nfl.ics, format: ics, zone: America/New_York}
   - {name: promos, source: /srv/promos.yaml}
 budget: {writesPerSecond: 2.5, burst: 7}
+breakers:
+  prometheus: {timeout: 2s, failurePercentage: 40, minimumVolume: 10}
+  kubernetes: {windows: 6, window: 5s, sleepWindow: 8s, maxConcurrent: 9}
 listen: 127.0.0.1:9000
 leaderElection:
   {enabled: false, namespace: ops, name: tip, leaseDuration: 30s, renewDeadline: 20s, retryPeriod: 4s}
@@ -101,6 +109,27 @@ log: {level: 'info,tipoff::source=debug'}
         Some(chrono_tz::America::New_York)
     );
     assert_eq!(settings.budget.burst, 7);
+    let default = Limits::default();
+    assert_eq!(
+        settings.breakers.prometheus,
+        Limits {
+            timeout: Duration::from_secs(2),
+            failure_percentage: 40,
+            minimum_volume: 10,
+            max_concurrent: 60,
+            ..default
+        },
+    );
+    assert_eq!(
+        settings.breakers.kubernetes,
+        Limits {
+            windows: 6,
+            window: Duration::from_secs(5),
+            sleep_window: Duration::from_secs(8),
+            max_concurrent: 9,
+            ..default
+        },
+    );
     assert_eq!(
         settings.leader_election.lease_duration,
         Duration::from_secs(30)
@@ -143,6 +172,16 @@ fn each_fault_is_named_with_its_place_and_remedy() {
         "prometheus: {url: 'http://p'}\ncalendars: nfl\n",
         "prometheus: {url: 'http://p'}\nbudget:\n  writesPerSecond: -1\n",
         "prometheus: {url: 'http://p'}\nbudget: {burst: 0}\n",
+        "prometheus: {url: 'http://p'}\nbreakers:\n  prometheus: {failurePercentage: 0}\n",
+        "prometheus: {url: 'http://p'}\nbreakers:\n  prometheus:\n    minimumVolume: 0\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {prometheus: {timeout: 11s}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {timeout: 10ms}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {sleepWindow: 5m}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {window: 1h}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {windows: 100}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {maxConcurrent: 0}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {kubernetes: {maxConcurent: 5}}\n",
+        "prometheus: {url: 'http://p'}\nbreakers: {postgres: {}}\n",
         "prometheus: {url: 'http://p'}\nlisten: 8080\n",
         "prometheus: {url: 'http://p'}\nlisten: everywhere\n",
         "prometheus: {url: 'http://p'}\nleaderElection:\n  leaseDuration: 10s\n",
@@ -289,6 +328,34 @@ fn a_bad_settings_file_leaves_the_last_good_one_in_force() {
     );
     assert!(live.borrow().problems.is_empty());
     assert!(bench.counted("tipoff_settings_problems 0"));
+}
+
+#[test]
+fn breaker_limits_change_with_the_file_and_bad_ones_leave_the_last_in_force() {
+    let bench = Bench::new();
+    let (mut reloader, live) = bench.open();
+    let volume = |live: &watch::Receiver<Arc<Live>>| {
+        live.borrow().settings.breakers.prometheus.minimum_volume
+    };
+    assert_eq!(volume(&live), 3);
+    let with = |volume: u32| {
+        format!(
+            "{}breakers:\n  prometheus: {{minimumVolume: {volume}}}\n",
+            with_calendar()
+        )
+    };
+    bench.write("tipoff.yaml", &with(20));
+    reloader.poll();
+    assert_eq!(volume(&live), 20);
+    assert!(live.borrow().problems.is_empty(), "no restart is needed");
+    bench.write("tipoff.yaml", &with(0));
+    reloader.poll();
+    assert_eq!(volume(&live), 20);
+    let problem = live.borrow().problems[0].clone();
+    assert!(
+        problem.contains("tipoff.yaml:4:31: breakers.prometheus.minimumVolume: must"),
+        "{problem}"
+    );
 }
 
 #[test]

@@ -5,11 +5,12 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::v1alpha1::{
-    CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
+    BurstSpec, CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
     PredictiveAutoscalerSpec, ReleaseSpec, ScaleTargetRef,
 };
+use crate::burst::BurstPolicy;
 use crate::forecast::Quantile;
-use crate::plan::policy::{Release, SpikeCover, StartUp};
+use crate::plan::policy::{LiveCover, Release, SpikeCover, StartUp};
 use crate::plan::{ManualAction, ManualOverride, Policy, PolicyError};
 use crate::units::{HumanDuration, Rate};
 
@@ -131,6 +132,7 @@ impl PredictiveAutoscalerSpec {
             lead,
             spike_cover,
             quiet_cover,
+            burst,
             release,
             max_raise_per_minute,
             manual,
@@ -174,6 +176,11 @@ impl PredictiveAutoscalerSpec {
             node_time,
             pods_per_second,
         } = capacity.clone().unwrap_or_default();
+        let BurstSpec {
+            false_alarm_every,
+            jump_quantile,
+            covered,
+        } = burst.clone().unwrap_or_default();
         let policy = Policy {
             mode: *mode,
             min_replicas: *min_replicas,
@@ -181,10 +188,15 @@ impl PredictiveAutoscalerSpec {
             quantile: quantile.unwrap_or(Quantile::P95),
             lead: lead.map_or(defaults.lead, TimeDelta::from),
             spike_cover: SpikeCover {
-                live: multiple("spikeCover", spike_cover.as_deref())?
+                live: live_cover(spike_cover.as_deref(), covered)?
                     .unwrap_or(defaults.spike_cover.live),
                 quiet: multiple("quietCover", quiet_cover.as_deref())?
                     .unwrap_or(defaults.spike_cover.quiet),
+            },
+            burst: BurstPolicy {
+                false_alarm_every: false_alarm_every
+                    .map_or(defaults.burst.false_alarm_every, TimeDelta::from),
+                jump_quantile: jump_quantile.unwrap_or(defaults.burst.jump_quantile),
             },
             max_raise_per_minute: *max_raise_per_minute,
             release: release_of(release.as_ref(), defaults.release),
@@ -297,6 +309,35 @@ fn release_of(release: Option<&ReleaseSpec>, defaults: Release) -> Release {
         every: every.map_or(defaults.every, TimeDelta::from),
         hold_through: hold_through.unwrap_or(defaults.hold_through),
     }
+}
+
+/// `auto` covers the share the policy names.
+fn live_cover(text: Option<&str>, covered: Option<f64>) -> Result<Option<LiveCover>, SpecError> {
+    let Some(text) = text else {
+        return match covered {
+            None => Ok(None),
+            Some(_) => Err(SpecError::Missing {
+                field: "spikeCover",
+                remedy: "burst.covered is the share that spikeCover: auto covers",
+            }),
+        };
+    };
+    let cover = text.parse().map_err(|_| SpecError::Field {
+        field: "spikeCover",
+        value: text.to_owned(),
+        remedy: "write auto, or a multiple of the load, for example 2x or 1.3x",
+    })?;
+    Ok(Some(match (cover, covered) {
+        (LiveCover::Share(_), Some(covered)) => LiveCover::Share(covered),
+        (LiveCover::Multiple(_), Some(_)) => {
+            return Err(SpecError::Field {
+                field: "burst.covered",
+                value: text.to_owned(),
+                remedy: "it is the share that spikeCover: auto covers; leave it out with a multiple",
+            });
+        }
+        (cover, None) => cover,
+    }))
 }
 
 /// `2x`, `1.3x`: the range is the policy's own affair.
@@ -490,7 +531,7 @@ spec:
         for (extra, message) in [
             (
                 "  spikeCover: lots",
-                "spec.spikeCover is \"lots\": write a multiple of the load, for example 2x or 1.3x",
+                "spec.spikeCover is \"lots\": write auto, or a multiple of the load, for example 2x or 1.3x",
             ),
             (
                 "  spikeCover: 0.5x",

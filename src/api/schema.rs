@@ -62,6 +62,16 @@ pub(super) fn optional_multiple(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A multiple of the load, `1.3x`, or `auto`.
+pub(super) fn optional_cover(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 16,
+        "pattern": r"^(auto|[0-9]{1,3}(\.[0-9]{1,6})?x)$",
+        "nullable": true,
+    })
+}
+
 /// The name of a Prometheus label, which may be left out.
 pub(super) fn optional_label(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

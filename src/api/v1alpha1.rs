@@ -80,14 +80,19 @@ pub struct PredictiveAutoscalerSpec {
     /// `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<HumanDuration>,
-    /// Multiple of the expected load that stands ready while a fixture is in play. Default `2x`.
+    /// Multiple of the expected load that stands ready while a fixture is in play, or `auto`: what
+    /// covers most spikes, given how large they are, how fast they rise and how long replicas
+    /// need. Default `2x`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::optional_multiple")]
+    #[schemars(schema_with = "schema::optional_cover")]
     pub spike_cover: Option<String>,
     /// Multiple of the expected load that stands ready at other times. Default `1.3x`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_multiple")]
     pub quiet_cover: Option<String>,
+    /// How spikes are seen and met within seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<BurstSpec>,
     /// How capacity is let go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseSpec>,
@@ -233,6 +238,23 @@ pub struct ForecastSpec {
     /// How much history to learn from. Default `28d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HumanDuration>,
+}
+
+/// How spikes are seen and met.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BurstSpec {
+    /// Least mean time between two false alarms: the sensitivity. Default `1d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarm_every: Option<HumanDuration>,
+    /// Share of spikes that the jump on an alarm is large enough for. Default 0.9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_share")]
+    pub jump_quantile: Option<f64>,
+    /// Share of spikes that `spikeCover: auto` keeps capacity standing for. Default 0.95.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_share")]
+    pub covered: Option<f64>,
 }
 
 /// The way down.

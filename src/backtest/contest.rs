@@ -11,6 +11,7 @@ use super::scenario::{
 use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::plan::Policy;
+use crate::plan::policy::LiveCover;
 use crate::series::Series;
 use crate::simulate::peers::{
     HpaMetric, HpaPolicy, HpaSpec, KedaCron, KpaPolicy, KpaSpec, Oracle, SeasonalNaive, StaticPeak,
@@ -120,7 +121,7 @@ impl Contest<'_> {
     }
 
     /// Tipoff with another spike cover while fixtures are in play.
-    pub fn tipoff_covering(&self, name: &str, cover: f64) -> TipoffPolicy {
+    pub fn tipoff_covering(&self, name: &str, cover: LiveCover) -> TipoffPolicy {
         let mut policy = self.policy();
         policy.spike_cover.live = cover;
         self.tipoff_under(name, &policy)

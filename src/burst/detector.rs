@@ -128,6 +128,10 @@ impl Detector {
         let warm = self.seen * 1e3 >= WARM_UP.num_milliseconds() as f64;
         let expected = self.level().map(|level| level * base);
         let Some(expected) = expected.filter(|_| warm) else {
+            // nothing is clipped yet: a load that scatters widely is known by it from the start
+            if let Some(expected) = expected {
+                self.was_scatter(counted, expected);
+            }
             self.follow(counted, base, seconds);
             return None;
         };
@@ -183,6 +187,14 @@ impl Detector {
         self.seen = memory;
         self.statistic = 0.0;
         self.excursion = None;
+    }
+
+    /// Learns from an alarm that was none: what gave it is how much this load scatters.
+    pub fn was_scatter(&mut self, counted: f64, expected: f64) {
+        if expected > 0.0 && counted.is_finite() {
+            self.dispersion += (counted - expected).powi(2) / expected;
+            self.dispersion_weight += 1.0;
+        }
     }
 
     /// Load that is expected where the forecast says `forecast`.

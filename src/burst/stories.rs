@@ -138,6 +138,28 @@ fn one_odd_sample_costs_ten_seconds() {
 }
 
 #[test]
+fn a_load_that_comes_in_lumps_is_known_to_after_its_first_false_alarms() {
+    let mut story = Story::new(0);
+    // 900 units every five seconds or so: one event is worth that much
+    let lump = |second: i64| {
+        if (second * 7_919) % 11 < 2 {
+            900.0
+        } else {
+            0.0
+        }
+    };
+    let mut alarms = |seconds: std::ops::Range<i64>| {
+        seconds
+            .filter_map(|second| story.see(lump(second)))
+            .filter(|news| matches!(news, News::Alarm { .. }))
+            .count()
+    };
+    let early = alarms(0..600);
+    let late = alarms(600..8_000);
+    assert!(late <= 1, "{early} then {late}");
+}
+
+#[test]
 fn a_second_touchdown_on_top_of_the_first_raises_what_is_held() {
     let mut story = Story::new(2);
     story.see_for(120, 200.0);

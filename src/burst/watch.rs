@@ -18,9 +18,12 @@ use crate::units::{Rate, Timestamp};
 /// An alarm that no later sample confirms within this time was none.
 pub const CONFIRM_WITHIN: TimeDelta = TimeDelta::seconds(10);
 
-/// Load confirms an alarm from this multiple of the load before it: where the detector's
-/// statistic begins to rise.
+/// Later samples confirm an alarm from this multiple of the load before it, where the detector's
+/// statistic begins to rise,
 const CONFIRMED: f64 = 1.25;
+
+/// when they stand out by so many standard deviations as well.
+const CONFIRMED_DEVIATIONS: f64 = 2.0;
 
 /// What has not faded after this time is no spike but a new level.
 const NEW_LEVEL: TimeDelta = TimeDelta::minutes(15);
@@ -104,6 +107,10 @@ struct Spike {
     peak_at: Timestamp,
     in_play: u32,
     confirmed: bool,
+    /// Units of the alarm's own sample, and those expected in it.
+    alarm: [f64; 2],
+    /// The same of the samples after it.
+    after: [f64; 2],
     /// Load asked for because of it.
     wanted: Rate,
 }
@@ -354,6 +361,8 @@ impl Watch {
             peak_at: sample.to,
             in_play: expected.in_play,
             confirmed: false,
+            alarm: [sample.count(), before.as_per_second() * sample.seconds()],
+            after: [0.0; 2],
             wanted: jump.max(peak),
         };
         spike.wanted = spike.wanted.max(self.projected(&spike, sample, expected));
@@ -378,7 +387,9 @@ impl Watch {
             spike.peak_at = now;
         }
         let mut news = None;
-        if !spike.confirmed && sample.offered >= spike.before * CONFIRMED {
+        spike.after[0] += sample.count();
+        spike.after[1] += spike.before.as_per_second() * sample.seconds();
+        if !spike.confirmed && self.agrees(spike.after) {
             spike.confirmed = true;
             news = Some(News::Confirmed);
         }
@@ -389,6 +400,8 @@ impl Watch {
         let excess = spike.peak - spike.before;
         let faded = rate <= spike.before + excess * 0.5;
         if !spike.confirmed && now - spike.alarmed >= CONFIRM_WITHIN {
+            let [counted, usual] = spike.alarm;
+            self.detector.was_scatter(counted, usual);
             self.detector.settle_at(rate, expected.forecast);
             return Some(News::FalseAlarm);
         }
@@ -414,6 +427,12 @@ impl Watch {
         }
         self.spike = Some(spike);
         news
+    }
+
+    /// Whether what came after an alarm says the same.
+    fn agrees(&self, [counted, usual]: [f64; 2]) -> bool {
+        let deviation = (self.detector.phi(usual) * usual).sqrt();
+        counted >= usual * CONFIRMED && counted - usual >= CONFIRMED_DEVIATIONS * deviation
     }
 
     /// What the slope reaches by the time replicas are ready, no more than the largest spikes.

@@ -117,34 +117,22 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         let name = inputs.titles(&share.fixtures);
         line(
             &cut(&name),
-            format!(
-                "{}{}",
-                if share.load < 0.0 { "" } else { "+" },
-                show(share.load)
-            ),
+            signed(share.load),
             format!("x{:.2}, {}", share.multiple, minute(share.minute)),
         );
         if let Some(novelty) = &share.novelty {
-            line(
-                &format!("  no precedent: {novelty}"),
-                String::new(),
-                String::new(),
-            );
+            line(&format!("  {novelty}"), String::new(), String::new());
         }
     }
     let rest = found.fixtures.len().saturating_sub(SHOWN);
     if rest > 0 {
         let sum: f64 = found.fixtures[SHOWN..].iter().map(|share| share.load).sum();
-        line(
-            &format!("{rest} more"),
-            format!("+{}", show(sum)),
-            String::new(),
-        );
+        line(&format!("{rest} more"), signed(sum), String::new());
     }
     if let Some(entries) = &found.entries {
         line(
             "of which entries",
-            format!("+{}", show(entries.load)),
+            signed(entries.load),
             format!(
                 "{:.0} so far, {:.0} usual by now: {:.2}x the usual pace",
                 entries.so_far, entries.usual, entries.pace
@@ -176,6 +164,12 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         let _ = writeln!(out, "\nnote: {note}");
     }
     out
+}
+
+/// A load that is added or taken away.
+fn signed(load: f64) -> String {
+    let sign = if load < 0.0 { "" } else { "+" };
+    format!("{sign}{}", show(load))
 }
 
 /// A name that fits its column.

@@ -5,7 +5,6 @@
 //! load and entries files from `--at` on are not even read.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +13,12 @@ use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
-use super::evidence::EvidenceArgs;
+use super::inputs::InputArgs;
 use super::output::progress;
 use super::train::load_model;
 use crate::fixture::Calendar;
-use crate::forecast::{Evidence, Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
+use crate::forecast::{Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
-use crate::series::Series;
-use crate::series::csv::{Per, read_load_before};
-use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
 /// Most bins one call may ask for.
@@ -32,15 +28,9 @@ const MOST_BINS: i64 = 1_000_000;
 /// time.
 #[derive(Debug, Clone, Args)]
 pub struct ForecastArgs {
-    /// Load history: CSV with `timestamp_utc` and one value column, plain or gzipped.
-    #[arg(long, value_name = "FILE")]
-    pub load: PathBuf,
-    /// Fixture list; may be given more than once.
-    #[arg(long, value_name = "FILE")]
-    pub fixtures: Vec<PathBuf>,
-    /// What else is known.
+    /// What is known.
     #[command(flatten)]
-    pub evidence: EvidenceArgs,
+    pub inputs: InputArgs,
     /// The moment of the forecast, for example 1998-06-10T00:00:00Z. Nothing from it on is learnt.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Timestamp,
@@ -50,13 +40,6 @@ pub struct ForecastArgs {
     /// Width of a row, 1m to 1h.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub step: HumanDuration,
-    /// Values are counts per this interval; without it they are units per second.
-    #[arg(long, value_name = "DURATION")]
-    pub per: Option<Per>,
-    /// Zone by whose clock the audience lives, for example `America/New_York`; also that of local
-    /// fixture times that name none. Default: UTC, and such times are refused.
-    #[arg(long, value_name = "ZONE")]
-    pub zone: Option<Tz>,
     /// Predict with this model, written by `tipoff train`, instead of training one. The audience's
     /// zone is then the model's.
     #[arg(long, value_name = "FILE")]
@@ -123,25 +106,12 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         )));
     }
     let model = args.model.as_deref().map(load_model).transpose()?;
+    let inputs = args.inputs.read(Some(args.at))?;
     let zone = match &model {
         Some(model) => model.trained.zone,
-        None => args.zone.unwrap_or(Tz::UTC),
+        None => inputs.zone,
     };
-    let series = load(args)?;
-    let options = CalendarOptions {
-        zone: args.zone,
-        ..CalendarOptions::default()
-    };
-    let (calendar, warnings) =
-        load_calendar(&args.fixtures, &options).map_err(|error| InputError(error.to_string()))?;
-    for warning in warnings {
-        progress(&format!("warning: {warning}"));
-    }
-    let calendar = calendar.as_of(args.at);
-    let (entries, faults) = args.evidence.known_at(args.at).map_err(InputError)?;
-    let known = Evidence::new(&series, &calendar)
-        .with_entries(&entries)
-        .with_faults(&faults);
+    let known = inputs.evidence();
     let horizon = Horizon {
         origin: args.at,
         length,
@@ -161,11 +131,11 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         }
         None => Forecaster::new(zone)
             .fit(known, args.at)
-            .map_err(|error| InputError(format!("{}: {error}", args.load.display())))?
+            .map_err(|error| InputError(format!("{}: {error}", args.inputs.load.display())))?
             .predict(known, horizon),
     };
     if let Some(path) = &args.svg {
-        let drawn = plot::forecast::picture(&series, &forecast, &calendar, zone);
+        let drawn = plot::forecast::picture(&inputs.load, &forecast, &inputs.calendar, zone);
         std::fs::write(path, drawn).map_err(|error| {
             InputError(format!(
                 "--svg {}: cannot be written: {error}",
@@ -177,7 +147,7 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
     Ok(match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,
-        Format::Table => table(&forecast, &calendar, zone),
+        Format::Table => table(&forecast, &inputs.calendar, zone),
     })
 }
 
@@ -195,18 +165,6 @@ pub(super) fn time(text: &str) -> Result<Timestamp, String> {
                 "{text:?} is not a time with its offset: write for example 2024-09-08T17:00:00Z"
             )
         })
-}
-
-/// The load known before the origin; the rest of the file is not read.
-fn load(args: &ForecastArgs) -> Result<Series, InputError> {
-    let name = args.load.display().to_string();
-    let file = File::open(&args.load).map_err(|error| {
-        InputError(format!("{name}: cannot be opened: {error}; check the path"))
-    })?;
-    let per = args.per.unwrap_or(Per::SECOND);
-    read_load_before(file, &name, per, args.at)
-        .map(|file| file.series)
-        .map_err(|error| InputError(error.to_string()))
 }
 
 fn csv(forecast: &Forecast) -> String {

@@ -25,6 +25,14 @@ pub struct InputArgs {
     /// Load history: CSV with `timestamp_utc` and one value column, plain or gzipped.
     #[arg(long, value_name = "FILE")]
     pub load: PathBuf,
+    /// What is known beside it.
+    #[command(flatten)]
+    pub known: KnownArgs,
+}
+
+/// What is known beside the load, and how its file is read.
+#[derive(Debug, Clone, Args)]
+pub struct KnownArgs {
     /// Fixture list; may be given more than once.
     #[arg(long, value_name = "FILE")]
     pub fixtures: Vec<PathBuf>,
@@ -68,7 +76,7 @@ impl InputArgs {
         let file = File::open(&self.load).map_err(|error| {
             InputError(format!("{name}: cannot be opened: {error}; check the path"))
         })?;
-        let per = self.per.unwrap_or(Per::SECOND);
+        let per = self.known.per.unwrap_or(Per::SECOND);
         let load = match at {
             Some(at) => read_load_before(file, &name, per, at),
             None => read_load(file, &name, per),
@@ -79,18 +87,18 @@ impl InputArgs {
         let last = load.raw().iter().rposition(|value| value.is_finite());
         let at = at.unwrap_or_else(|| load.time(last.map_or(load.len(), |last| last + 1)));
         let options = CalendarOptions {
-            zone: self.zone,
+            zone: self.known.zone,
             ..CalendarOptions::default()
         };
-        let (calendar, warnings) = load_calendar(&self.fixtures, &options)
+        let (calendar, warnings) = load_calendar(&self.known.fixtures, &options)
             .map_err(|error| InputError(error.to_string()))?;
         for warning in warnings {
             progress(&format!("warning: {warning}"));
         }
-        let (entries, faults) = self.evidence.known_at(at).map_err(InputError)?;
+        let (entries, faults) = self.known.evidence.known_at(at).map_err(InputError)?;
         Ok(Inputs {
             at,
-            zone: self.zone.unwrap_or(Tz::UTC),
+            zone: self.known.zone.unwrap_or(Tz::UTC),
             load,
             calendar: calendar.as_of(at),
             entries,

@@ -24,6 +24,7 @@ pub mod output;
 pub mod replay;
 pub mod run;
 pub mod speed;
+pub mod spikes;
 pub mod synth;
 pub mod train;
 pub mod what_if;
@@ -78,6 +79,8 @@ pub enum Command {
     Fixtures(fixtures::FixturesArgs),
     /// Measure what a fit and a forecast cost on this machine, and how that grows.
     Speed(speed::SpeedArgs),
+    /// Show how soon a jump of load is seen, on declared loads or on yours.
+    Spikes(spikes::SpikesArgs),
     /// Print the custom resource definition as YAML.
     Crds(crds::CrdsArgs),
     /// Print a completion script for a shell.
@@ -109,6 +112,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::Backtest(args) => Ok(backtest::run(args)?),
         Command::Replay(args) => replay::run(args).map(|()| ExitCode::SUCCESS),
         Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Spikes(args) => spikes::run(args).map(|()| ExitCode::SUCCESS),
         Command::Speed(args) => speed::run(args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => Ok(fixtures::run(args, now)?),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),

@@ -26,6 +26,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::controller::leader::{self, Elector, Leadership};
 use crate::controller::{self, ControllerConfig, Pace};
 use crate::embedded::EmbeddedCluster;
+use crate::guard::Breakers;
 use crate::serve::{self, Metrics, Readiness, Shown, Workloads};
 use crate::settings::{self, Live, Reloader};
 use crate::target::scale::MANAGER;
@@ -122,6 +123,7 @@ impl Parts {
         let settings = live.borrow().settings.clone();
         let readiness = Readiness::waiting_for([controller::READINESS]);
         let workloads = Workloads::default();
+        let breakers = Breakers::new(&clock, &live, &metrics);
         let listener = listen(settings.listen).await?;
         tracing::info!(address = %settings.listen, "serving /healthz, /readyz, /metrics and /api/v1");
         let http = CancellationToken::new();
@@ -129,6 +131,7 @@ impl Parts {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             workloads: workloads.clone(),
+            breakers: breakers.clone(),
         };
         let tasks = TaskTracker::new();
         let served = tasks.spawn(serve::run(listener, shown, http.clone()));
@@ -156,6 +159,7 @@ impl Parts {
             leadership,
             metrics,
             workloads,
+            breakers,
             readiness,
             namespace,
             identity,

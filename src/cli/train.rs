@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::CliError;
-use super::evidence::EvidenceArgs;
 use super::forecast::{InputError, time};
-use super::inputs::InputArgs;
+use super::inputs::{InputArgs, KnownArgs};
 use super::output::{print, progress};
 use crate::forecast::{Artefact, EventResponse, ResponseCurve, Scores, score};
-use crate::series::csv::Per;
 use crate::units::Timestamp;
 
 /// Terms listed by a summary or a comparison.
@@ -29,18 +27,9 @@ pub struct TrainArgs {
     /// Load history: CSV with `timestamp_utc` and one value column, plain or gzipped.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["inspect", "diff"])]
     pub load: Option<PathBuf>,
-    /// Fixture list; may be given more than once.
-    #[arg(long, value_name = "FILE")]
-    pub fixtures: Vec<PathBuf>,
-    /// What else is known.
+    /// What is known beside it.
     #[command(flatten)]
-    pub evidence: EvidenceArgs,
-    /// Values are counts per this interval; without it they are units per second.
-    #[arg(long, value_name = "DURATION")]
-    pub per: Option<Per>,
-    /// Zone by whose clock the audience lives, for example `America/New_York`.
-    #[arg(long, value_name = "ZONE")]
-    pub zone: Option<chrono_tz::Tz>,
+    pub known: KnownArgs,
     /// Learn nothing from this moment on. Default: the end of the load.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<Timestamp>,
@@ -81,10 +70,7 @@ pub fn text(args: &TrainArgs) -> Result<String, CliError> {
     };
     let inputs = InputArgs {
         load: load.clone(),
-        fixtures: args.fixtures.clone(),
-        evidence: args.evidence.clone(),
-        per: args.per,
-        zone: args.zone,
+        known: args.known.clone(),
     }
     .read(args.at)
     .map_err(CliError::input)?;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::context::Context;
 use super::state::PolicyKey;
 use super::validate::Validated;
+use crate::api::v1alpha1::ScaleTargetRef;
 use crate::plan::{Action, Plan};
 use crate::serve::metrics::WriteOutcome;
-use crate::target::{CallError, TargetError};
+use crate::target::{CallError, TargetError, WorkloadSize};
 
 /// Longest a raise waits for the write budget before it is decided anew.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -55,13 +56,24 @@ pub(super) struct Applied {
     pub(super) outcome: Outcome,
 }
 
+/// What is written to, and under which reserve.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// The workload.
+    pub(crate) target: ScaleTargetRef,
+    /// Its size as read, to write against.
+    pub(crate) size: WorkloadSize,
+    /// Why a smaller size may not be written, when it may not.
+    pub(crate) no_lowering: Option<String>,
+}
+
 /// Carries out a plan.
 pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> Applied {
     let Planned { facts, plan } = planned;
     let mut outcome = Outcome::Nothing;
     for action in &plan.actions {
         outcome = match *action {
-            Action::Scale { from, to } => scale(ctx, key, &facts, from, to).await,
+            Action::Scale { from, to } => write(ctx, key, &facts.order(), from, to).await,
         };
     }
     Applied {
@@ -75,14 +87,22 @@ pub(super) async fn act(ctx: &Context, key: &PolicyKey, planned: Planned) -> App
 /// its holder's last claim to lead by five seconds, so nobody else leads by then.
 const WRITE_DEADLINE: Duration = Duration::from_secs(4);
 
-async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to: u32) -> Outcome {
-    if let Err(reason) = may_write(ctx, facts, to < from).await {
+/// Writes one size, through the gate.
+pub(super) async fn write(
+    ctx: &Context,
+    key: &PolicyKey,
+    order: &Order,
+    from: u32,
+    to: u32,
+) -> Outcome {
+    let reserve = order.no_lowering.as_deref();
+    if let Err(reason) = may_write(ctx, reserve, to < from).await {
         ctx.metrics.write(WriteOutcome::Dropped);
         return Outcome::HeldBack { reason };
     }
     let writing = ctx
         .targets
-        .write(&key.namespace, &facts.target, &facts.size, to);
+        .write(&key.namespace, &order.target, &order.size, to);
     let written = tokio::time::timeout(WRITE_DEADLINE, writing)
         .await
         .unwrap_or_else(|_| {
@@ -97,6 +117,11 @@ async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to:
             tracing::info!(policy = %key, from, to, "scaled");
             Outcome::Scaled { from, to }
         }
+        Err(error @ TargetError::Call(CallError::Refused(_))) => {
+            ctx.metrics.write(WriteOutcome::Dropped);
+            tracing::debug!(policy = %key, from, to, %error, "not tried");
+            Outcome::Failed(error)
+        }
         Err(error) => {
             ctx.metrics.write(WriteOutcome::Failed);
             tracing::warn!(policy = %key, from, to, %error, "failed to scale");
@@ -106,9 +131,9 @@ async fn scale(ctx: &Context, key: &PolicyKey, facts: &Validated, from: u32, to:
 }
 
 /// The gate. Leadership is asked last, after every wait.
-async fn may_write(ctx: &Context, facts: &Validated, lowering: bool) -> Result<(), String> {
-    if lowering && let Some(reason) = &facts.no_lowering {
-        return Err(reason.clone());
+async fn may_write(ctx: &Context, reserve: Option<&str>, lowering: bool) -> Result<(), String> {
+    if lowering && let Some(reason) = reserve {
+        return Err(reason.to_owned());
     }
     if !ctx.leadership.is_leader() {
         return Err(FOLLOWS.to_owned());

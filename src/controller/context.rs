@@ -16,6 +16,7 @@ use super::state::States;
 use super::trainer::Trainer;
 use crate::api::PredictiveAutoscaler;
 use crate::clock::SharedClock;
+use crate::guard::Breakers;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::target::{Hpas, ScaleTargets};
@@ -31,6 +32,7 @@ pub(super) struct Context {
     pub(super) leadership: Leadership,
     pub(super) metrics: Metrics,
     pub(super) workloads: Workloads,
+    pub(super) breakers: Breakers,
     pub(super) recorder: Recorder,
     pub(super) sources: Arc<Sources>,
     pub(super) trainer: Arc<Trainer>,

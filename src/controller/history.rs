@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::TimeDelta;
 
 use crate::series::Series;
-use crate::source::{Prometheus, SourceError};
+use crate::source::{GuardedPrometheus, SourceError};
 use crate::units::Timestamp;
 
 /// Bins asked for at a time. Prometheus refuses more than 11 000 points a series, and a week of
@@ -38,7 +38,7 @@ pub(super) enum Question<'q> {
 impl Question<'_> {
     async fn ask(
         self,
-        source: &Prometheus,
+        source: &GuardedPrometheus,
         span: (Timestamp, Timestamp),
         step: TimeDelta,
     ) -> Result<BTreeMap<Option<String>, Series>, SourceError> {
@@ -83,7 +83,7 @@ impl History {
     /// What Prometheus said. Pieces read before it are kept, so the next try goes on from there.
     pub(super) async fn refresh(
         &mut self,
-        source: &Prometheus,
+        source: &GuardedPrometheus,
         question: Question<'_>,
         length: TimeDelta,
         now: Timestamp,

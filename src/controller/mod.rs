@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::PredictiveAutoscaler;
 use crate::api::conditions::{ConditionType, Finding, reason};
 use crate::clock::SharedClock;
+use crate::guard::Breakers;
 use crate::plan::plan;
 use crate::serve::{Metrics, Readiness, Workloads};
 use crate::settings::Live;
@@ -86,6 +87,8 @@ pub struct ControllerConfig {
     pub metrics: Metrics,
     /// Where the last plans are shown.
     pub workloads: Workloads,
+    /// What every outside call goes through.
+    pub breakers: Breakers,
     /// What it still waits for: [`READINESS`] at first.
     pub readiness: Readiness,
     /// The only namespace to look after; `None` for all.
@@ -115,6 +118,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         leadership,
         metrics,
         workloads,
+        breakers,
         readiness,
         namespace,
         identity,
@@ -133,7 +137,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         () = installed(&listed) => {}
         () = shutdown.cancelled() => return,
     }
-    let sources = Arc::new(Sources::default());
+    let sources = Arc::new(Sources::new(breakers.clone()));
     let reporter = Reporter {
         controller: "tipoff".to_owned(),
         instance: Some(identity),
@@ -150,8 +154,9 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         recorder: Recorder::new(client.clone(), reporter),
         sources,
         trainer: Arc::clone(&trainer),
-        targets: ScaleTargets::new(client.clone()),
-        hpas: Hpas::new(client.clone(), clock.clone()),
+        targets: ScaleTargets::new(client.clone(), breakers.clone()),
+        hpas: Hpas::new(client.clone(), clock.clone(), breakers.clone()),
+        breakers,
         states: States::default(),
         budget: std::sync::Mutex::default(),
         shutdown: shutdown.clone(),
@@ -246,6 +251,7 @@ fn forget_deleted(ctx: &Context) {
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
     }
+    ctx.breakers.forget_idle();
 }
 
 impl PolicyKey {

@@ -13,7 +13,7 @@ use crate::entries::{Entries, SlateEntries};
 use crate::series::Series;
 use crate::series::faults::Faults;
 use crate::serve::metrics::Metrics;
-use crate::source::{Prometheus, SourceError};
+use crate::source::{GuardedPrometheus, SourceError};
 use crate::units::Timestamp;
 
 /// Entries older than this are not read: the forecaster learns from no longer a past.
@@ -75,7 +75,7 @@ impl Records {
     /// What Prometheus said about load served. The others only leave a note.
     pub(super) async fn refresh(
         &mut self,
-        source: &Prometheus,
+        source: &GuardedPrometheus,
         lesson: &Lesson,
         now: Timestamp,
         metrics: &Metrics,
@@ -181,7 +181,7 @@ impl Records {
 
 async fn read(
     history: &mut History,
-    source: &Prometheus,
+    source: &GuardedPrometheus,
     question: Option<Question<'_>>,
     length: TimeDelta,
     now: Timestamp,

@@ -20,7 +20,7 @@ use crate::api::conditions::{ConditionType, Finding, Holds};
 use crate::api::v1alpha1::PredictiveAutoscalerStatus;
 use crate::serve::metrics::WorkloadSample;
 use crate::serve::{Facts, Report};
-use crate::target::WRITE_TIMEOUT;
+use crate::target::CallError;
 use crate::target::call::within;
 use crate::target::scale::MANAGER;
 use crate::units::Timestamp;
@@ -139,10 +139,14 @@ async fn write_status(ctx: &Context, key: &PolicyKey, status: &PredictiveAutosca
     let params = PatchParams::apply(MANAGER).force();
     let patch = Patch::Apply(&body);
     let call = api.patch_status(&key.name, &params, &patch);
-    match within(WRITE_TIMEOUT, "take the status", call).await {
+    let guard = &ctx.breakers.report;
+    let call = within(guard.limits().timeout, "take the status", call);
+    match guard.call("status", call).await {
         Ok(_) => true,
         // deleted meanwhile: nobody is left to read it
         Err(error) if error.is_not_found() => false,
+        // the breaker has said so itself, once
+        Err(CallError::Refused(_)) => false,
         Err(error) => {
             tracing::warn!(policy = %key, kind = error.kind(), %error, "status not written");
             false
@@ -160,7 +164,9 @@ async fn publish(ctx: &Context, key: &PolicyKey, event: &Event) {
         ..ObjectReference::default()
     };
     let call = ctx.recorder.publish(event, &about);
-    if let Err(error) = within(WRITE_TIMEOUT, "take an event", call).await {
+    let guard = &ctx.breakers.report;
+    let call = within(guard.limits().timeout, "take an event", call);
+    if let Err(error) = guard.call("events", call).await {
         tracing::warn!(policy = %key, reason = event.reason, %error, "event not sent");
     }
 }

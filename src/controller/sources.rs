@@ -2,19 +2,29 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::guard::Breakers;
 use crate::settings::PrometheusSettings;
-use crate::source::{Prometheus, SourceError};
+use crate::source::{GuardedPrometheus, Prometheus, SourceError};
 
 /// A client of Prometheus, or why it could not be made.
-type Source = Result<Arc<Prometheus>, SourceError>;
+type Source = Result<Arc<GuardedPrometheus>, SourceError>;
 
 /// The client by its configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sources {
-    current: Mutex<Option<(PrometheusSettings, Arc<Prometheus>)>>,
+    breakers: Breakers,
+    current: Mutex<Option<(PrometheusSettings, Arc<GuardedPrometheus>)>>,
 }
 
 impl Sources {
+    /// No client yet.
+    pub(super) fn new(breakers: Breakers) -> Self {
+        Self {
+            breakers,
+            current: Mutex::default(),
+        }
+    }
+
     /// The client for this configuration.
     ///
     /// # Errors
@@ -27,7 +37,8 @@ impl Sources {
         {
             return Ok(Arc::clone(source));
         }
-        let source = Arc::new(Prometheus::new(settings)?);
+        let source = Prometheus::new(settings)?;
+        let source = Arc::new(GuardedPrometheus::new(source, self.breakers.clone()));
         *current = Some((settings.clone(), Arc::clone(&source)));
         Ok(source)
     }

@@ -244,12 +244,16 @@ fn alike(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) -> bool
         _ => false,
     };
     let peak = |s: &PredictiveAutoscalerStatus| s.peak.as_ref().map(|p| (p.at, p.replicas));
+    let messages = |s: &PredictiveAutoscalerStatus| -> Vec<String> {
+        s.conditions.iter().map(|c| c.message.clone()).collect()
+    };
     let carries = |s: &PredictiveAutoscalerStatus| s.capacity.as_ref().and_then(|c| c.per_replica);
     close(a.offered_load, b.offered_load)
         && close(a.headroom, b.headroom)
         && close(carries(a), carries(b))
         && peak(a) == peak(b)
         && a.problems == b.problems
+        && messages(a) == messages(b)
 }
 
 /// What to know of a forecast, signals first: a missing signal can be mended.

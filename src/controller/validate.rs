@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::act::Order;
 use super::gather::{Raw, Reading};
 use super::lesson::Lesson;
 use super::state::Merged;
@@ -13,7 +14,7 @@ use crate::api::v1alpha1::PredictiveAutoscalerSpec;
 use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
-use crate::plan::{Memory, Mode, Observed, Policy, Signal, Workload};
+use crate::plan::{BurstSight, Memory, Mode, Observed, Policy, Signal, Workload};
 use crate::serve::Standing;
 use crate::settings::Live;
 use crate::source::SourceError;
@@ -45,6 +46,17 @@ pub(super) struct Validated {
     pub(super) findings: Vec<Finding>,
     /// Kinds of errors of the load signals, for metrics.
     pub(super) source_errors: Vec<&'static str>,
+}
+
+impl Validated {
+    /// What is written to, and under which reserve.
+    pub(super) fn order(&self) -> Order {
+        Order {
+            target: self.target.clone(),
+            size: self.size.clone(),
+            no_lowering: self.no_lowering.clone(),
+        }
+    }
 }
 
 /// Why there is nothing to decide.
@@ -145,6 +157,7 @@ pub(super) fn validate(
             load: load.load,
             shed: load.shed,
             queued: load.queued,
+            burst: BurstSight::default(),
             forecast,
             forecast_note,
             calendar: Arc::clone(&calendar),

@@ -9,8 +9,11 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::observed::{ManualAction, Observed};
-use super::policy::{Policy, SpikeCover};
+use super::observed::{BurstSight, ManualAction, Observed};
+use super::policy::{LiveCover, Policy, SpikeCover};
+use super::standing;
+use crate::burst::SpikeSizes;
+use crate::burst::headroom;
 use crate::fixture::phase::{MAX_DELAY, PRE_LOCK};
 use crate::fixture::{Calendar, Fixture, Phase};
 use crate::forecast::{Forecast, Quantile};
@@ -24,6 +27,8 @@ pub enum Source {
     Forecast,
     /// Load offered now.
     Live,
+    /// A spike under way, held, or announced.
+    Burst,
     /// A person.
     Manual,
 }
@@ -34,6 +39,7 @@ impl Source {
         match self {
             Self::Forecast => "forecast",
             Self::Live => "live",
+            Self::Burst => "burst",
             Self::Manual => "manual",
         }
     }
@@ -86,17 +92,40 @@ pub(super) struct Crowd<'a> {
     policy: &'a Policy,
     /// Each with the widest time it could be in play.
     fixtures: Vec<(Timestamp, Timestamp, &'a Fixture)>,
+    /// The cover by the number of fixtures in play.
+    covers: [f64; MOST_IN_PLAY + 1],
+}
+
+/// More fixtures at once change the cover no further.
+const MOST_IN_PLAY: usize = 16;
+
+/// The multiple that stands ready with so many fixtures in play.
+fn cover_with(policy: &Policy, spikes: &SpikeSizes, until_ready: TimeDelta, in_play: usize) -> f64 {
+    let SpikeCover { quiet, live } = policy.spike_cover;
+    if in_play == 0 {
+        return quiet;
+    }
+    let live = match live {
+        LiveCover::Multiple(multiple) => multiple,
+        LiveCover::Share(share) => {
+            let bridge = standing::bridge(spikes, until_ready);
+            headroom::cover(spikes, in_play as u32, &bridge, share)
+        }
+    };
+    live.max(quiet)
 }
 
 impl<'a> Crowd<'a> {
-    /// The fixtures that could be in play at some time in `[from, to]`.
+    /// The fixtures that could be in play at some time in `[from, to]`, when capacity takes
+    /// `until_ready` to arrive.
     pub(super) fn new(
         calendar: &'a Calendar,
         policy: &'a Policy,
-        from: Timestamp,
-        to: Timestamp,
+        spikes: &SpikeSizes,
+        until_ready: TimeDelta,
+        [from, to]: [Timestamp; 2],
     ) -> Self {
-        let fixtures = calendar
+        let fixtures: Vec<_> = calendar
             .starting_between(from - LONGEST_PLAY, to + MAX_DELAY)
             .into_iter()
             .map(|fixture| {
@@ -109,7 +138,21 @@ impl<'a> Crowd<'a> {
             })
             .filter(|(first, last, _)| *first <= to && *last >= from)
             .collect();
-        Self { policy, fixtures }
+        let most = fixtures.len().min(MOST_IN_PLAY);
+        let mut covers = [policy.spike_cover.quiet; MOST_IN_PLAY + 1];
+        for (in_play, cover) in covers.iter_mut().enumerate().take(most + 1) {
+            *cover = cover_with(policy, spikes, until_ready, in_play);
+        }
+        Self {
+            policy,
+            fixtures,
+            covers,
+        }
+    }
+
+    /// The policy it stands for.
+    pub(super) fn policy(&self) -> &'a Policy {
+        self.policy
     }
 
     /// The fixtures and their phases at a time, those that are upcoming or over left out.
@@ -121,14 +164,16 @@ impl<'a> Crowd<'a> {
             .filter(|(_, phase)| phase.is_covering())
     }
 
+    /// Fixtures in play at a time.
+    pub(super) fn in_play(&self, at: Timestamp) -> usize {
+        self.covering(at)
+            .filter(|(_, phase)| phase.is_live())
+            .count()
+    }
+
     /// The live multiple while any fixture is in play, else the quiet one.
-    fn cover_at(&self, at: Timestamp) -> f64 {
-        let SpikeCover { quiet, live } = self.policy.spike_cover;
-        if live > quiet && self.covering(at).any(|(_, phase)| phase.is_live()) {
-            live
-        } else {
-            quiet
-        }
+    pub(super) fn cover_at(&self, at: Timestamp) -> f64 {
+        self.covers[self.in_play(at).min(MOST_IN_PLAY)]
     }
 
     /// The largest covered load in `[from, to]` at the policy's quantile, when, and its cover.
@@ -157,7 +202,7 @@ impl<'a> Crowd<'a> {
 }
 
 /// Load to be ready for, from the median, the quantile and the cover.
-fn need(median: f64, quantile: f64, cover: f64) -> f64 {
+pub(super) fn need(median: f64, quantile: f64, cover: f64) -> f64 {
     if median <= 0.0 {
         return quantile;
     }
@@ -218,6 +263,28 @@ pub(super) fn from_live(
         at: now,
         reason: format!("{offered} offered now needs {replicas} at {cover:.1}x cover"),
     }
+}
+
+/// What a spike asks for. It is the load itself that is expected, its scatter included: no cover
+/// is put on top.
+pub(super) fn from_burst(sight: &BurstSight, sizing: Sizing) -> Option<DemandPart> {
+    let demand = sight.demand.as_ref()?;
+    let replicas = sizing.replicas(demand.load);
+    let doubt = if demand.confirmed {
+        ""
+    } else {
+        ", not confirmed yet"
+    };
+    Some(DemandPart {
+        source: Source::Burst,
+        replicas,
+        load: Some(demand.load),
+        at: demand.since,
+        reason: format!(
+            "{}: ready for {} takes {replicas}{doubt}",
+            demand.reason, demand.load
+        ),
+    })
 }
 
 /// What a person asks for, while the order stands.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
 
+pub mod briefing;
 pub mod demand;
 mod explain;
 pub mod limits;
@@ -20,18 +21,21 @@ pub mod observed;
 pub mod policy;
 mod safety;
 pub mod settle;
+pub mod standing;
 
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod stories;
 
+pub use briefing::Briefing;
 pub use demand::{DemandPart, Source};
 pub use limits::{Limit, LimitCut};
 pub use memory::Memory;
-pub use observed::{ManualAction, ManualOverride, Observed, Signal, Workload};
+pub use observed::{BurstSight, ManualAction, ManualOverride, Observed, Signal, Workload};
 pub use policy::{Mode, Policy, PolicyError};
 pub use settle::Hold;
+pub use standing::Cover;
 
 use demand::{Crowd, Sizing};
 
@@ -108,6 +112,8 @@ pub struct Plan {
     /// How far ahead the floor looked.
     #[serde(with = "milliseconds")]
     pub lookahead: TimeDelta,
+    /// What stands ready for a spike now, and what that costs.
+    pub cover: Option<Cover>,
     /// The largest need within the forecast.
     pub peak: Option<Peak>,
     /// Fixtures in play or about to be.
@@ -142,7 +148,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
             .observe(at, rate, workload.replicas, workload.ready);
     }
     let per_replica = policy.per_replica.or_else(|| memory.capacity.at(now));
-    let lookahead = lookahead(policy, &memory);
+    let lookahead = policy.lead + until_ready(policy, &memory);
     let trusted = safety::judge(observed, policy, lookahead, now);
 
     let current = match policy.mode {
@@ -167,7 +173,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         });
     let forecast = observed.forecast.as_deref();
     let horizon = forecast.map_or(now, Forecast::end).max(now);
-    let crowd = Crowd::new(&observed.calendar, policy, now, horizon);
+    let until_ready = until_ready(policy, &memory);
+    let crowd = Crowd::new(
+        &observed.calendar,
+        policy,
+        &observed.burst.spikes,
+        until_ready,
+        [now, horizon],
+    );
     let mut parts = Vec::new();
     if let Some(sizing) = sizing {
         if trusted.forecast_may_raise
@@ -178,9 +191,15 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                 forecast, replicas, &crowd, sizing, lookahead, now,
             ));
         }
-        if let Some(offered) = trusted.offered {
+        // two measures of one load: the larger may raise
+        let offered = match (trusted.offered, observed.burst.offered) {
+            (Some(slow), Some(live)) => Some(slow.max(live)),
+            (slow, live) => slow.or(live),
+        };
+        if let Some(offered) = offered {
             parts.push(demand::from_live(offered, &crowd, sizing, now));
         }
+        parts.extend(demand::from_burst(&observed.burst, sizing));
     }
     let order = demand::from_manual(observed, now);
     let order_action = observed
@@ -193,8 +212,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     let complete = trusted.problems.is_empty() && trusted.forecast_usable && sizing.is_some();
     memory.note_sight(now, complete, policy.release.window);
 
-    // an order by hand is no demand: what is remembered is what the crowd needed, orders or not
-    let demand = parts.iter().filter(|part| part.source != Source::Manual);
+    // an order by hand is no demand, and an alarm that nothing confirms was none: what is
+    // remembered is what the crowd needed
+    let confirmed = observed.burst.demand.as_ref().is_some_and(|d| d.confirmed);
+    let demand = parts.iter().filter(|part| match part.source {
+        Source::Manual => false,
+        Source::Burst => confirmed,
+        Source::Forecast | Source::Live => true,
+    });
     if let Some(needed) = demand.map(|part| part.replicas).max() {
         let needed = needed.clamp(policy.min_replicas, policy.max_replicas);
         memory.remember_wish(now, needed, demand::LONGEST_PLAY.max(policy.release.window));
@@ -276,7 +301,12 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
             now,
         )
     });
-    let headroom = match (per_replica, trusted.offered) {
+    let cover = forecast.zip(sizing).and_then(|(forecast, sizing)| {
+        let spikes = (&observed.burst.spikes, until_ready);
+        standing::price(forecast, &crowd, sizing, spikes, now)
+    });
+    let offered = trusted.offered.or(observed.burst.offered);
+    let headroom = match (per_replica, offered) {
         (Some(per_replica), Some(offered)) if offered > Rate::ZERO => {
             Some(per_replica * f64::from(workload.ready) / offered)
         }
@@ -310,10 +340,11 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         limits,
         holds,
         problems: trusted.problems,
-        offered: trusted.offered,
+        offered,
         per_replica,
         headroom,
         lookahead,
+        cover,
         peak,
         covering,
         actions,
@@ -325,13 +356,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     plan
 }
 
-/// How far ahead the floor must look: the lead, and the time a replica takes to arrive.
-fn lookahead(policy: &Policy, memory: &Memory) -> TimeDelta {
+/// Decision to a replica Ready, a node's boot included. With the lead it is how far ahead the
+/// floor must look.
+pub fn until_ready(policy: &Policy, memory: &Memory) -> TimeDelta {
     let scale_up = policy
         .start_up
         .scale_up_time
         .unwrap_or_else(|| memory.scale_up.p95());
-    policy.lead + scale_up + policy.start_up.node_time
+    scale_up + policy.start_up.node_time
 }
 
 /// The largest need the forecast holds from now on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use crate::burst::{BurstDemand, SpikeSizes};
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
 use crate::units::{Rate, Timestamp};
@@ -88,6 +89,21 @@ pub struct ManualOverride {
     pub reason: String,
 }
 
+/// What the fast loop sees. The default is a workload that has none.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BurstSight {
+    /// What a spike under way, held or announced asks for.
+    pub demand: Option<BurstDemand>,
+    /// Load offered over the last seconds.
+    pub offered: Option<Rate>,
+    /// Why live samples are missing that there should be. While this says something nothing is
+    /// lowered.
+    pub note: Option<String>,
+    /// Spikes while a fixture is in play, declared or learnt.
+    pub spikes: SpikeSizes,
+}
+
 /// All facts of one tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
@@ -100,6 +116,8 @@ pub struct Observed {
     /// Load that would drain the queue in the time the policy allows, when there is a queue: its
     /// depth divided by that time. Queued work is demand.
     pub queued: Option<Signal>,
+    /// What the fast loop sees.
+    pub burst: BurstSight,
     /// The latest forecast.
     pub forecast: Option<Arc<Forecast>>,
     /// Why there is no forecast, or what is wrong with it.

@@ -1,8 +1,11 @@
 //! What a workload's owner wants, validated: the only form in which a policy reaches a decision.
 
+use std::str::FromStr;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use crate::burst::BurstPolicy;
 use crate::forecast::Quantile;
 use crate::units::Rate;
 
@@ -24,7 +27,46 @@ pub struct SpikeCover {
     /// Outside live phases.
     pub quiet: f64,
     /// While a fixture is in play.
-    pub live: f64,
+    pub live: LiveCover,
+}
+
+/// The cover while a fixture is in play.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LiveCover {
+    /// So many times the expected load.
+    Multiple(f64),
+    /// As much as this share of spikes takes, given how large they are, how fast they rise, how
+    /// many fixtures share the load and how long replicas need.
+    Share(f64),
+}
+
+/// Share of spikes that `spikeCover: auto` covers, unless a policy says otherwise.
+pub const AUTO_COVER: f64 = 0.95;
+
+/// Why a text is not a cover.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a cover: write auto, or a multiple of the load, for example 2x or 1.3x")]
+pub struct CoverError {
+    /// What was written.
+    pub text: String,
+}
+
+/// `auto`, or a multiple such as `2x`; the range is the policy's own affair.
+impl FromStr for LiveCover {
+    type Err = CoverError;
+
+    fn from_str(text: &str) -> Result<Self, CoverError> {
+        if text == "auto" {
+            return Ok(Self::Share(AUTO_COVER));
+        }
+        text.strip_suffix('x')
+            .and_then(|number| number.parse().ok())
+            .map(Self::Multiple)
+            .ok_or_else(|| CoverError {
+                text: text.to_owned(),
+            })
+    }
 }
 
 impl Default for SpikeCover {
@@ -33,7 +75,7 @@ impl Default for SpikeCover {
     fn default() -> Self {
         Self {
             quiet: 1.3,
-            live: 2.0,
+            live: LiveCover::Multiple(2.0),
         }
     }
 }
@@ -137,6 +179,8 @@ pub struct Policy {
     pub lead: TimeDelta,
     /// Standing headroom.
     pub spike_cover: SpikeCover,
+    /// How bursts are seen and met.
+    pub burst: BurstPolicy,
     /// How long capacity takes to arrive.
     pub start_up: StartUp,
     /// Most replicas added per minute; `None`: no limit but the cluster's.
@@ -192,6 +236,7 @@ impl Policy {
             quantile: Quantile::P95,
             lead: TimeDelta::minutes(10),
             spike_cover: SpikeCover::default(),
+            burst: BurstPolicy::default(),
             start_up: StartUp::default(),
             max_raise_per_minute: None,
             release: Release::default(),
@@ -239,10 +284,34 @@ impl Policy {
                 "above 0 and at most 1",
             );
         }
-        for (field, cover) in [
-            ("quietCover", self.spike_cover.quiet),
-            ("spikeCover", self.spike_cover.live),
-        ] {
+        let BurstPolicy {
+            false_alarm_every,
+            jump_quantile,
+        } = self.burst;
+        let live = match self.spike_cover.live {
+            LiveCover::Multiple(multiple) => multiple,
+            LiveCover::Share(share) => {
+                if !(share.is_finite() && (0.5..=0.999).contains(&share)) {
+                    return out("burst.covered", share.to_string(), "from 0.5 to 0.999");
+                }
+                1.0
+            }
+        };
+        if !(jump_quantile.is_finite() && (0.5..=0.999).contains(&jump_quantile)) {
+            return out(
+                "burst.jumpQuantile",
+                jump_quantile.to_string(),
+                "from 0.5 to 0.999",
+            );
+        }
+        if !(TimeDelta::minutes(1)..=TimeDelta::days(365)).contains(&false_alarm_every) {
+            return out(
+                "burst.falseAlarmEvery",
+                format!("{false_alarm_every}"),
+                "between 1m and 365d",
+            );
+        }
+        for (field, cover) in [("quietCover", self.spike_cover.quiet), ("spikeCover", live)] {
             if !(cover.is_finite() && (1.0..=100.0).contains(&cover)) {
                 return out(field, cover.to_string(), "from 1x to 100x");
             }

@@ -6,8 +6,9 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use proptest::prelude::*;
 
 use super::memory::{RaiseMinute, Rung, Wanted};
-use super::policy::{HoldThrough, Release, SpikeCover, StartUp};
+use super::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
 use super::*;
+use crate::burst::{BurstDemand, SpikeSizes};
 use crate::fixture::{Calendar, Fixture};
 use crate::forecast::Forecast;
 
@@ -26,7 +27,10 @@ prop_compose! {
         per_replica in 0.5_f64..500.0,
         target in 0.3_f64..=1.0,
         quiet in 1.0_f64..2.0,
-        live in 1.0_f64..8.0,
+        live in prop_oneof![
+            (1.0_f64..8.0).prop_map(LiveCover::Multiple),
+            (0.5_f64..0.99).prop_map(LiveCover::Share),
+        ],
         lead in 0_i64..3600,
         scale_up in prop::option::of(1_i64..900),
         rung in 0.05_f64..=1.0,
@@ -105,6 +109,26 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn bursts()(
+        demand in prop::option::of((0.0_f64..40_000.0, any::<bool>())),
+        offered in prop::option::of(0.0_f64..20_000.0),
+        silent: bool,
+    ) -> BurstSight {
+        BurstSight {
+            demand: demand.map(|(load, confirmed)| BurstDemand {
+                load: Rate::per_second(load),
+                since: ago(5),
+                confirmed,
+                reason: "property".into(),
+            }),
+            offered: offered.map(Rate::per_second),
+            note: silent.then(|| "silent".into()),
+            spikes: SpikeSizes::default(),
+        }
+    }
+}
+
+prop_compose! {
     fn observations()(
         replicas in 0_u32..320,
         ready_share in 0.0_f64..=1.0,
@@ -113,6 +137,7 @@ prop_compose! {
         forecast in prop::option::of(forecasts()),
         kick_offs in prop::collection::vec(-20_000_i64..20_000, 0..4),
         order in prop::option::of((0_u8..3, 0_u32..400, -100_i64..1000)),
+        burst in bursts(),
     ) -> Observed {
         let ready = (f64::from(replicas) * ready_share) as u32;
         let game = |(i, at): (usize, i64)| Fixture::game(format!("g{i}"), "NFL", ago(at));
@@ -128,7 +153,7 @@ prop_compose! {
         });
         Observed {
             workload: Workload { replicas, ready },
-            load, shed, queued: None, forecast, forecast_note: None, calendar_note: None,
+            load, shed, queued: None, burst, forecast, forecast_note: None, calendar_note: None,
             calendar: Arc::new(calendar), manual,
         }
     }
@@ -167,11 +192,12 @@ proptest! {
 
     #[test]
     fn never_lowers_on_missing_data(
-        mut o in observations(), p in policies(), m in memories(), lost in 0_u8..3,
+        mut o in observations(), p in policies(), m in memories(), lost in 0_u8..4,
     ) {
         match lost {
             0 => o.load = Signal::Missing { reason: "down".into() },
             1 => o.forecast = None,
+            2 => o.burst.note = Some("no sample".into()),
             _ => o.shed = Some(Signal::Missing { reason: "down".into() }),
         }
         // an order to pin is a person's, not data
@@ -203,6 +229,20 @@ proptest! {
             plan(&Observed { load, ..o.clone() }, &p, &m, now())
         };
         prop_assert!(at(low).desired <= at(low + more).desired);
+    }
+
+    #[test]
+    fn monotone_in_the_spike(
+        o in observations(), p in policies(), m in memories(), a in 0.0_f64..9_000.0, d in 0.0_f64..9_000.0,
+    ) {
+        let with = |load| {
+            let demand = Some(BurstDemand {
+                load: Rate::per_second(load), since: ago(3), confirmed: true, reason: "x".into(),
+            });
+            let burst = BurstSight { demand, ..o.burst.clone() };
+            plan(&Observed { burst, ..o.clone() }, &p, &m, now())
+        };
+        prop_assert!(with(a).desired <= with(a + d).desired);
     }
 
     #[test]

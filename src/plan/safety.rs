@@ -95,6 +95,9 @@ pub(super) fn judge(
             }
         }
     };
+    if let Some(note) = &observed.burst.note {
+        problems.push(format!("live load: {note}"));
+    }
     if let Some(note) = &observed.calendar_note {
         problems.push(format!("calendar: {note}"));
     }

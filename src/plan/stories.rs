@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 
-use super::policy::{HoldThrough, SpikeCover, StartUp};
+use super::policy::{HoldThrough, LiveCover, SpikeCover, StartUp};
 use super::*;
 use crate::fixture::{Calendar, Fixture, Status};
 use crate::forecast::Forecast;
@@ -22,7 +22,7 @@ fn policy() -> Policy {
     policy.lead = TimeDelta::zero();
     policy.spike_cover = SpikeCover {
         quiet: 1.0,
-        live: 1.0,
+        live: LiveCover::Multiple(1.0),
     };
     policy.start_up = StartUp {
         scale_up_time: Some(TimeDelta::minutes(1)),
@@ -30,6 +30,8 @@ fn policy() -> Policy {
     };
     policy
 }
+
+mod burst;
 
 /// A forecast of `level` per second that becomes `later` at `at`.
 fn step_forecast(origin: Timestamp, level: f64, at: Timestamp, later: f64) -> Arc<Forecast> {
@@ -74,6 +76,7 @@ impl Story {
                 },
                 shed: None,
                 queued: None,
+                burst: BurstSight::default(),
                 forecast: Some(step_forecast(now, 100.0, now + TimeDelta::days(2), 0.0)),
                 forecast_note: None,
                 calendar_note: None,
@@ -441,7 +444,7 @@ fn cover_starts_at_a_kick_off_inside_a_forecast_bin() {
     let mut story = Story::new(2);
     story.policy.spike_cover = SpikeCover {
         quiet: 1.0,
-        live: 4.0,
+        live: LiveCover::Multiple(4.0),
     };
     let kick_off = story.now + TimeDelta::minutes(2);
     story.observed.calendar = Arc::new(Calendar::from_iter([Fixture::game("g", "NFL", kick_off)]));
@@ -581,7 +584,7 @@ fn the_bands_error_and_the_spike_join_in_quadrature() {
     let mut story = Story::new(2);
     story.policy.spike_cover = SpikeCover {
         quiet: 2.0,
-        live: 2.0,
+        live: LiveCover::Multiple(2.0),
     };
     let mut forecast = (*step_forecast(story.now, 1000.0, story.now, 1000.0)).clone();
     for quantile in 1..4 {
@@ -603,7 +606,7 @@ fn live_cover_stands_ready_from_kick_off() {
     let mut story = Story::new(2);
     story.policy.spike_cover = SpikeCover {
         quiet: 1.0,
-        live: 4.0,
+        live: LiveCover::Multiple(4.0),
     };
     let kick_off = story.now + TimeDelta::minutes(10);
     story.observed.calendar = Arc::new(Calendar::from_iter([Fixture::game("g", "NFL", kick_off)]));

@@ -12,6 +12,7 @@ use crate::backtest::report::{number, percent};
 use crate::backtest::scenario::Peer;
 use crate::fixture::Calendar;
 use crate::forecast::FitError;
+use crate::plan::policy::LiveCover;
 use crate::series::Series;
 use crate::series::resample::ResampleError;
 use crate::simulate::{Results, Run, SeenSpike, run as simulate};
@@ -172,7 +173,10 @@ fn replay_day(
     };
     let covers = scenario.covers.iter();
     let tipoffs = std::iter::once(contest.tipoff(1.0)).chain(covers.map(|&cover| {
-        let name = format!("{TIPOFF}-{cover}x");
+        let name = match cover {
+            LiveCover::Multiple(multiple) => format!("{TIPOFF}-{multiple}x"),
+            LiveCover::Share(_) => format!("{TIPOFF}-auto"),
+        };
         contest.tipoff_covering(&name, cover)
     }));
     for mut policy in tipoffs {

@@ -10,12 +10,17 @@ use prometheus::{
 };
 
 use super::Standing;
+use crate::burst::News;
 use crate::plan::{Decision, Plan};
 use crate::units::Rate;
 
+mod breaker;
 mod forecast;
+mod spikes;
 
+pub use breaker::BreakerMetrics;
 use forecast::ForecastMetrics;
+use spikes::SpikeMetrics;
 
 /// How a write to the cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +96,8 @@ pub struct Metrics {
     headroom: GaugeVec,
     problems: IntGaugeVec,
     forecast: ForecastMetrics,
+    spikes: SpikeMetrics,
+    breakers: BreakerMetrics,
     decisions: IntCounterVec,
     writes: IntCounterVec,
     source_errors: IntCounterVec,
@@ -163,6 +170,8 @@ impl Metrics {
                 "Signals of the workload that are missing, stale or not a number.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
+            spikes: SpikeMetrics::new(&registry)?,
+            breakers: BreakerMetrics::new(&registry)?,
             decisions: count(
                 "tipoff_decisions_total",
                 "Plans made, by direction.",
@@ -308,6 +317,11 @@ impl Metrics {
         }
     }
 
+    /// What the guards of outside calls count into.
+    pub fn breakers(&self) -> &BreakerMetrics {
+        &self.breakers
+    }
+
     /// Counts a write to a workload.
     pub fn write(&self, outcome: WriteOutcome) {
         self.writes.with_label_values(&[outcome.label()]).inc();
@@ -351,6 +365,16 @@ impl Metrics {
     pub fn tick_late(&self, seconds: f64) {
         self.ticks_late.inc();
         self.tick_lateness.set(seconds);
+    }
+
+    /// Counts what became of a spike.
+    pub fn spike(&self, news: &News) {
+        self.spikes.count(news);
+    }
+
+    /// Notes how old a live sample was when it was looked at, seconds.
+    pub fn live_looked_at(&self, age: f64) {
+        self.spikes.looked_at(age);
     }
 
     /// Everything in the text format of Prometheus.

@@ -1,5 +1,5 @@
-//! What the controller shows over HTTP: health, readiness, metrics, and the last plan of each
-//! workload with everything it was made from.
+//! What the controller shows over HTTP: health, readiness, metrics, the last plan of each workload
+//! with everything it was made from, and the circuit breakers of its outside calls.
 //!
 //! It shows and never changes anything, so it needs no authentication of its own; secrets are not
 //! in what it shows.
@@ -15,6 +15,8 @@ use axum::routing::get;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::guard::Breakers;
 
 pub mod metrics;
 pub mod readiness;
@@ -41,6 +43,8 @@ pub struct Shown {
     pub readiness: Readiness,
     /// The last plan of each workload.
     pub workloads: Workloads,
+    /// The circuit breakers of its outside calls.
+    pub breakers: Breakers,
 }
 
 /// Serves until `stop`, and lets running answers end.
@@ -61,6 +65,7 @@ pub fn routes(shown: Shown) -> Router {
         .route("/metrics", get(metrics_text))
         .route("/api/v1/workloads", get(list))
         .route("/api/v1/workloads/{namespace}/{name}", get(detail))
+        .route("/api/v1/breakers", get(breakers))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .with_state(shown)
 }
@@ -89,6 +94,10 @@ async fn list(State(shown): State<Shown>) -> Response {
         StatusCode::OK,
         &json!({"items": shown.workloads.summaries()}),
     )
+}
+
+async fn breakers(State(shown): State<Shown>) -> Response {
+    as_json(StatusCode::OK, &json!({"items": shown.breakers.shown()}))
 }
 
 async fn detail(

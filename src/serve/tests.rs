@@ -1,6 +1,6 @@
 //! What is shown, asked for as a client would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,13 +9,18 @@ use chrono::TimeDelta;
 use http_body_util::BodyExt as _;
 use pretty_assertions::assert_eq;
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::metrics::{Reloaded, WorkloadSample, WriteOutcome};
 use super::*;
+use crate::breaker::{Failure, Outcome};
+use crate::clock::{ManualClock, SharedClock};
 use crate::fixture::Fixture;
 use crate::forecast::{Coverage, Forecast};
-use crate::plan::{Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::guard::{Guarded, Refusal};
+use crate::plan::{BurstSight, Memory, Mode, Observed, Plan, Policy, Signal, Workload, plan};
+use crate::settings::{Live, PrometheusSettings, Settings};
 use crate::units::{Rate, Timestamp};
 
 fn noon() -> Timestamp {
@@ -39,6 +44,7 @@ fn decided() -> (Observed, Plan) {
         },
         shed: None,
         queued: None,
+        burst: BurstSight::default(),
         forecast: Some(Arc::new(Forecast {
             origin: noon(),
             start: noon(),
@@ -64,8 +70,13 @@ fn decided() -> (Observed, Plan) {
 }
 
 fn shown() -> Shown {
+    let metrics = Metrics::new().unwrap();
+    let clock: SharedClock = ManualClock::new(noon());
+    let settings = Settings::new(PrometheusSettings::new("http://p".parse().unwrap()));
+    let (_, live) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
     Shown {
-        metrics: Metrics::new().unwrap(),
+        breakers: Breakers::new(&clock, &live, &metrics),
+        metrics,
         readiness: Readiness::default(),
         workloads: Workloads::default(),
     }
@@ -186,6 +197,85 @@ async fn the_list_has_the_sentence_and_the_detail_has_everything() {
     // what is shown is enough to make the decision again
     let plan: Plan = serde_json::from_value(report["plan"].clone()).unwrap();
     assert_eq!(plan, decided().1);
+}
+
+/// A call that fails.
+#[derive(Debug)]
+struct Down;
+
+impl From<Refusal> for Down {
+    fn from(_: Refusal) -> Self {
+        Self
+    }
+}
+
+impl Guarded for Down {
+    fn outcome(&self) -> Outcome {
+        Outcome::Failed(Failure {
+            kind: "down",
+            text: "it is down".to_owned(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_open_breaker_is_shown_with_its_reason_and_its_limits() {
+    let shown = shown();
+    for _ in 0..5 {
+        let call = async { Err::<(), _>(Down) };
+        shown
+            .breakers
+            .live
+            .call("http://p/", call)
+            .await
+            .unwrap_err();
+    }
+    let (status, body) = ask_json(&shown, "/api/v1/breakers").await;
+    assert_eq!(status, StatusCode::OK);
+    let commands: Vec<_> = body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["command"].as_str().unwrap())
+        .collect();
+    assert_eq!(commands, ["live", "history", "read", "write", "report"]);
+    insta::assert_json_snapshot!(body["items"][0], @r#"
+    {
+      "breakers": [
+        {
+          "calls": 3,
+          "failed": 3,
+          "inFlight": 0,
+          "key": "http://p/",
+          "lastError": "it is down",
+          "openSince": "2026-09-13T12:00:00Z",
+          "state": "open",
+          "triesAgainAt": "2026-09-13T12:00:05Z"
+        }
+      ],
+      "command": "live",
+      "limits": {
+        "failurePercentage": 50,
+        "maxConcurrent": 60,
+        "minimumVolume": 3,
+        "sleepWindow": 5.0,
+        "timeout": 10.0,
+        "window": 10.0,
+        "windows": 3
+      },
+      "resource": "prometheus"
+    }
+    "#);
+    let (_, text) = ask(&shown, "/metrics").await;
+    for line in [
+        r#"tipoff_breaker_state{command="live",resource="prometheus"} 2"#,
+        r#"tipoff_breaker_state{command="write",resource="kubernetes"} 0"#,
+        r#"tipoff_breaker_calls_total{command="live",outcome="failed",resource="prometheus"} 3"#,
+        r#"tipoff_breaker_refused_total{command="live",reason="open",resource="prometheus"} 2"#,
+        r#"tipoff_breaker_refused_total{command="live",reason="busy",resource="prometheus"} 0"#,
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::Standing;
 use crate::forecast::Forecast;
-use crate::plan::{ManualOverride, Mode, Observed, Plan, Signal, Workload};
+use crate::plan::{BurstSight, ManualOverride, Mode, Observed, Plan, Signal, Workload};
 use crate::units::Timestamp;
 
 /// One decision, whole.
@@ -43,6 +43,8 @@ pub struct Facts {
     pub shed: Option<Signal>,
     /// Load queued.
     pub queued: Option<Signal>,
+    /// What the fast loop sees.
+    pub burst: BurstSight,
     /// The forecast.
     #[serde(serialize_with = "shared")]
     pub forecast: Option<Arc<Forecast>>,
@@ -94,6 +96,7 @@ impl Facts {
             load,
             shed,
             queued,
+            burst,
             forecast,
             forecast_note,
             calendar,
@@ -114,6 +117,7 @@ impl Facts {
             load: load.clone(),
             shed: shed.clone(),
             queued: queued.clone(),
+            burst: burst.clone(),
             forecast: forecast.clone(),
             forecast_note: forecast_note.clone(),
             calendar: CalendarFacts {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_path_to_error::Track;
 use serde_saphyr::{Location, Spanned};
 
+use super::breakers::RawBreakers;
 use super::fields::{
     BaseUrl, FilePath, FormatName, Listen, LogFilter, Name, Span, WritesPerSecond, Zone,
 };
@@ -83,12 +84,17 @@ fn reason(error: &serde_saphyr::Error) -> String {
 }
 
 /// The file an error is about.
-struct Place<'p> {
+pub(super) struct Place<'p> {
     path: &'p Path,
 }
 
 impl Place<'_> {
-    fn refuse<T>(&self, field: &str, at: &Spanned<T>, reason: impl Into<String>) -> SettingsError {
+    pub(super) fn refuse<T>(
+        &self,
+        field: &str,
+        at: &Spanned<T>,
+        reason: impl Into<String>,
+    ) -> SettingsError {
         SettingsError::Invalid {
             path: self.path.to_owned(),
             line: at.referenced.line(),
@@ -114,6 +120,8 @@ struct RawSettings {
     calendars: Vec<RawCalendar>,
     #[serde(default)]
     budget: RawBudget,
+    #[serde(default)]
+    breakers: RawBreakers,
     listen: Option<Listen>,
     #[serde(default)]
     leader_election: RawLeaderElection,
@@ -181,6 +189,7 @@ impl RawSettings {
             prometheus,
             calendars,
             budget,
+            breakers,
             listen,
             leader_election,
             tick,
@@ -189,6 +198,7 @@ impl RawSettings {
         let mut settings = Settings::new(prometheus.check(place)?);
         settings.calendars = check_calendars(calendars, place)?;
         settings.budget = budget.check(place)?;
+        settings.breakers = breakers.check(settings.prometheus.timeout, place)?;
         if let Some(Listen(listen)) = listen {
             settings.listen = listen;
         }

@@ -13,9 +13,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use crate::breaker::Limits;
 use crate::fixture::Calendar;
 use crate::fixture::import::Format;
 
+mod breakers;
 pub mod calendar_file;
 mod calendars;
 mod error;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub calendars: Vec<CalendarSettings>,
     /// How fast the cluster may be written to.
     pub budget: BudgetSettings,
+    /// When outside calls are not made for a while.
+    pub breakers: BreakerSettings,
     /// Where `/healthz`, `/readyz`, `/metrics` and `/api` are served.
     pub listen: SocketAddr,
     /// How one of several controllers is chosen.
@@ -53,6 +57,7 @@ impl Settings {
     /// The defaults around one Prometheus: for a controller without a settings file.
     pub fn new(prometheus: PrometheusSettings) -> Self {
         Self {
+            breakers: BreakerSettings::new(prometheus.timeout),
             prometheus,
             calendars: Vec::new(),
             budget: BudgetSettings::default(),
@@ -167,6 +172,34 @@ impl Default for BudgetSettings {
         Self {
             writes_per_second: 10.0,
             burst: 20,
+        }
+    }
+}
+
+/// The limits of the circuit breakers around outside calls, by what is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Of Prometheus. The timeout is that of queries a decision waits for; reading history takes
+    /// as long as [`PrometheusSettings::timeout`] lets it.
+    pub prometheus: Limits,
+    /// Of the API server.
+    pub kubernetes: Limits,
+}
+
+impl BreakerSettings {
+    /// The defaults beside a Prometheus whose calls may take `timeout`.
+    ///
+    /// Prometheus works on 20 queries at a time (`--query.max-concurrency`); three times as many
+    /// keep it busy without a long queue. An API server takes 400 requests at a time
+    /// (`--max-requests-inflight`), of which an autoscaler may have an eighth.
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            prometheus: Limits {
+                timeout,
+                max_concurrent: 60,
+                ..Limits::default()
+            },
+            kubernetes: Limits::default(),
         }
     }
 }

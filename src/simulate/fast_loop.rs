@@ -1,14 +1,13 @@
-//! Tipoff's fast loop under simulation: one live sample a second, as late as live samples are.
+//! Tipoff's fast loop under simulation: one live sample a second, as late as live samples are,
+//! watched with the briefing the controller gives its own.
 
 use chrono::TimeDelta;
 
 use super::policies::Sight;
-use crate::burst::spike::Declared;
-use crate::burst::{
-    BurstDemand, BurstPolicy, Expected, LearntSpikes, LiveSample, News, SpikeSizes, Watch,
-};
-use crate::fixture::Calendar;
-use crate::forecast::{Forecast, Quantile};
+use crate::burst::spike::Learnt;
+use crate::burst::{LearntSpikes, LiveSample, News, Watch};
+use crate::plan::briefing::Briefing;
+use crate::plan::{BurstSight, Memory, Observed, Policy};
 use crate::units::{Rate, Timestamp};
 
 /// A spike the fast loop saw.
@@ -22,22 +21,15 @@ pub struct SeenSpike {
     pub confirmed: bool,
 }
 
-/// What the slow loop knows of the moment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment<'a> {
-    pub(super) forecast: Option<&'a Forecast>,
-    pub(super) calendar: &'a Calendar,
-    /// Decision to Ready.
-    pub(super) until_ready: TimeDelta,
-}
-
 /// The watch over one workload, and what it reported.
 #[derive(Debug)]
 pub(super) struct FastLoop {
     /// Age of a sample when it is seen.
     lag: TimeDelta,
-    policy: BurstPolicy,
     watch: Watch,
+    briefing: Option<Briefing>,
+    /// Load asked for when the plan was last told.
+    told: Option<Rate>,
     seen: Vec<SeenSpike>,
 }
 
@@ -46,38 +38,45 @@ impl FastLoop {
     pub(super) fn new(lag: TimeDelta, learnt: LearntSpikes) -> Self {
         Self {
             lag,
-            policy: BurstPolicy::default(),
             watch: Watch::with_learnt(learnt),
+            briefing: None,
+            told: None,
             seen: Vec::new(),
         }
     }
 
-    /// Takes in the latest second and says what should be ready.
-    pub(super) fn tick(
-        &mut self,
-        sight: &Sight<'_>,
-        moment: Moment<'_>,
-        now: Timestamp,
-    ) -> Option<BurstDemand> {
-        let in_play = moment.calendar.covering(now);
-        let in_play = in_play.iter().filter(|(_, phase)| phase.is_live()).count() as u32;
+    /// Takes in the latest second; true when the plan must be made again at once.
+    pub(super) fn tick(&mut self, sight: &Sight<'_>, now: Timestamp) -> bool {
+        let Some(briefing) = self.briefing.take() else {
+            // the first plan briefs
+            return false;
+        };
         if let Some(sample) = self.sample(sight) {
-            let learnt = self.watch.learnt();
-            let none = crate::burst::spike::Learnt::default();
-            let expected = Expected {
-                forecast: moment
-                    .forecast
-                    .and_then(|forecast| forecast.at(Quantile::P50, sample.from)),
-                in_play,
-                until_ready: moment.until_ready,
-                live: SpikeSizes::new(&Declared::LIVE, &none, &learnt.live),
-                quiet: SpikeSizes::new(&Declared::QUIET, &none, &learnt.quiet),
-            };
-            let news = self.watch.observe(&sample, &expected, &self.policy);
+            let expected = briefing.expected(sample.to);
+            let news = self.watch.observe(&sample, &expected, &briefing.policy);
             self.note(news, now);
         }
-        self.watch.let_go(now, in_play);
-        self.watch.demand(now, in_play)
+        self.watch.let_go(now, briefing.in_play);
+        let demand = self.watch.demand(now, briefing.in_play);
+        self.briefing = Some(briefing);
+        demand.is_some_and(|demand| self.told.is_none_or(|told| demand.load > told))
+    }
+
+    /// Is briefed anew, and says what it sees.
+    pub(super) fn brief(
+        &mut self,
+        observed: &Observed,
+        policy: &Policy,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> BurstSight {
+        let kin = Learnt::default();
+        let briefing = Briefing::new(observed, policy, memory, (&self.watch, &kin), now);
+        // before the first sample nothing is amiss
+        let sight = briefing.sight(&self.watch, self.watch.last().is_some(), now);
+        self.told = sight.demand.as_ref().map(|demand| demand.load);
+        self.briefing = Some(briefing);
+        sight
     }
 
     /// Spikes seen so far.

@@ -12,7 +12,9 @@ use crate::units::{Rate, Timestamp};
 
 mod chance;
 pub mod cluster;
+pub mod drill;
 mod fast_loop;
+pub mod hindsight;
 pub mod peers;
 pub mod policies;
 pub mod season;

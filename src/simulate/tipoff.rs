@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::fast_loop::{FastLoop, Moment, SeenSpike};
+use super::fast_loop::{FastLoop, SeenSpike};
 use super::policies::{ScalingPolicy, Sight};
 use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
-use crate::plan::{self, Memory, Mode, Observed, Policy, Signal};
-use crate::units::{Rate, Timestamp};
+use crate::plan::{self, BurstSight, Memory, Mode, Observed, Policy, Signal};
+use crate::units::Timestamp;
 
 /// What was known of the future, moment by moment: forecasts by origin and the calendar by the
 /// time each version of it was known.
@@ -124,8 +124,8 @@ impl TipoffPolicy {
         self
     }
 
-    /// The whole plan at `now`, with its reasons.
-    pub fn plan(&self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
+    /// All that is known at `now`, the fast loop's sight aside.
+    fn observe(&self, sight: &Sight<'_>, now: Timestamp) -> Observed {
         let load = match sight.mean(self.metric_window, self.metric_lag) {
             Some(sample) => Signal::Sample {
                 rate: sample.rate,
@@ -135,18 +135,27 @@ impl TipoffPolicy {
                 reason: "the metric has no value".to_owned(),
             },
         };
-        let observed = Observed {
+        Observed {
             workload: sight.workload,
             load,
             shed: None,
             queued: None,
+            burst: BurstSight::default(),
             // a forecast from an origin needs the data up to it, which arrive late
             forecast: self.outlook.forecast(now - self.metric_lag).cloned(),
             forecast_note: None,
             calendar_note: None,
             calendar: self.outlook.calendar(now),
             manual: None,
-        };
+        }
+    }
+
+    /// The whole plan at `now`, with its reasons.
+    pub fn plan(&mut self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
+        let mut observed = self.observe(sight, now);
+        if let Some(fast) = &mut self.fast {
+            observed.burst = fast.brief(&observed, &self.policy, &self.memory, now);
+        }
         plan::plan(&observed, &self.policy, &self.memory, now)
     }
 }
@@ -157,48 +166,16 @@ impl ScalingPolicy for TipoffPolicy {
     }
 
     fn decide(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
-        let burst = self.burst(sight, now);
-        let size = if self.next.is_some_and(|next| now < next) {
-            sight.workload.replicas
-        } else {
+        // a spike does not wait for the slow loop's turn
+        let spike = self.fast.as_mut().is_some_and(|fast| fast.tick(sight, now));
+        if !spike && self.next.is_some_and(|next| now < next) {
+            return sight.workload.replicas;
+        }
+        if self.next.is_none_or(|next| now >= next) {
             self.next = Some(now + self.every);
-            let plan = self.plan(sight, now);
-            self.memory = plan.memory;
-            plan.desired
-        };
-        size.max(burst)
-    }
-}
-
-impl TipoffPolicy {
-    /// What the fast loop asks for; 0 when nothing.
-    fn burst(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
-        let Some(fast) = &mut self.fast else { return 0 };
-        let start_up = self.policy.start_up;
-        let scale_up = start_up.scale_up_time;
-        let moment = Moment {
-            forecast: self.outlook.forecast(now - self.metric_lag).map(|f| &**f),
-            calendar: &self.outlook.calendar(now),
-            until_ready: scale_up.unwrap_or_else(|| self.memory.scale_up.p95())
-                + start_up.node_time,
-        };
-        let Some(demand) = fast.tick(sight, moment, now) else {
-            return 0;
-        };
-        let per_replica = self
-            .policy
-            .per_replica
-            .or_else(|| self.memory.capacity.at(now));
-        let Some(per_replica) = per_replica.filter(|rate| *rate > Rate::ZERO) else {
-            return 0;
-        };
-        let target = if self.policy.per_replica.is_some() {
-            self.policy.target_utilization
-        } else {
-            1.0
-        };
-        let exact = demand.load / (per_replica * target);
-        let needed = (exact - 1e-9).ceil().clamp(0.0, 1e6) as u32;
-        needed.min(self.policy.max_replicas)
+        }
+        let plan = self.plan(sight, now);
+        self.memory = plan.memory;
+        plan.desired
     }
 }

@@ -3,11 +3,15 @@
 //! A source turns a query into load or into a [`SourceError`]; it never guesses a number. What a
 //! missing load means for a size is decided by the plan.
 
+mod guarded;
 pub mod prometheus;
 mod range;
 mod response;
 
+pub use guarded::GuardedPrometheus;
 pub use prometheus::{Prometheus, Sample};
+
+use crate::guard::Refusal;
 
 /// Why a source gave no load.
 ///
@@ -70,6 +74,8 @@ pub enum SourceError {
         status: u16,
         /// What that usually means, beginning with a separator; may be empty.
         hint: String,
+        /// It was shed on purpose: 429, or a 503 that says when to come back.
+        shed: bool,
     },
     /// Not JSON.
     #[error(
@@ -211,11 +217,14 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The call was not made.
+    #[error(transparent)]
+    Refused(Refusal),
 }
 
 impl SourceError {
     /// Every value of [`SourceError::kind`].
-    pub const KINDS: [&'static str; 22] = [
+    pub const KINDS: [&'static str; 23] = [
         "setup",
         "credentials",
         "unreachable",
@@ -238,6 +247,7 @@ impl SourceError {
         "infinite",
         "negative",
         "range",
+        "busy",
     ];
 
     /// A fixed label of low cardinality.
@@ -265,6 +275,8 @@ impl SourceError {
             Self::Infinite { .. } => "infinite",
             Self::Negative { .. } => "negative",
             Self::Range { .. } => "range",
+            // of an open breaker the kind of its last failure, which is one of the others
+            Self::Refused(refusal) => refusal.kind(),
         }
     }
 }

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::TimeDelta;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
@@ -184,6 +187,16 @@ impl Prometheus {
             })
     }
 
+    /// Its address, as it is shown.
+    pub(super) fn address(&self) -> &str {
+        self.settings.url.as_str()
+    }
+
+    /// A live query took longer than it may.
+    pub(super) fn timed_out(&self, after: Duration) -> SourceError {
+        timed_out(&self.instant, after)
+    }
+
     fn answer<'c>(url: &'c Url, query: &'c str) -> Call<'c> {
         Call {
             url: url.as_str(),
@@ -201,10 +214,7 @@ impl Prometheus {
         let timeout = self.settings.timeout;
         match tokio::time::timeout(timeout, self.exchange(url, query, form)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(SourceError::Timeout {
-                url: url.to_string(),
-                millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-            }),
+            Err(_) => Err(timed_out(url, timeout)),
         }
     }
 
@@ -216,16 +226,15 @@ impl Prometheus {
     ) -> Result<Vec<u8>, SourceError> {
         let request = self.authorized(self.client.post(url.clone())).await?;
         let response = request.form(form).send().await.map_err(|error| {
-            let (url, reason) = (url.to_string(), innermost(&error));
             if error.is_timeout() {
-                let millis = self.settings.timeout.as_millis();
-                let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-                SourceError::Timeout { url, millis }
+                timed_out(url, self.settings.timeout)
             } else {
+                let (url, reason) = (url.to_string(), innermost(&error));
                 SourceError::Unreachable { url, reason }
             }
         })?;
         let status = response.status();
+        let comes_back = response.headers().contains_key(RETRY_AFTER);
         let content_type = response
             .headers()
             .get(CONTENT_TYPE)
@@ -251,6 +260,7 @@ impl Prometheus {
             url: url.to_string(),
             status: status.as_u16(),
             hint: hint(status.as_u16()).to_owned(),
+            shed: status.as_u16() == 429 || (status.as_u16() == 503 && comes_back),
         }))
     }
 
@@ -304,6 +314,13 @@ impl Prometheus {
                 password_file,
             } => request.basic_auth(username, Some(secret(password_file).await?)),
         })
+    }
+}
+
+fn timed_out(url: &Url, after: Duration) -> SourceError {
+    SourceError::Timeout {
+        url: url.to_string(),
+        millis: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::breaker::{Failure, Outcome};
+use crate::guard::{Guarded, Refusal};
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -21,6 +24,45 @@ pub enum CallError {
         /// What came back.
         source: Box<kube::Error>,
     },
+    /// The call was not made.
+    #[error(transparent)]
+    Refused(Refusal),
+}
+
+impl From<Refusal> for CallError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Guarded for CallError {
+    /// A conflict, a missing object, a missing right and a 429 are answers of an API server that
+    /// is well. A 503 with a time to come back is what it says while it sheds.
+    fn outcome(&self) -> Outcome {
+        let failure = || Failure {
+            kind: self.kind(),
+            text: self.to_string(),
+        };
+        match self {
+            Self::Timeout { .. } => Outcome::TimedOut(failure()),
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => {
+                    let comes_back = status
+                        .details
+                        .as_ref()
+                        .is_some_and(|details| details.retry_after_seconds > 0);
+                    if status.code < 500 || (status.code == 503 && comes_back) {
+                        Outcome::Declined
+                    } else {
+                        Outcome::Failed(failure())
+                    }
+                }
+                kube::Error::Discovery(_) => Outcome::Declined,
+                _ => Outcome::Failed(failure()),
+            },
+            Self::Refused(_) => Outcome::Abandoned,
+        }
+    }
 }
 
 impl CallError {
@@ -28,6 +70,7 @@ impl CallError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Timeout { .. } => "timeout",
+            Self::Refused(refusal) => refusal.kind(),
             Self::Api { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) if status.is_not_found() => "not_found",
                 kube::Error::Api(status) if status.is_conflict() => "conflict",

@@ -12,10 +12,10 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 
-use super::READ_TIMEOUT;
 use super::call::within;
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::clock::SharedClock;
+use crate::guard::Breakers;
 
 /// How long a list of HPAs is believed. An HPA itself syncs every 15 s.
 const BELIEVED: Duration = Duration::from_secs(15);
@@ -41,6 +41,7 @@ pub enum HpaSight {
 pub struct Hpas {
     client: Client,
     clock: SharedClock,
+    breakers: Breakers,
     seen: Mutex<HashMap<String, (Duration, Vec<Scaled>)>>,
 }
 
@@ -61,10 +62,11 @@ impl fmt::Debug for Hpas {
 
 impl Hpas {
     /// HPAs of one cluster.
-    pub fn new(client: Client, clock: SharedClock) -> Self {
+    pub fn new(client: Client, clock: SharedClock, breakers: Breakers) -> Self {
         Self {
             client,
             clock,
+            breakers,
             seen: Mutex::default(),
         }
     }
@@ -98,7 +100,9 @@ impl Hpas {
         let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
         let params = ListParams::default();
         let call = api.list(&params);
-        match within(READ_TIMEOUT, "list HorizontalPodAutoscalers", call).await {
+        let read = &self.breakers.read;
+        let call = within(read.limits().timeout, "list HorizontalPodAutoscalers", call);
+        match read.call("HorizontalPodAutoscaler.autoscaling", call).await {
             Ok(list) => Ok(list.items.iter().filter_map(scaled).collect()),
             // a cluster that does not serve them has none
             Err(error) if error.is_not_found() => Ok(Vec::new()),

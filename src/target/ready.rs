@@ -1,13 +1,15 @@
 //! How many replicas of a workload are Ready: from its own status where it says so, else by
 //! counting its pods.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource as _};
 use serde_json::Value;
 
 use super::call::{CallError, within};
-use super::{READ_TIMEOUT, scale::Kind};
+use super::scale::Kind;
 
 /// Pods asked for at a time, the page size of the API server's own clients.
 const PAGE: u32 = 500;
@@ -34,12 +36,13 @@ pub(super) async fn count_pods(
     client: &Client,
     namespace: &str,
     selector: &str,
+    timeout: Duration,
 ) -> Result<u32, CallError> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut params = ListParams::default().labels(selector).limit(PAGE);
     let mut ready = 0;
     loop {
-        let page = within(READ_TIMEOUT, "list the workload's pods", pods.list(&params)).await?;
+        let page = within(timeout, "list the workload's pods", pods.list(&params)).await?;
         let next = page
             .metadata
             .continue_

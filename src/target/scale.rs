@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::Client;
@@ -12,8 +13,10 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
 use super::call::{CallError, within};
-use super::{READ_TIMEOUT, WRITE_TIMEOUT, ready};
+use super::{WRITE_TIMEOUT, ready};
 use crate::api::v1alpha1::ScaleTargetRef;
+use crate::breaker::Outcome;
+use crate::guard::{Breakers, Guarded, Refusal};
 
 /// Field manager and user agent of everything this controller writes.
 pub const MANAGER: &str = "tipoff";
@@ -98,6 +101,27 @@ impl TargetError {
     }
 }
 
+impl From<Refusal> for TargetError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Call(refusal.into())
+    }
+}
+
+impl Guarded for TargetError {
+    /// What is not there, not allowed or changed meanwhile was answered by a cluster that is well.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Call(error) | Self::Forbidden { source: error, .. } => error.outcome(),
+            Self::BadApiVersion { .. } => Outcome::Abandoned,
+            Self::NotServed { .. }
+            | Self::NotScalable { .. }
+            | Self::NotFound { .. }
+            | Self::Overtaken { .. }
+            | Self::Conflict => Outcome::Declined,
+        }
+    }
+}
+
 /// The size of a workload as the cluster shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkloadSize {
@@ -115,6 +139,12 @@ pub(super) struct Kind {
     pub(super) group: String,
     pub(super) version: String,
     pub(super) name: String,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.name, self.group)
+    }
 }
 
 impl Kind {
@@ -139,6 +169,7 @@ impl Kind {
 /// Reads and writes sizes. Which kinds have a scale subresource is asked once each.
 pub struct ScaleTargets {
     client: Client,
+    breakers: Breakers,
     kinds: Mutex<HashMap<Kind, ApiResource>>,
 }
 
@@ -150,9 +181,10 @@ impl fmt::Debug for ScaleTargets {
 
 impl ScaleTargets {
     /// Targets of one cluster.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, breakers: Breakers) -> Self {
         Self {
             client,
+            breakers,
             kinds: Mutex::default(),
         }
     }
@@ -167,25 +199,37 @@ impl ScaleTargets {
         target: &ScaleTargetRef,
     ) -> Result<WorkloadSize, TargetError> {
         let kind = Kind::of(target)?;
-        let api = self.api(&kind, namespace, target).await?;
+        let reading = self.read_now(&kind, namespace, target);
+        // the parts of one look are one call: a probe that reads only half of it tells nothing
+        self.breakers.read.call(&kind.to_string(), reading).await
+    }
+
+    async fn read_now(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        target: &ScaleTargetRef,
+    ) -> Result<WorkloadSize, TargetError> {
+        let api = self.api(kind, namespace, target).await?;
+        let timeout = self.read_timeout();
         let (scale, object) = tokio::join!(
             within(
-                READ_TIMEOUT,
+                timeout,
                 "tell the workload's size",
                 api.get_scale(&target.name)
             ),
-            within(READ_TIMEOUT, "show the workload", api.get(&target.name)),
+            within(timeout, "show the workload", api.get(&target.name)),
         );
-        let scale = scale.map_err(|error| self.explain(error, &kind, namespace, target))?;
+        let scale = scale.map_err(|error| self.explain(error, kind, namespace, target))?;
         let told = match object {
-            Ok(object) => ready::from_status(&kind, &object.data),
+            Ok(object) => ready::from_status(kind, &object.data),
             // reading /scale alone may be all that is granted
             Err(error) if error.is_forbidden() => None,
-            Err(error) => return Err(self.explain(error, &kind, namespace, target)),
+            Err(error) => return Err(self.explain(error, kind, namespace, target)),
         };
         let ready = match told {
             Some(ready) => ready,
-            None => self.count_ready(namespace, &kind, &scale).await?,
+            None => self.count_ready(namespace, kind, &scale).await?,
         };
         Ok(WorkloadSize {
             replicas: replicas_of(&scale),
@@ -206,7 +250,21 @@ impl ScaleTargets {
         to: u32,
     ) -> Result<(), TargetError> {
         let kind = Kind::of(target)?;
-        let api = self.api(&kind, namespace, target).await?;
+        let key = format!("{namespace}/{}/{}", target.kind, target.name);
+        let writing = self.write_now(&kind, namespace, target, size, to);
+        self.breakers.write.call(&key, writing).await
+    }
+
+    async fn write_now(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        target: &ScaleTargetRef,
+        size: &WorkloadSize,
+        to: u32,
+    ) -> Result<(), TargetError> {
+        let api = self.api(kind, namespace, target).await?;
+        let timeout = self.breakers.write.limits().timeout.min(WRITE_TIMEOUT);
         let mut version = size.version.clone();
         for _ in 0..ATTEMPTS {
             let patch = json!({
@@ -219,13 +277,13 @@ impl ScaleTargets {
             };
             let patch = Patch::Merge(&patch);
             let call = api.patch_scale(&target.name, &params, &patch);
-            match within(WRITE_TIMEOUT, "set the workload's size", call).await {
+            match within(timeout, "set the workload's size", call).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_conflict() => {
                     let call = api.get_scale(&target.name);
-                    let scale = within(READ_TIMEOUT, "tell the workload's size", call)
+                    let scale = within(timeout, "tell the workload's size", call)
                         .await
-                        .map_err(|error| self.explain(error, &kind, namespace, target))?;
+                        .map_err(|error| self.explain(error, kind, namespace, target))?;
                     let found = replicas_of(&scale);
                     if found != size.replicas {
                         return Err(TargetError::Overtaken {
@@ -235,10 +293,14 @@ impl ScaleTargets {
                     }
                     version = scale.metadata.resource_version;
                 }
-                Err(error) => return Err(self.explain(error, &kind, namespace, target)),
+                Err(error) => return Err(self.explain(error, kind, namespace, target)),
             }
         }
         Err(TargetError::Conflict)
+    }
+
+    fn read_timeout(&self) -> Duration {
+        self.breakers.read.limits().timeout
     }
 
     async fn count_ready(
@@ -257,7 +319,8 @@ impl ScaleTargets {
             let existing = scale.status.as_ref().map_or(0, |status| status.replicas);
             return Ok(u32::try_from(existing).unwrap_or(0));
         };
-        match ready::count_pods(&self.client, namespace, selector).await {
+        let timeout = self.read_timeout();
+        match ready::count_pods(&self.client, namespace, selector, timeout).await {
             Err(error) if error.is_forbidden() => Err(TargetError::Forbidden {
                 kind: format!("{} and pods", kind.name),
                 source: error,
@@ -294,18 +357,19 @@ impl ScaleTargets {
     ) -> Result<ApiResource, TargetError> {
         let gvk = GroupVersionKind::gvk(&kind.group, &kind.version, &kind.name);
         let call = kube::discovery::pinned_kind(&self.client, &gvk);
-        let (resource, capabilities) = within(READ_TIMEOUT, "tell which kinds it serves", call)
-            .await
-            .map_err(|error| {
-                if error.is_not_found() {
-                    TargetError::NotServed {
-                        api_version: target.api_version.clone(),
-                        kind: target.kind.clone(),
+        let (resource, capabilities) =
+            within(self.read_timeout(), "tell which kinds it serves", call)
+                .await
+                .map_err(|error| {
+                    if error.is_not_found() {
+                        TargetError::NotServed {
+                            api_version: target.api_version.clone(),
+                            kind: target.kind.clone(),
+                        }
+                    } else {
+                        error.into()
                     }
-                } else {
-                    error.into()
-                }
-            })?;
+                })?;
         let scalable = capabilities
             .subresources
             .iter()

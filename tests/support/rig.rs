@@ -17,6 +17,7 @@ use tipoff::controller::leader::{Elector, Leadership};
 use tipoff::controller::{self, ControllerConfig, Pace};
 use tipoff::embedded::{Delay, EmbeddedCluster, PodBehaviour};
 use tipoff::fixture::Calendar;
+use tipoff::guard::Breakers;
 use tipoff::serve::{Metrics, Readiness, Workloads};
 use tipoff::settings::{LeaderElectionSettings, Live, Settings};
 use tipoff::units::Timestamp;
@@ -48,6 +49,7 @@ pub struct Rig {
 pub struct Running {
     pub metrics: Metrics,
     pub workloads: Workloads,
+    pub breakers: Breakers,
     pub readiness: Readiness,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -97,6 +99,9 @@ impl Rig {
         let prometheus = FakePrometheus::start(load).await;
         let mut settings = Settings::new(prometheus.settings());
         settings.tick = TimeDelta::seconds(15);
+        // breakers sleep in real time, of which a test has little
+        settings.breakers.prometheus.sleep_window = Duration::from_millis(100);
+        settings.breakers.kubernetes.sleep_window = Duration::from_millis(100);
         let (live, _) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
         Self {
             cluster,
@@ -215,7 +220,9 @@ impl Rig {
             }
             None => (None, Leadership::always(self.clock.clone())),
         };
+        let breakers = Breakers::new(&self.clock, &self.live.subscribe(), &metrics);
         let config = ControllerConfig {
+            breakers: breakers.clone(),
             client,
             clock: self.clock.clone(),
             live: self.live.subscribe(),
@@ -244,6 +251,7 @@ impl Rig {
         Running {
             metrics,
             workloads,
+            breakers,
             readiness,
             stop,
             task,

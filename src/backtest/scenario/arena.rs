@@ -5,10 +5,10 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::fields::{multiple, positive};
+use super::fields::{live_cover, multiple, positive};
 use super::place::{ScenarioError, refuse};
 use crate::forecast::Quantile;
-use crate::plan::policy::{HoldThrough, Release, SpikeCover, StartUp};
+use crate::plan::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
 use crate::plan::{Mode, Policy};
 use crate::simulate::{ClusterModel, Nodes, StartUpTime};
 use crate::units::{HumanDuration, Rate};
@@ -66,8 +66,8 @@ pub(crate) struct RawPolicy {
     forecast: RawForecast,
     #[serde(default)]
     lead: Option<HumanDuration>,
-    #[serde(default, deserialize_with = "multiple")]
-    spike_cover: Option<f64>,
+    #[serde(default, deserialize_with = "live_cover")]
+    spike_cover: Option<LiveCover>,
     #[serde(default, deserialize_with = "multiple")]
     quiet_cover: Option<f64>,
     #[serde(default)]

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 
+use crate::plan::policy::LiveCover;
 use crate::units::{HumanDuration, Timestamp};
 
 pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
@@ -97,6 +98,15 @@ pub(crate) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f
     }
 }
 
+/// `auto` or `2x`.
+pub(crate) fn live_cover<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<LiveCover>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// `2x`.
 pub(crate) fn multiple<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {

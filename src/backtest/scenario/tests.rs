@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::forecast::Quantile;
-use crate::plan::policy::SpikeCover;
+use crate::plan::policy::{LiveCover, SpikeCover};
 
 const MINIMAL: &str = "\
 load: {file: load.csv.gz, per: 1m}
@@ -64,7 +64,7 @@ seed: 7
     assert_eq!(scenario.peers.len(), 6);
     let policy = &scenario.arena.as_ref().unwrap().policy;
     assert_eq!(policy.quantile, Quantile::P99);
-    assert_eq!(policy.spike_cover.live, 1.0);
+    assert_eq!(policy.spike_cover.live, LiveCover::Multiple(1.0));
     let Peer::Hpa(fast) = &scenario.peers[3] else {
         panic!("{:?}", scenario.peers[3]);
     };

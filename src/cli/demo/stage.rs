@@ -21,6 +21,7 @@ use crate::controller::{self, ControllerConfig, Pace};
 use crate::embedded::prometheus::{Answer, EmbeddedPrometheus};
 use crate::embedded::{Delay, EmbeddedCluster, PodBehaviour};
 use crate::fixture::{Calendar, export};
+use crate::guard::Breakers;
 use crate::plan::Workload;
 use crate::serve::workloads::Report;
 use crate::serve::{Metrics, Readiness, Workloads};
@@ -153,7 +154,9 @@ impl Theatre {
         tasks.spawn(reloader.run(stop.clone()));
         let workloads = Workloads::default();
         let controller = CancellationToken::new();
+        let breakers = Breakers::new(&clock, &live, &metrics);
         let config = ControllerConfig {
+            breakers,
             client: cluster.client_as(MANAGER),
             leadership: Leadership::always(clock.clone()),
             clock,

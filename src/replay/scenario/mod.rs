@@ -12,11 +12,12 @@ use serde_saphyr::Spanned;
 
 use crate::backtest::contest::View;
 use crate::backtest::scenario::arena::{RawCluster, RawPolicy, arena};
-use crate::backtest::scenario::fields::{any_span, cadence, multiple, simulation_step, zone};
+use crate::backtest::scenario::fields::{any_span, cadence, live_cover, simulation_step, zone};
 use crate::backtest::scenario::place::{self, refuse};
 use crate::backtest::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, LoadFile, Peer, ScenarioError, Simulation, Span,
 };
+use crate::plan::policy::LiveCover;
 use crate::simulate::season::{Season, SeasonError};
 use crate::simulate::traffic::GameDay;
 use crate::units::{HumanDuration, Timestamp};
@@ -41,7 +42,7 @@ pub struct Scenario {
     /// What policies are compared on.
     pub arena: Arena,
     /// Spike covers Tipoff is run with besides its policy's own.
-    pub covers: Vec<f64>,
+    pub covers: Vec<LiveCover>,
     /// Who runs beside Tipoff.
     pub peers: Vec<Peer>,
     /// What policies see of the load.
@@ -191,7 +192,7 @@ impl Default for RawSimulation {
 }
 
 #[derive(Debug, Deserialize)]
-struct Cover(#[serde(deserialize_with = "multiple")] Option<f64>);
+struct Cover(#[serde(deserialize_with = "live_cover")] Option<LiveCover>);
 
 const fn fifteen_seconds() -> HumanDuration {
     // a usual scrape interval
@@ -263,12 +264,12 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
     let mut covers = Vec::new();
     for (index, cover) in raw.covers.iter().enumerate() {
         match cover.0 {
-            Some(cover) if (1.0..=100.0).contains(&cover) => covers.push(cover),
-            _ => {
+            Some(LiveCover::Multiple(multiple)) if !(1.0..=100.0).contains(&multiple) => {
                 let field = format!("covers[{index}]");
                 let reason = "is out of range: write from 1x to 100x";
                 return Err(refuse(name, raw.policy.referenced, &field, reason));
             }
+            cover => covers.extend(cover),
         }
     }
     let needs_capacity = raw.equal_cost.then_some("equalCost");

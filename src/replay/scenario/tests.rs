@@ -1,6 +1,7 @@
 //! Scenarios read as written, and every fault names its place.
 
 use super::*;
+use crate::plan::policy::AUTO_COVER;
 
 const MINIMAL: &str = "\
 load: {generated: {played: games.csv}}
@@ -61,13 +62,14 @@ fn recorded_load_and_spans_are_read() {
             "days: [2023-11-05]",
             "spans: [{from: 2023-11-05T12:00:00Z, to: 2023-11-05T14:00:00Z}]",
         )
-        + "covers: [1x, 4x]\n";
+        + "covers: [1x, auto]\n";
     let scenario = parse(&text, "replay.yaml").unwrap();
     assert_eq!(
         scenario.spans[0].to - scenario.spans[0].from,
         TimeDelta::hours(2)
     );
-    assert_eq!(scenario.covers, [1.0, 4.0]);
+    let auto = LiveCover::Share(AUTO_COVER);
+    assert_eq!(scenario.covers, [LiveCover::Multiple(1.0), auto]);
     assert!(matches!(scenario.load, LoadSource::Recorded(_)));
 }
 

@@ -1,0 +1,192 @@
+//! The fast loop: looks at every live sample as it arrives and decides at once when there is a
+//! spike.
+//!
+//! It is a task of its own and never waits: not for a tick of the slow loop, not for Prometheus,
+//! not for a fit, and not for the API server, for each write is a task of its own too. It decides
+//! by the same `plan`, on the facts of the last tick with the spike put in, and it only ever
+//! raises: letting go is the slow loop's affair.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::runtime::events::{Event, EventType};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::act::{Order, Outcome, write};
+use super::context::Context;
+use super::state::PolicyKey;
+use super::{events, report};
+use crate::burst::News;
+use crate::burst::spike::Learnt;
+use crate::plan::memory::RaiseMinute;
+use crate::plan::{BurstSight, Plan};
+use crate::source::Inbox;
+use crate::target::TargetError;
+use crate::units::Timestamp;
+
+mod beat;
+
+pub(super) use beat::{Stance, WrittenBetween};
+use beat::{Pulse, Told};
+
+/// A write that was overtaken is decided anew so often before the next tick.
+const ATTEMPTS: u32 = 3;
+
+/// The fast loop's state of every policy that has a live signal.
+#[derive(Debug, Default)]
+pub(super) struct Pulses {
+    by_name: Mutex<HashMap<Arc<str>, Arc<Mutex<Pulse>>>>,
+    /// Spikes of all workloads by sport.
+    by_sport: Mutex<HashMap<String, Learnt>>,
+}
+
+impl Pulses {
+    /// Takes over what a tick has found and decided.
+    pub(super) fn brief(&self, key: &PolicyKey, stance: Stance, now: Timestamp) {
+        let pulse = Arc::clone(lock(&self.by_name).entry(key.to_string().into()).or_default());
+        let mut pulse = lock(&pulse);
+        let kin = self.kin(&pulse, &stance, now);
+        pulse.brief(key, stance, &kin, now);
+    }
+
+    /// What the next plan is told of spikes, and what was raised since the last one.
+    pub(super) fn sight(
+        &self,
+        key: &PolicyKey,
+        promised: bool,
+        now: Timestamp,
+    ) -> (BurstSight, Option<RaiseMinute>, Option<WrittenBetween>) {
+        let Some(pulse) = self.of(&key.to_string()) else {
+            return (BurstSight::default(), None, None);
+        };
+        let mut pulse = lock(&pulse);
+        let sight = pulse.sight(promised, now);
+        (sight, pulse.raise(), pulse.take_written())
+    }
+
+    /// Forgets a policy that is gone or has no live signal any more.
+    pub(super) fn dismiss(&self, key: &PolicyKey) {
+        lock(&self.by_name).remove(key.to_string().as_str());
+    }
+
+    fn of(&self, name: &str) -> Option<Arc<Mutex<Pulse>>> {
+        lock(&self.by_name).get(name).cloned()
+    }
+
+    /// Spikes of other workloads of the same sport.
+    fn kin(&self, pulse: &Pulse, stance: &Stance, now: Timestamp) -> Learnt {
+        let Some(sport) = stance.sport(now) else {
+            return Learnt::default();
+        };
+        let all = lock(&self.by_sport).get(sport).copied();
+        all.unwrap_or_default().minus(&pulse.contributed())
+    }
+
+    /// Looks at what lies in the inbox for one policy. True when it calls for a decision.
+    fn look(&self, inbox: &Inbox, name: &str, now: Timestamp) -> Option<Looked> {
+        let shared = self.of(name)?;
+        let mut pulse = lock(&shared);
+        let samples = inbox.take(name, pulse.last());
+        let hints = inbox.hints(name, now);
+        let Told {
+            news,
+            age,
+            decide,
+            learnt,
+        } = pulse.take_in(&samples, &hints, now);
+        if let Some((sport, seen)) = learnt {
+            let mut by_sport = lock(&self.by_sport);
+            let pool = by_sport.entry(sport).or_default();
+            *pool = pool.and(&seen);
+        }
+        drop(pulse);
+        Some(Looked {
+            pulse: shared,
+            news,
+            age,
+            decide,
+        })
+    }
+}
+
+/// What one look found.
+struct Looked {
+    pulse: Arc<Mutex<Pulse>>,
+    news: Vec<News>,
+    /// Age of the newest sample, seconds.
+    age: Option<f64>,
+    decide: bool,
+}
+
+/// Runs until `shutdown`. Writes under way are finished.
+pub(super) async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
+    let writes = TaskTracker::new();
+    loop {
+        let names = tokio::select! {
+            names = ctx.inbox.arrivals() => names,
+            () = shutdown.cancelled() => break,
+        };
+        for name in names {
+            let now = ctx.clock.now();
+            let Some(looked) = ctx.pulses.look(&ctx.inbox, &name, now) else {
+                continue;
+            };
+            for news in &looked.news {
+                ctx.metrics.spike(news);
+            }
+            if let Some(age) = looked.age {
+                ctx.metrics.live_looked_at(age);
+            }
+            if looked.decide {
+                let ctx = Arc::clone(&ctx);
+                writes.spawn(async move { decide(&ctx, &looked.pulse).await });
+            }
+        }
+        // a flood of samples must not keep others from this thread
+        tokio::task::yield_now().await;
+    }
+    writes.close();
+    writes.wait().await;
+}
+
+/// Decides on a spike, and writes what it takes.
+async fn decide(ctx: &Context, pulse: &Mutex<Pulse>) {
+    for _ in 0..ATTEMPTS {
+        let now = ctx.clock.now();
+        let Some((key, order, plan)) = lock(pulse).decide(now) else {
+            break;
+        };
+        let (from, to) = (plan.current, plan.desired);
+        let outcome = write(ctx, &key, &order, from, to).await;
+        lock(pulse).wrote(&outcome, &plan, ctx.clock.now());
+        announce(ctx, &key, &outcome, &plan).await;
+        match outcome {
+            // more may be wanted by now, or the size was another one
+            Outcome::Scaled { .. } | Outcome::Failed(TargetError::Overtaken { .. }) => {}
+            _ => break,
+        }
+    }
+    lock(pulse).rest();
+}
+
+async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan) {
+    let event = match outcome {
+        Outcome::Scaled { .. } => events::of_outcome(outcome, plan),
+        Outcome::Failed(error) if !matches!(error, TargetError::Overtaken { .. }) => Some(Event {
+            type_: EventType::Warning,
+            reason: "CannotScale".to_owned(),
+            note: Some(format!("a spike needs {}: {error}", plan.desired)),
+            action: "ScaleForSpike".to_owned(),
+            secondary: None,
+        }),
+        _ => None,
+    };
+    if let Some(event) = event {
+        report::publish(ctx, key, &event).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
