@@ -15,6 +15,7 @@ pub mod forecast;
 pub mod lease;
 pub mod plan;
 pub mod plot;
+pub mod replay;
 pub mod series;
 pub mod simulate;
 pub mod units;

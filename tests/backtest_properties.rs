@@ -8,7 +8,7 @@
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
-use tipoff::backtest::contest::{Contest, run_all};
+use tipoff::backtest::contest::{Contest, View, run_all};
 use tipoff::backtest::scenario::{self, Peer, Scenario};
 use tipoff::backtest::{self, Listener, Outcome};
 use tipoff::fixture::Calendar;
@@ -63,6 +63,7 @@ fn hpa(max: u32) -> HpaPolicy {
         vec![HpaMetric::External {
             average: Rate::per_second(35.0),
             lag: TimeDelta::seconds(15),
+            window: TimeDelta::zero(),
         }],
     )
 }
@@ -272,7 +273,15 @@ fn a_generated_sunday_is_ready_before_the_lock_and_beats_the_hpa() {
 fn a_larger_factor_serves_more_and_the_search_finds_the_smallest() {
     let (scenario, load, calendar) = sundays();
     let contest = Contest {
-        scenario: &scenario,
+        span: scenario.evaluate,
+        simulation: scenario.simulation,
+        view: View {
+            metric_lag: scenario.metric_lag,
+            metric_window: TimeDelta::zero(),
+            live_lag: None,
+        },
+        seed: scenario.seed,
+        peers: &scenario.peers,
         arena: scenario.arena.as_ref().unwrap(),
         load: &load,
         calendar: &calendar,

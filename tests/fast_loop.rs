@@ -7,7 +7,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop"
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and measures real time"
 )]
 
 mod support;

@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::scenario::{Arena, CronPeer, HpaPeer, HpaSource, NaivePeer, Peer, Scenario};
+use super::scenario::{
+    Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer, Scenario, Simulation, Span,
+};
+use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::plan::Policy;
+use crate::plan::policy::LiveCover;
 use crate::series::Series;
 use crate::simulate::peers::{
-    HpaMetric, HpaPolicy, HpaSpec, KedaCron, Oracle, SeasonalNaive, StaticPeak, keda_cron,
+    HpaMetric, HpaPolicy, HpaSpec, KedaCron, KpaPolicy, KpaSpec, Oracle, SeasonalNaive, StaticPeak,
+    keda_cron,
 };
 use crate::simulate::{Outlook, Run, ScalingPolicy, TipoffPolicy, World, run};
 use crate::units::{Rate, Timestamp};
@@ -34,9 +39,17 @@ const CPU_LAG: TimeDelta = TimeDelta::seconds(30);
 /// What all policies share.
 #[derive(Debug)]
 pub struct Contest<'a> {
-    /// The scenario.
-    pub scenario: &'a Scenario,
-    /// What its policies are compared on.
+    /// Span that is simulated and scored.
+    pub span: Span,
+    /// How the simulation runs.
+    pub simulation: Simulation,
+    /// What policies see of the load.
+    pub view: View,
+    /// Seed of the start-up times.
+    pub seed: u64,
+    /// Who runs beside Tipoff.
+    pub peers: &'a [Peer],
+    /// What policies are compared on.
     pub arena: &'a Arena,
     /// Offered load.
     pub load: &'a Series,
@@ -44,6 +57,18 @@ pub struct Contest<'a> {
     pub calendar: &'a Calendar,
     /// Forecasts and calendars as they were known.
     pub outlook: Arc<Outlook>,
+}
+
+/// What policies see of the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Age of the load metric when an autoscaler reads it.
+    pub metric_lag: TimeDelta,
+    /// What the metric is a mean over; zero: the latest bin of the load.
+    pub metric_window: TimeDelta,
+    /// Age of a bin of the load for those that look every second or two: Knative's autoscaler
+    /// and Tipoff's fast loop. `None`: there is no live signal, the fast loop is off.
+    pub live_lag: Option<TimeDelta>,
 }
 
 /// A level of service and what it costs one policy.
@@ -60,8 +85,7 @@ pub struct EqualService {
 impl Contest<'_> {
     /// The world of the simulation.
     pub fn world(&self) -> World<'_> {
-        let scenario = self.scenario;
-        let from = scenario.evaluate.from - scenario.simulation.warm_up;
+        let from = self.span.from - self.simulation.warm_up;
         let from = from.max(self.load.start());
         let per_replica = self.arena.cluster.per_replica;
         let first = self.load.at(from).unwrap_or(Rate::ZERO);
@@ -71,14 +95,14 @@ impl Contest<'_> {
             per_replica,
             cluster: self.arena.cluster.model.clone(),
             from,
-            scored_from: scenario.evaluate.from,
-            to: scenario.evaluate.to,
-            step: scenario.simulation.step,
+            scored_from: self.span.from,
+            to: self.span.to,
+            step: self.simulation.step,
             initial: initial.clamp(
                 self.arena.policy.min_replicas,
                 self.arena.policy.max_replicas,
             ),
-            seed: scenario.seed,
+            seed: self.seed,
         }
     }
 
@@ -86,22 +110,37 @@ impl Contest<'_> {
     /// its bin and its lag make it.
     fn policy(&self) -> Policy {
         let mut policy = self.arena.policy.clone();
-        let oldest = self.load.step() * 2 + self.scenario.metric_lag;
+        let oldest = self.load.step() * 2 + self.view.metric_lag;
         policy.freshness.load = policy.freshness.load.max(oldest);
         policy
     }
 
     /// Tipoff with every need `factor` times as large.
     pub fn tipoff(&self, factor: f64) -> TipoffPolicy {
-        TipoffPolicy::new(
-            TIPOFF,
-            &self.policy(),
+        self.tipoff_under(TIPOFF, &self.policy()).scaled(factor)
+    }
+
+    /// Tipoff with another spike cover while fixtures are in play.
+    pub fn tipoff_covering(&self, name: &str, cover: LiveCover) -> TipoffPolicy {
+        let mut policy = self.policy();
+        policy.spike_cover.live = cover;
+        self.tipoff_under(name, &policy)
+    }
+
+    fn tipoff_under(&self, name: &str, policy: &Policy) -> TipoffPolicy {
+        let tipoff = TipoffPolicy::new(
+            name,
+            policy,
             Arc::clone(&self.outlook),
-            self.scenario.metric_lag,
+            self.view.metric_lag,
             // the HPA's period: neither is favoured by looking more often
             TimeDelta::seconds(15),
         )
-        .scaled(factor)
+        .on_means_over(self.view.metric_window);
+        match self.view.live_lag {
+            Some(lag) => tipoff.with_fast_loop(lag, LearntSpikes::default()),
+            None => tipoff,
+        }
     }
 
     fn hpa_spec(&self) -> HpaSpec {
@@ -114,14 +153,14 @@ impl Contest<'_> {
     fn external(&self, target: f64) -> HpaMetric {
         HpaMetric::External {
             average: self.arena.cluster.per_replica * target,
-            lag: self.scenario.metric_lag,
+            lag: self.view.metric_lag,
+            window: self.view.metric_window,
         }
     }
 
     /// A peer with every need `factor` times as large.
     pub fn peer(&self, peer: &Peer, factor: f64) -> Box<dyn ScalingPolicy> {
-        let scenario = self.scenario;
-        let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
+        let Span { from, to } = self.span;
         let per_replica = self.arena.cluster.per_replica / factor;
         match peer {
             Peer::StaticPeak => Box::new(StaticPeak::new(self.load, from, to, per_replica)),
@@ -129,10 +168,20 @@ impl Contest<'_> {
                 self.load,
                 per_replica,
                 &self.arena.cluster.model,
-                scenario.simulation.step,
+                self.simulation.step,
                 self.arena.policy.min_replicas,
             )),
             Peer::Hpa(hpa) => Box::new(self.hpa(hpa, factor)),
+            Peer::Kpa(KpaPeer { name, target }) => Box::new(KpaPolicy::new(
+                name.clone()
+                    .unwrap_or_else(|| format!("kpa-{:.0}", target * 100.0)),
+                KpaSpec::new(
+                    self.arena.policy.min_replicas,
+                    self.arena.policy.max_replicas,
+                    per_replica * *target,
+                    self.view.live_lag.unwrap_or(TimeDelta::zero()),
+                ),
+            )),
             Peer::KedaCron(cron) => Box::new(self.cron(cron, factor)),
             Peer::SeasonalNaive(NaivePeer { name, target }) => {
                 let target = target / factor;
@@ -172,7 +221,7 @@ impl Contest<'_> {
     }
 
     fn cron(&self, peer: &CronPeer, factor: f64) -> KedaCron {
-        let (from, to) = (self.scenario.evaluate.from, self.scenario.evaluate.to);
+        let Span { from, to } = self.span;
         let spans = self
             .calendar
             .starting_between(from - TimeDelta::days(1), to)
@@ -286,7 +335,7 @@ pub fn run_all(contest: &Contest<'_>, mut tell: impl FnMut(&Run)) -> Vec<Run> {
     let world = contest.world();
     let mut runs = vec![run(&world, &mut contest.tipoff(1.0))];
     tell(&runs[0]);
-    for peer in &contest.scenario.peers {
+    for peer in contest.peers {
         let record = run(&world, contest.peer(peer, 1.0).as_mut());
         tell(&record);
         runs.push(record);

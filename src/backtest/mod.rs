@@ -33,7 +33,7 @@ pub mod score;
 pub use report::Report;
 pub use scenario::{Scenario, ScenarioError};
 
-use contest::{Contest, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use contest::{Contest, View, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
 use coverage::Tally;
 use forecasts::{BlockScores, Targets, score};
 use origin::{Protocol, TARGET};
@@ -140,7 +140,15 @@ pub fn run(
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
         let contest = Contest {
-            scenario,
+            span: scenario.evaluate,
+            simulation: scenario.simulation,
+            view: View {
+                metric_lag: scenario.metric_lag,
+                metric_window: TimeDelta::zero(),
+                live_lag: None,
+            },
+            seed: scenario.seed,
+            peers: &scenario.peers,
             arena,
             load,
             calendar,
@@ -159,7 +167,8 @@ pub fn run(
             .iter()
             .map(|run| PolicyReport::new(&run.name, &run.totals()));
         report.policies = rows.collect();
-        equal_service(&contest, &mut report.policies, listener);
+        let levels = &scenario.equal_service;
+        equal_service(&contest, levels, &mut report.policies, listener);
     }
     Ok(Outcome {
         report,
@@ -328,10 +337,10 @@ fn issue(
 /// Finds what each level of service costs each policy that has a knob.
 fn equal_service(
     contest: &Contest<'_>,
+    levels: &[f64],
     policies: &mut [PolicyReport],
     listener: &mut dyn Listener,
 ) {
-    let levels = &contest.scenario.equal_service;
     if levels.is_empty() {
         return;
     }
@@ -346,9 +355,7 @@ fn equal_service(
             .enumerate()
             .filter_map(|(place, policy)| {
                 // Tipoff comes first, then the peers in their order
-                let peer = place
-                    .checked_sub(1)
-                    .map(|peer| &contest.scenario.peers[peer]);
+                let peer = place.checked_sub(1).map(|peer| &contest.peers[peer]);
                 let search = move || at_all_levels(contest, peer, levels);
                 peer.is_none_or(has_knob)
                     .then(|| (policy, scope.spawn(search)))

@@ -146,13 +146,13 @@ impl PolicyReport {
 }
 
 /// A table for a terminal: left-aligned first column, the rest to the right.
-pub(super) struct Table {
-    pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) head: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.head.len();
         let width = |column: usize| {
             std::iter::once(&self.head)
@@ -180,7 +180,7 @@ impl Table {
     }
 }
 
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -195,7 +195,7 @@ pub(super) fn number(value: f64) -> String {
     grouped
 }
 
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
         x if x < 0.001 => "<0.001 %".to_owned(),
@@ -208,7 +208,7 @@ fn ratio(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
-fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),

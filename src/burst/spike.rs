@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn after(spikes: &[Seen]) -> SpikeSizes {
-        let own = spikes.iter().fold(Learnt::default(), |own, s| own.and(s));
+        let own = spikes.iter().fold(Learnt::default(), Learnt::and);
         SpikeSizes::new(&Declared::LIVE, &Learnt::default(), &own)
     }
 

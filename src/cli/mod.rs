@@ -21,6 +21,7 @@ pub mod fixtures;
 pub mod forecast;
 pub mod inputs;
 pub mod output;
+pub mod replay;
 pub mod run;
 pub mod speed;
 pub mod spikes;
@@ -70,6 +71,8 @@ pub enum Command {
     WhatIf(what_if::WhatIfArgs),
     /// Replay a span of history: forecast scores and policies side by side.
     Backtest(backtest::BacktestArgs),
+    /// Replay game days second by second: both loops beside what people use today.
+    Replay(replay::ReplayArgs),
     /// Generate a season: load, fixtures, contest entries, faults, and the truth behind them.
     Synth(synth::SynthArgs),
     /// Check, convert and list fixture files.
@@ -107,6 +110,7 @@ pub fn run(command: &Command) -> Result<ExitCode, CliError> {
         Command::Explain(args) => explain::run(args).map(|()| ExitCode::SUCCESS),
         Command::WhatIf(args) => what_if::run(args).map(|()| ExitCode::SUCCESS),
         Command::Backtest(args) => Ok(backtest::run(args)?),
+        Command::Replay(args) => replay::run(args).map(|()| ExitCode::SUCCESS),
         Command::Synth(args) => synth::run(args).map(|()| ExitCode::SUCCESS),
         Command::Spikes(args) => spikes::run(args).map(|()| ExitCode::SUCCESS),
         Command::Speed(args) => speed::run(args).map(|()| ExitCode::SUCCESS),

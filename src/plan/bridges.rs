@@ -201,7 +201,8 @@ mod tests {
 
     use super::*;
     use crate::forecast::Forecast;
-    use crate::plan::{Memory, Signal, Workload, plan};
+    use crate::plan::policy::LiveCover;
+    use crate::plan::{BurstSight, Memory, Signal, Workload, plan};
     use crate::units::Rate;
 
     fn noon() -> Timestamp {
@@ -215,7 +216,7 @@ mod tests {
         policy.per_replica = Some(Rate::per_second(100.0));
         policy.target_utilization = 1.0;
         policy.spike_cover.quiet = 1.0;
-        policy.spike_cover.live = 1.0;
+        policy.spike_cover.live = LiveCover::Multiple(1.0);
         policy.lead = TimeDelta::minutes(5);
         policy.start_up.scale_up_time = Some(TimeDelta::minutes(1));
         policy.bridges = Bridges {
@@ -244,6 +245,7 @@ mod tests {
             },
             shed: None,
             queued: None,
+            burst: BurstSight::default(),
             forecast: Some(Arc::new(Forecast {
                 origin: noon(),
                 start: noon(),

@@ -13,6 +13,7 @@ use crate::units::{Rate, Timestamp};
 mod chance;
 pub mod cluster;
 pub mod drill;
+mod fast_loop;
 pub mod hindsight;
 pub mod peers;
 pub mod policies;
@@ -22,9 +23,10 @@ pub mod traffic;
 pub mod yardstick;
 
 pub use cluster::{Cluster, ClusterModel, Nodes, StartUpTime};
+pub use fast_loop::SeenSpike;
 pub use policies::{Sample, ScalingPolicy, Sight};
 pub use tipoff::{Outlook, TipoffPolicy};
-pub use traffic::{GameDay, Traffic};
+pub use traffic::{GameDay, Results, Traffic};
 
 /// The part of the world that is the same for every policy.
 #[derive(Debug, Clone)]

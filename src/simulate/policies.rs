@@ -52,10 +52,27 @@ impl Sight<'_> {
     /// The latest whole bin of the load that had ended `lag` ago; `None` in a gap and before the
     /// first bin.
     pub fn sample(&self, lag: TimeDelta) -> Option<Sample> {
+        self.mean(TimeDelta::zero(), lag)
+    }
+
+    /// The mean over the whole bins that end within `window` before the latest one that had ended
+    /// `lag` ago, that one included: a scrape's rate over its window. `None` when that one is a
+    /// gap; other gaps are left out.
+    pub fn mean(&self, window: TimeDelta, lag: TimeDelta) -> Option<Sample> {
         let bin = self.load.step().num_milliseconds();
         let seen_until = (self.now - lag - self.load.start()).num_milliseconds();
         let index = usize::try_from(seen_until.div_euclid(bin) - 1).ok()?;
-        let rate = self.load.get(index)?;
+        let latest = self.load.get(index)?;
+        let bins = usize::try_from(window.num_milliseconds() / bin).unwrap_or(0);
+        let rate = if bins > 1 {
+            let first = (index + 1).saturating_sub(bins);
+            let known = (first..=index).filter_map(|bin| self.load.get(bin));
+            let (sum, count) =
+                known.fold((Rate::ZERO, 0.0), |(sum, n), rate| (sum + rate, n + 1.0));
+            sum / count
+        } else {
+            latest
+        };
         let at = self.load.time(index + 1);
         let step = (at - self.began).num_milliseconds() / self.step.num_milliseconds().max(1);
         let ready = usize::try_from(step)

@@ -1,10 +1,13 @@
-//! Tipoff under simulation: the controller's own `plan`, fed with what it would have known.
+//! Tipoff under simulation: the controller's own `plan`, fed with what it would have known, and
+//! beside it the fast loop where the load is known by the second.
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::fast_loop::{FastLoop, SeenSpike};
 use super::policies::{ScalingPolicy, Sight};
+use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
 use crate::plan::{self, BridgesSeen, BurstSight, Memory, Mode, Observed, Policy, Signal};
@@ -60,9 +63,11 @@ pub struct TipoffPolicy {
     policy: Policy,
     outlook: Arc<Outlook>,
     metric_lag: TimeDelta,
+    metric_window: TimeDelta,
     every: TimeDelta,
     next: Option<Timestamp>,
     memory: Memory,
+    fast: Option<FastLoop>,
 }
 
 impl TipoffPolicy {
@@ -83,10 +88,32 @@ impl TipoffPolicy {
             },
             outlook,
             metric_lag,
+            metric_window: TimeDelta::zero(),
             every,
             next: None,
             memory: Memory::default(),
+            fast: None,
         }
+    }
+
+    /// The same on a load metric that is a mean over `window`.
+    #[must_use]
+    pub fn on_means_over(mut self, window: TimeDelta) -> Self {
+        self.metric_window = window;
+        self
+    }
+
+    /// The same with its fast loop, which sees each bin of the load `lag` after its end and knows
+    /// of earlier spikes what was `learnt`.
+    #[must_use]
+    pub fn with_fast_loop(mut self, lag: TimeDelta, learnt: LearntSpikes) -> Self {
+        self.fast = Some(FastLoop::new(lag, learnt));
+        self
+    }
+
+    /// Spikes the fast loop saw.
+    pub fn seen_spikes(&self) -> &[SeenSpike] {
+        self.fast.as_ref().map_or(&[], FastLoop::seen)
     }
 
     /// The same with every need `factor` times as large: the knob that makes policies comparable
@@ -97,9 +124,9 @@ impl TipoffPolicy {
         self
     }
 
-    /// The whole plan at `now`, with its reasons.
-    pub fn plan(&self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
-        let load = match sight.sample(self.metric_lag) {
+    /// All that is known at `now`, the fast loop's sight aside.
+    fn observe(&self, sight: &Sight<'_>, now: Timestamp) -> Observed {
+        let load = match sight.mean(self.metric_window, self.metric_lag) {
             Some(sample) => Signal::Sample {
                 rate: sample.rate,
                 at: sample.at,
@@ -108,7 +135,7 @@ impl TipoffPolicy {
                 reason: "the metric has no value".to_owned(),
             },
         };
-        let observed = Observed {
+        Observed {
             workload: sight.workload,
             load,
             shed: None,
@@ -121,7 +148,15 @@ impl TipoffPolicy {
             calendar: self.outlook.calendar(now),
             manual: None,
             bridges: BridgesSeen::default(),
-        };
+        }
+    }
+
+    /// The whole plan at `now`, with its reasons.
+    pub fn plan(&mut self, sight: &Sight<'_>, now: Timestamp) -> plan::Plan {
+        let mut observed = self.observe(sight, now);
+        if let Some(fast) = &mut self.fast {
+            observed.burst = fast.brief(&observed, &self.policy, &self.memory, now);
+        }
         plan::plan(&observed, &self.policy, &self.memory, now)
     }
 }
@@ -132,10 +167,14 @@ impl ScalingPolicy for TipoffPolicy {
     }
 
     fn decide(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32 {
-        if self.next.is_some_and(|next| now < next) {
+        // a spike does not wait for the slow loop's turn
+        let spike = self.fast.as_mut().is_some_and(|fast| fast.tick(sight, now));
+        if !spike && self.next.is_some_and(|next| now < next) {
             return sight.workload.replicas;
         }
-        self.next = Some(now + self.every);
+        if self.next.is_none_or(|next| now >= next) {
+            self.next = Some(now + self.every);
+        }
         let plan = self.plan(sight, now);
         self.memory = plan.memory;
         plan.desired

@@ -12,11 +12,11 @@ use crate::plot::{escape, style};
 mod bands;
 mod coverage;
 mod learnt;
-mod parts;
+pub(crate) mod parts;
 mod peaks;
 mod policies;
 
-const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:66rem;background:var(--page);\
 color:var(--ink);font:1rem/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}\
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.2rem;line-height:1.3;\

@@ -14,10 +14,10 @@ use crate::plot::{
 use crate::units::Timestamp;
 
 /// Points of a line in a chart over time.
-pub(super) const POINTS: usize = 900;
+pub(crate) const POINTS: usize = 900;
 
 /// Indices of `count` equal steps from `start` that lie in a span.
-pub(super) fn part(
+pub(crate) fn part(
     start: Timestamp,
     step: TimeDelta,
     count: usize,
@@ -31,7 +31,7 @@ pub(super) fn part(
 }
 
 /// A line through values of equal parts of a span.
-pub(super) fn line(
+pub(crate) fn line(
     colour: Colour,
     width: f64,
     values: &[f64],
@@ -46,7 +46,7 @@ pub(super) fn line(
 }
 
 /// An area under values of equal parts of a span, down to others or to zero.
-pub(super) fn area(
+pub(crate) fn area(
     colour: Colour,
     upper: &[f64],
     lower: Option<&[f64]>,
@@ -125,7 +125,7 @@ pub(super) fn busiest_day(outcome: &Outcome) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// A chart in the page. A wide one scrolls on a narrow screen.
-pub(super) fn figure(body: &mut String, chart: &Chart, caption: &str) {
+pub(crate) fn figure(body: &mut String, chart: &Chart, caption: &str) {
     let class = if chart.width >= 900 {
         " class=\"wide\""
     } else {
@@ -143,7 +143,7 @@ pub(super) fn figure(body: &mut String, chart: &Chart, caption: &str) {
 }
 
 /// What the colours of a chart stand for.
-pub(super) fn key<'a>(body: &mut String, entries: impl IntoIterator<Item = (Colour, &'a str)>) {
+pub(crate) fn key<'a>(body: &mut String, entries: impl IntoIterator<Item = (Colour, &'a str)>) {
     body.push_str("<ul class=\"key\">");
     for (colour, text) in entries {
         let _ = write!(
@@ -157,7 +157,7 @@ pub(super) fn key<'a>(body: &mut String, entries: impl IntoIterator<Item = (Colo
 }
 
 /// What the points of a chart stand for.
-pub(super) fn point_key<'a>(
+pub(crate) fn point_key<'a>(
     body: &mut String,
     entries: impl IntoIterator<Item = (Colour, Shape, &'a str)>,
 ) {
@@ -169,7 +169,7 @@ pub(super) fn point_key<'a>(
 }
 
 /// A table; the first `own_rows` stand out, the first `names` columns are words.
-pub(super) fn table(
+pub(crate) fn table(
     body: &mut String,
     table: &Table,
     caption: &str,

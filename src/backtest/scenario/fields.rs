@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::plan::policy::LiveCover;
 use crate::units::{HumanDuration, Timestamp};
 
-pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
     chrono::DateTime::parse_from_rfc3339(&text)
         .map(|at| at.to_utc())
@@ -18,7 +18,7 @@ pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ti
         })
 }
 
-pub(super) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+pub(crate) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         serde::de::Error::custom(format!(
@@ -43,11 +43,11 @@ fn within<'de, D: Deserializer<'de>>(
     Ok(span.0)
 }
 
-pub(super) fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+pub(crate) fn cadence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
     within(deserializer, TimeDelta::minutes(1), TimeDelta::days(7))
 }
 
-pub(super) fn simulation_step<'de, D: Deserializer<'de>>(
+pub(crate) fn simulation_step<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<TimeDelta, D::Error> {
     within(
@@ -57,7 +57,7 @@ pub(super) fn simulation_step<'de, D: Deserializer<'de>>(
     )
 }
 
-pub(super) fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+pub(crate) fn any_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
     within(deserializer, TimeDelta::zero(), TimeDelta::days(7))
 }
 
@@ -76,19 +76,19 @@ fn number<'de, D: Deserializer<'de>>(
     }
 }
 
-pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     number(deserializer, "a positive number", |x| {
         x.is_finite() && x > 0.0
     })
 }
 
-pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     number(deserializer, "above 0 and at most 1", |x| {
         x > 0.0 && x <= 1.0
     })
 }
 
-pub(super) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+pub(crate) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<f64>::deserialize(deserializer)?;
     match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
         None => Ok(values),
@@ -99,7 +99,7 @@ pub(super) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f
 }
 
 /// `auto` or `2x`.
-pub(super) fn live_cover<'de, D: Deserializer<'de>>(
+pub(crate) fn live_cover<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<LiveCover>, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -107,7 +107,7 @@ pub(super) fn live_cover<'de, D: Deserializer<'de>>(
 }
 
 /// `2x`.
-pub(super) fn multiple<'de, D: Deserializer<'de>>(
+pub(crate) fn multiple<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -8,42 +8,25 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::Deserialize;
-use serde_path_to_error::Track;
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
-use self::fields::{
-    any_span, cadence, live_cover, multiple, positive, shares, simulation_step, timestamp, zone,
-};
+use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
 use super::challengers::Challenger;
 use super::origin::Protocol;
-use crate::forecast::Quantile;
-use crate::plan::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
-use crate::plan::{Mode, Policy};
-use crate::simulate::{ClusterModel, Nodes, StartUpTime};
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{HumanDuration, Timestamp};
 
-mod fields;
-mod peers;
+pub(crate) mod arena;
+pub(crate) mod fields;
+pub(crate) mod peers;
+pub(crate) mod place;
 
-pub use peers::{CronPeer, HpaPeer, HpaSource, NaivePeer, Peer};
+pub use arena::{Arena, Cluster};
+pub use peers::{CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer};
+pub use place::ScenarioError;
 
+use arena::{RawCluster, RawPolicy, arena};
 use peers::default_peers;
-
-/// Why a scenario is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}:{line}:{column}: {field}: {reason}")]
-pub struct ScenarioError {
-    /// File.
-    pub name: String,
-    /// Line, from 1; 0 when the parser knows none.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// Path of the field.
-    pub field: String,
-    /// What is wrong and what to write.
-    pub reason: String,
-}
+use place::refuse;
 
 /// A scenario, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,24 +123,6 @@ impl Default for Forecasting {
     }
 }
 
-/// What policies are compared on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Arena {
-    /// What the pods run on.
-    pub cluster: Cluster,
-    /// Tipoff's policy, with the names of the custom resource.
-    pub policy: Policy,
-}
-
-/// What the pods run on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cluster {
-    /// Load one ready replica really serves.
-    pub per_replica: Rate,
-    /// How pods arrive.
-    pub model: ClusterModel,
-}
-
 /// How the simulation runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -218,170 +183,17 @@ fn fifteen_seconds() -> HumanDuration {
     HumanDuration(TimeDelta::seconds(15))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawCluster {
-    #[serde(deserialize_with = "positive")]
-    per_replica: f64,
-    start_up: Spanned<StartUpTime>,
-    #[serde(default = "twenty", deserialize_with = "positive")]
-    pods_per_second: f64,
-    #[serde(default)]
-    nodes: Option<Nodes>,
-    #[serde(default = "no_time")]
-    termination: HumanDuration,
-}
-
-const fn twenty() -> f64 {
-    20.0
-}
-
-fn no_time() -> HumanDuration {
-    HumanDuration(TimeDelta::zero())
-}
-
-/// The fields of the custom resource that act in a simulation.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawPolicy {
-    min_replicas: u32,
-    max_replicas: u32,
-    #[serde(default)]
-    capacity: RawCapacity,
-    #[serde(default)]
-    forecast: RawForecast,
-    #[serde(default)]
-    lead: Option<HumanDuration>,
-    #[serde(default, deserialize_with = "live_cover")]
-    spike_cover: Option<LiveCover>,
-    #[serde(default, deserialize_with = "multiple")]
-    quiet_cover: Option<f64>,
-    #[serde(default)]
-    release: RawRelease,
-    #[serde(default)]
-    max_raise_per_minute: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct RawCapacity {
-    per_replica: Option<f64>,
-    target_utilization: Option<f64>,
-    scale_up_time: Option<HumanDuration>,
-    node_time: Option<HumanDuration>,
-    pods_per_second: Option<f64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct RawForecast {
-    quantile: Option<Quantile>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct RawRelease {
-    window: Option<HumanDuration>,
-    rung: Option<f64>,
-    every: Option<HumanDuration>,
-    hold_through: Option<HoldThrough>,
-}
-
-impl RawPolicy {
-    fn policy(&self) -> Result<Policy, crate::plan::PolicyError> {
-        let base = Policy::new(self.min_replicas, self.max_replicas)?;
-        let time = |written: Option<HumanDuration>, or: TimeDelta| written.map_or(or, |d| d.0);
-        Policy {
-            mode: Mode::Enforce,
-            per_replica: self.capacity.per_replica.map(Rate::per_second),
-            target_utilization: self
-                .capacity
-                .target_utilization
-                .unwrap_or(base.target_utilization),
-            quantile: self.forecast.quantile.unwrap_or(base.quantile),
-            lead: time(self.lead, base.lead),
-            spike_cover: SpikeCover {
-                live: self.spike_cover.unwrap_or(base.spike_cover.live),
-                quiet: self.quiet_cover.unwrap_or(base.spike_cover.quiet),
-            },
-            start_up: StartUp {
-                scale_up_time: self.capacity.scale_up_time.map(|d| d.0),
-                node_time: time(self.capacity.node_time, base.start_up.node_time),
-                pods_per_second: self
-                    .capacity
-                    .pods_per_second
-                    .unwrap_or(base.start_up.pods_per_second),
-            },
-            max_raise_per_minute: self.max_raise_per_minute,
-            release: Release {
-                window: time(self.release.window, base.release.window),
-                rung: self.release.rung.unwrap_or(base.release.rung),
-                every: time(self.release.every, base.release.every),
-                hold_through: self
-                    .release
-                    .hold_through
-                    .unwrap_or(base.release.hold_through),
-            },
-            ..base
-        }
-        .validated()
-    }
-}
-
 /// Reads a scenario from the text of the file `name`.
 ///
 /// # Errors
 /// [`ScenarioError`] with the place of the first fault.
 pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
-    let mut track = Track::new();
-    let raw = serde_saphyr::with_deserializer_from_str(text, |yaml| {
-        Raw::deserialize(serde_path_to_error::Deserializer::new(yaml, &mut track))
-    })
-    .map_err(|error| {
-        let field = match track.path().to_string().as_str() {
-            "." => "the scenario".to_owned(),
-            field => as_written(field),
-        };
-        let place = error.location().unwrap_or(Location::UNKNOWN);
-        refuse(name, place, &field, &reason(&error))
-    })?;
+    let raw = place::read(
+        text,
+        name,
+        &["evaluate", "policy", "cluster", "cluster.startUp"],
+    )?;
     check(raw, name)
-}
-
-/// The path of a field without what the parser's place-keeping adds to it.
-fn as_written(path: &str) -> String {
-    let mut path = path.to_owned();
-    for spanned in ["evaluate", "policy", "cluster", "cluster.startUp"] {
-        let rest = path.strip_prefix(spanned);
-        if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(".value")) {
-            path = format!("{spanned}{rest}");
-        }
-    }
-    path
-}
-
-fn refuse(name: &str, place: Location, field: &str, reason: &str) -> ScenarioError {
-    ScenarioError {
-        name: name.to_owned(),
-        line: place.line(),
-        column: place.column(),
-        field: field.to_owned(),
-        reason: reason.to_owned(),
-    }
-}
-
-/// The parser's message without its own idea of the place.
-fn reason(error: &serde_saphyr::Error) -> String {
-    match error.without_snippet() {
-        serde_saphyr::Error::Message { msg, .. } => msg.clone(),
-        other => {
-            let text = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-            match text.rsplit_once(" at line ") {
-                Some((message, _)) => message.to_owned(),
-                None => text,
-            }
-        }
-    }
 }
 
 fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
@@ -394,7 +206,7 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         );
         return Err(refuse(name, raw.evaluate.referenced, "evaluate", &reason));
     }
-    let equal_service = !raw.equal_service.is_empty();
+    let equal_service = (!raw.equal_service.is_empty()).then_some("equalService");
     let arena = match (raw.cluster, raw.policy) {
         (Some(cluster), Some(policy)) => Some(arena(cluster.value, &policy, equal_service, name)?),
         (None, None) => None,
@@ -422,48 +234,6 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         simulation: raw.simulation,
         equal_service: raw.equal_service,
         seed: raw.seed,
-    })
-}
-
-fn arena(
-    cluster: RawCluster,
-    policy: &Spanned<RawPolicy>,
-    equal_service: bool,
-    name: &str,
-) -> Result<Arena, ScenarioError> {
-    let start_up = cluster.start_up;
-    if let Some(problem) = start_up.value.problem() {
-        return Err(refuse(
-            name,
-            start_up.referenced,
-            "cluster.startUp",
-            problem,
-        ));
-    }
-    let place = policy.referenced;
-    let policy = policy
-        .value
-        .policy()
-        .map_err(|error| refuse(name, place, "policy", &error.to_string()))?;
-    if policy.per_replica.is_none() && equal_service {
-        return Err(refuse(
-            name,
-            place,
-            "policy.capacity.perReplica",
-            "equalService needs it: a learnt capacity has no knob to turn",
-        ));
-    }
-    Ok(Arena {
-        cluster: Cluster {
-            per_replica: Rate::per_second(cluster.per_replica),
-            model: ClusterModel {
-                start_up: start_up.value,
-                pods_per_second: cluster.pods_per_second,
-                nodes: cluster.nodes,
-                termination: cluster.termination.0,
-            },
-        },
-        policy,
     })
 }
 

@@ -17,6 +17,8 @@ pub enum Peer {
     Oracle,
     /// `HorizontalPodAutoscaler`.
     Hpa(HpaPeer),
+    /// Knative's pod autoscaler; it is itself only in steps of two seconds or less.
+    Kpa(KpaPeer),
     /// KEDA with cron triggers around fixtures.
     KedaCron(CronPeer),
     /// A week ago, half an hour early, over an HPA.
@@ -50,6 +52,18 @@ pub struct HpaPeer {
     /// `spec.behavior`.
     #[serde(default)]
     pub behavior: Option<Behavior>,
+}
+
+/// Knative's pod autoscaler.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KpaPeer {
+    /// Name in tables.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Share of a replica's capacity to aim for.
+    #[serde(default = "seventy", deserialize_with = "share")]
+    pub target: f64,
 }
 
 /// KEDA with cron triggers.
@@ -98,7 +112,7 @@ const fn seventy() -> f64 {
     0.7
 }
 
-pub(super) fn default_peers() -> Vec<Peer> {
+pub(crate) fn default_peers() -> Vec<Peer> {
     let hpa = |metric, target| {
         Peer::Hpa(HpaPeer {
             name: None,

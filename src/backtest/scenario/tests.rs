@@ -1,6 +1,8 @@
 //! Scenarios read as written, and every fault names its place.
 
 use super::*;
+use crate::forecast::Quantile;
+use crate::plan::policy::{LiveCover, SpikeCover};
 
 const MINIMAL: &str = "\
 load: {file: load.csv.gz, per: 1m}

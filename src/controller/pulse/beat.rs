@@ -327,6 +327,7 @@ mod tests {
                     replicas,
                     ready: replicas,
                     version: Some("7".into()),
+                    selector: None,
                 },
                 no_lowering: None,
             },

@@ -2,12 +2,14 @@
 
 pub mod hpa;
 pub mod keda_cron;
+pub mod kpa;
 pub mod oracle;
 pub mod seasonal_naive;
 pub mod static_peak;
 
 pub use hpa::{HpaMetric, HpaPolicy, HpaSpec};
 pub use keda_cron::KedaCron;
+pub use kpa::{KpaPolicy, KpaSpec};
 pub use oracle::Oracle;
 pub use seasonal_naive::SeasonalNaive;
 pub use static_peak::StaticPeak;

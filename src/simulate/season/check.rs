@@ -149,6 +149,18 @@ impl Season {
                 1e3,
             ),
             ("gameDay.scoring.most", day.scoring.most, 1.0, 1e3),
+            (
+                "gameDay.scoring.lesser.median",
+                day.scoring.lesser.median,
+                1.0,
+                100.0,
+            ),
+            (
+                "gameDay.scoring.lesser.p95",
+                day.scoring.lesser.p95,
+                day.scoring.lesser.median,
+                1e3,
+            ),
             ("gameDay.payout.peak", day.payout.peak, 1e-3, 1e3),
             ("crowd.popularitySd", self.crowd.popularity_sd, 0.0, 3.0),
             ("crowd.shockSd", self.crowd.shock_sd, 0.0, 3.0),

@@ -5,7 +5,8 @@
 //! `f_i` is what fixture `i` brings: the rush before its lock, its crowd during play with a bump
 //! at half-time, and the rush after its end. `g < 1` makes simultaneous fixtures weigh less than
 //! their sum. Each fixture draws its own fate (intensity, actual end, touchdowns) from the seed
-//! and its id alone, so adding a fixture changes nothing about the others.
+//! and its id alone, so adding a fixture changes nothing about the others. Where it is known how a
+//! game was played, its times are taken and only the sizes of its waves are drawn.
 //!
 //! Generated traffic proves that machinery works; it proves nothing about anybody's real crowd.
 
@@ -13,6 +14,7 @@ use std::f64::consts::PI;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _};
 use rand::Rng as _;
+use rand::rngs::StdRng;
 use rand_distr::{Distribution as _, Exp, StandardNormal};
 
 use super::chance::{gaussian, mix, stream};
@@ -20,10 +22,13 @@ use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::series::Series;
 use crate::units::{HumanDuration, Rate, Timestamp};
 
+mod counting;
 pub mod params;
+pub mod played;
 pub mod sunday;
 
-pub use params::{Entry, GameDay, Payout, Play, Scoring};
+pub use params::{Entry, GameDay, LesserPlay, Payout, Play, Scoring};
+pub use played::{PlayKind, Played, Results, ScoringPlay};
 
 /// Standard normal deviate of the 95th percentile.
 const Z95: f64 = 1.644_853_626_951_472_2;
@@ -40,11 +45,13 @@ const NOISE_EVERY: i64 = 60_000;
 /// The same of the hour's level.
 const HOUR_EVERY: i64 = 3_600_000;
 
-/// A touchdown's wave.
+/// A scoring play's wave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spike {
     /// The play.
     pub at: Timestamp,
+    /// What it was.
+    pub kind: PlayKind,
     /// Multiple of the game's own crowd at the top.
     pub multiple: f64,
     /// Time from the play to the top.
@@ -68,7 +75,7 @@ pub struct Game {
     pub end: Timestamp,
     /// Whether extra play was needed.
     pub overtime: bool,
-    /// Touchdowns in order.
+    /// Scoring plays in order; without a record all are touchdowns.
     pub spikes: Vec<Spike>,
 }
 
@@ -84,10 +91,22 @@ pub struct Traffic {
 impl Traffic {
     /// Traffic of these fixtures. Those that will not be played bring nothing.
     pub fn new(params: GameDay, fixtures: &Calendar, seed: u64) -> Self {
+        Self::played(params, fixtures, &Results::default(), seed)
+    }
+
+    /// The same, with the games that are known to have been played so as they were: kick-off,
+    /// half-time, end and the moments of scoring plays. Sizes are drawn all the same.
+    pub fn played(params: GameDay, fixtures: &Calendar, results: &Results, seed: u64) -> Self {
         let mut games: Vec<Game> = fixtures
             .iter()
             .filter(|fixture| !fixture.status.is_off())
-            .map(|fixture| game(&params, fixture, seed))
+            .map(|fixture| {
+                let drawn = game(&params, fixture, seed);
+                match results.get(&fixture.id) {
+                    Some(played) => as_played(&params, drawn, played, seed),
+                    None => drawn,
+                }
+            })
             .collect();
         games.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
         Self {
@@ -265,22 +284,13 @@ fn game(p: &GameDay, fixture: &Fixture, seed: u64) -> Game {
         .map_or(typical / 2, |pause| pause.after + pause.length / 2);
     let mut spikes = Vec::new();
     if let Ok(waiting) = Exp::new(p.scoring.per_hour / 3.6e6) {
-        let sigma = (p.scoring.p95 / p.scoring.median).ln() / Z95;
         let mut at = start;
         loop {
             at += TimeDelta::milliseconds(waiting.sample(&mut rng).min(1e9) as i64);
             if at >= end {
                 break;
             }
-            let deviate: f64 = StandardNormal.sample(&mut rng);
-            let multiple = p.scoring.median * (sigma * deviate).exp();
-            let [shortest, longest] = p.scoring.rise.map(|rise| rise.0.num_milliseconds());
-            let rise = rng.random_range(shortest..=longest.max(shortest));
-            spikes.push(Spike {
-                at,
-                multiple: multiple.clamp(1.0, p.scoring.most),
-                rise: TimeDelta::milliseconds(rise),
-            });
+            spikes.push(spike(p, at, PlayKind::Touchdown, &mut rng));
         }
     }
     Game {
@@ -292,6 +302,44 @@ fn game(p: &GameDay, fixture: &Fixture, seed: u64) -> Game {
         end,
         overtime,
         spikes,
+    }
+}
+
+/// Draws the size of one play's wave.
+fn spike(p: &GameDay, at: Timestamp, kind: PlayKind, rng: &mut StdRng) -> Spike {
+    let (median, p95) = match kind {
+        PlayKind::Touchdown => (p.scoring.median, p.scoring.p95),
+        PlayKind::Lesser => (p.scoring.lesser.median, p.scoring.lesser.p95),
+    };
+    let sigma = (p95 / median).ln() / Z95;
+    let deviate: f64 = StandardNormal.sample(rng);
+    let multiple = median * (sigma * deviate).exp();
+    let [shortest, longest] = p.scoring.rise.map(|rise| rise.0.num_milliseconds());
+    let rise = rng.random_range(shortest..=longest.max(shortest));
+    Spike {
+        at,
+        kind,
+        multiple: multiple.clamp(1.0, p.scoring.most),
+        rise: TimeDelta::milliseconds(rise),
+    }
+}
+
+/// The same game at the times it really had.
+fn as_played(p: &GameDay, drawn: Game, played: &Played, seed: u64) -> Game {
+    let middle = |(from, to): (Timestamp, Timestamp)| from + (to - from) / 2;
+    let spikes = played.plays.iter().enumerate().map(|(number, play)| {
+        // each play has a stream of its own: correcting one changes no other
+        let mut rng = stream(seed, &format!("{} play {number}", drawn.id));
+        spike(p, play.at, play.kind, &mut rng)
+    });
+    Game {
+        start: played.kick_off,
+        half_time: middle(played.half_time.unwrap_or((played.kick_off, played.end))),
+        end: played.end,
+        // what overtime there was is in the end
+        overtime: false,
+        spikes: spikes.collect(),
+        ..drawn
     }
 }
 

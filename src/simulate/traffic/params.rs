@@ -149,6 +149,29 @@ pub struct Scoring {
     pub rise: [HumanDuration; 2],
     /// Half-life of what is above the crowd.
     pub half_life: HumanDuration,
+    /// Field goals and the like, where a record of plays tells them apart.
+    pub lesser: LesserPlay,
+}
+
+/// Waves of plays that excite less than a touchdown.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LesserPlay {
+    /// Median multiple of the game's own crowd.
+    pub median: f64,
+    /// 95th percentile of the multiple.
+    pub p95: f64,
+}
+
+impl Default for LesserPlay {
+    /// Assumed, nothing is published: a field goal is worth about half of a touchdown, and its
+    /// wave about a third above the crowd.
+    fn default() -> Self {
+        Self {
+            median: 1.35,
+            p95: 2.5,
+        }
+    }
 }
 
 impl Default for Scoring {
@@ -166,6 +189,7 @@ impl Default for Scoring {
                 HumanDuration(TimeDelta::seconds(10)),
             ],
             half_life: HumanDuration(TimeDelta::seconds(90)),
+            lesser: LesserPlay::default(),
         }
     }
 }

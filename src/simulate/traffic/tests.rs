@@ -138,3 +138,104 @@ fn means_are_means_and_parameters_survive_a_round_trip() {
     let read: GameDay = serde_json::from_str(&text).unwrap();
     assert_eq!(read, GameDay::default());
 }
+
+/// The night game as it might have been played: late, with three plays.
+fn night_as_played() -> (Calendar, Results) {
+    let night: Calendar = week_one_2023()
+        .iter()
+        .filter(|fixture| fixture.home.as_deref() == Some("NYG"))
+        .cloned()
+        .collect();
+    let id = night.iter().next().unwrap().id.clone();
+    let play = |at: &str, kind| ScoringPlay { at: time(at), kind };
+    let played = Played {
+        kick_off: time("2023-09-11T00:31:00Z"),
+        half_time: Some((time("2023-09-11T01:50:00Z"), time("2023-09-11T02:04:00Z"))),
+        end: time("2023-09-11T03:40:00Z"),
+        plays: vec![
+            play("2023-09-11T02:30:00Z", PlayKind::Lesser),
+            play("2023-09-11T01:00:00Z", PlayKind::Touchdown),
+            play("2023-09-11T03:10:00Z", PlayKind::Touchdown),
+        ],
+    };
+    (night, Results::from_iter([(id, played)]))
+}
+
+#[test]
+fn a_game_that_was_played_keeps_its_times_and_draws_its_sizes() {
+    let (night, results) = night_as_played();
+    let traffic = Traffic::played(quiet_params(), &night, &results, 1);
+    let drawn = Traffic::new(quiet_params(), &night, 1);
+    let (game, free) = (&traffic.games()[0], &drawn.games()[0]);
+    assert_eq!(game.start, time("2023-09-11T00:31:00Z"));
+    assert_eq!(game.half_time, time("2023-09-11T01:57:00Z"));
+    assert_eq!(game.end, time("2023-09-11T03:40:00Z"));
+    assert_eq!(game.lock, free.lock, "entries close when it was announced");
+    assert_eq!(game.intensity, free.intensity);
+    let plays: Vec<_> = game
+        .spikes
+        .iter()
+        .map(|spike| (spike.at, spike.kind))
+        .collect();
+    assert_eq!(
+        plays,
+        [
+            (time("2023-09-11T01:00:00Z"), PlayKind::Touchdown),
+            (time("2023-09-11T02:30:00Z"), PlayKind::Lesser),
+            (time("2023-09-11T03:10:00Z"), PlayKind::Touchdown),
+        ]
+    );
+    // no crowd before the real kick-off, and a wave in seconds after a touchdown
+    let first = game.spikes[0];
+    let before = at(&traffic, "2023-09-11T00:59:59Z");
+    let top = traffic.rate(first.at + first.rise).as_per_second();
+    let own = game.crowd(&traffic.params, first.at) * 400.0;
+    let expected = before + own * (first.multiple - 1.0);
+    assert!((top / expected - 1.0).abs() < 0.02, "{top} for {expected}");
+
+    let other = Traffic::played(quiet_params(), &night, &results, 2);
+    assert_ne!(other.games()[0].spikes, game.spikes);
+}
+
+#[test]
+fn lesser_plays_make_lesser_waves() {
+    let (night, results) = night_as_played();
+    let mean = |kind: PlayKind| {
+        let sizes: Vec<f64> = (0..400)
+            .map(|seed| Traffic::played(GameDay::default(), &night, &results, seed))
+            .flat_map(|traffic| traffic.games()[0].spikes.clone())
+            .filter(|spike| spike.kind == kind)
+            .map(|spike| spike.multiple.ln())
+            .collect();
+        (sizes.iter().sum::<f64>() / sizes.len() as f64).exp()
+    };
+    // medians of log-normal draws, cut off below 1
+    let (touchdown, lesser) = (mean(PlayKind::Touchdown), mean(PlayKind::Lesser));
+    assert!((1.9..2.35).contains(&touchdown), "{touchdown}");
+    assert!((1.3..1.6).contains(&lesser), "{lesser}");
+}
+
+#[test]
+fn results_are_told_from_the_real_end_on() {
+    let (night, results) = night_as_played();
+    let told = results.told_to(&night);
+    let id = &told.iter().next().unwrap().id;
+    let status = |at: &str| told.as_of(time(at)).get(id).unwrap().status;
+    assert!(!status("2023-09-11T03:39:59Z").is_over());
+    assert!(status("2023-09-11T03:40:01Z").is_over());
+}
+
+#[test]
+fn seconds_are_counted_around_the_same_rate() {
+    let (night, results) = night_as_played();
+    let traffic = Traffic::played(GameDay::default(), &night, &results, 5);
+    let (from, to) = (time("2023-09-11T00:00:00Z"), time("2023-09-11T04:00:00Z"));
+    let counted = traffic.counted(from, to, 4.0);
+    assert_eq!(counted.len(), 4 * 3600);
+    let means = traffic.series(from, to, TimeDelta::seconds(1));
+    let sum = |series: &Series| series.raw().iter().sum::<f64>();
+    assert!((sum(&counted) / sum(&means) - 1.0).abs() < 0.005);
+    // a second's count does not depend on where the series begins
+    let later = traffic.counted(from + TimeDelta::hours(1), to, 4.0);
+    assert_eq!(later.raw(), &counted.raw()[3600..]);
+}

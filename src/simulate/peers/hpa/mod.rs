@@ -131,6 +131,8 @@ pub enum HpaMetric {
         average: Rate,
         /// Age of a sample: the Prometheus scrape.
         lag: TimeDelta,
+        /// What `rate(...[window])` looks back over; zero: the latest bin of the load.
+        window: TimeDelta,
     },
 }
 
@@ -138,8 +140,12 @@ impl HpaMetric {
     /// What the metrics API answers at `now`.
     pub fn read(&self, sight: &Sight<'_>, spec: &HpaSpec, now: Timestamp) -> Option<Reading> {
         match self {
-            Self::External { average, lag } => Some(Reading::AverageValue {
-                total: sight.sample(*lag)?.rate.as_per_second(),
+            Self::External {
+                average,
+                lag,
+                window,
+            } => Some(Reading::AverageValue {
+                total: sight.mean(*window, *lag)?.rate.as_per_second(),
                 target: average.as_per_second(),
             }),
             Self::Cpu {
@@ -147,7 +153,7 @@ impl HpaMetric {
                 lag,
                 window,
             } => {
-                let sample = sight.sample(*lag)?;
+                let sample = sight.mean(*window, *lag)?;
                 let share = sample.rate / (sight.per_replica * f64::from(sample.ready.max(1)));
                 // requests of one core: a millicore is a tenth of a per cent
                 let usage = (share.min(1.0) * 1000.0) as u64;

@@ -1,0 +1,183 @@
+//! `tipoff replay`: game days second by second, both loops beside what people use today.
+//!
+//! Opens the files a scenario names; what they mean is decided in `replay`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context as _, anyhow};
+use chrono_tz::Tz;
+use clap::Args;
+
+use super::CliError;
+use super::output::{print, progress};
+use crate::backtest::scenario::LoadFile;
+use crate::replay::scenario::{self, LoadSource, Recorded, Scenario};
+use crate::replay::{self, Materials, Outcome, Source, html};
+use crate::series::Series;
+use crate::series::csv::{Per, read_load};
+use crate::settings::calendar_file::{CalendarOptions, load_calendar};
+use crate::simulate::traffic::played;
+use crate::simulate::{Results, StartUpTime};
+use crate::units::HumanDuration;
+
+/// Arguments of `tipoff replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Scenario file (YAML). Paths in it are relative to it.
+    #[arg(long, value_name = "FILE")]
+    scenario: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Also write a self-contained HTML report.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Pods are ready this long after the decision, instead of what the scenario says of the
+    /// cluster and of its scale-up time.
+    #[arg(long, value_name = "DURATION")]
+    ready_after: Option<HumanDuration>,
+    /// Table of games as they were played, instead of the scenario's: it is also the list of
+    /// fixtures then.
+    #[arg(long, value_name = "FILE")]
+    played: Option<PathBuf>,
+    /// Table of scoring plays, instead of the scenario's.
+    #[arg(long, value_name = "FILE")]
+    plays: Option<PathBuf>,
+}
+
+/// Runs `tipoff replay`.
+///
+/// # Errors
+/// Bad input, or an output that cannot be written.
+pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
+    let (scenario, materials) = read(args).map_err(CliError::input)?;
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let outcome = replay::run(&scenario, &materials, workers, &|line| progress(line))
+        .map_err(|error| CliError::input(format!("{}: {error}", args.scenario.display())))?;
+    if let Some(path) = &args.html {
+        fs::write(path, html::page(&outcome))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        progress(&format!("report written to {}", path.display()));
+    }
+    print(&text(&outcome, args.json)?)
+}
+
+fn text(outcome: &Outcome, json: bool) -> Result<String, CliError> {
+    if !json {
+        return Ok(outcome.report.text());
+    }
+    let text = serde_json::to_string_pretty(&outcome.report).map_err(CliError::failed)?;
+    Ok(text + "\n")
+}
+
+fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
+    let path = &args.scenario;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the scenario {}", path.display()))?;
+    let mut scenario = scenario::parse(&text, &path.display().to_string())?;
+    if let Some(ready_after) = args.ready_after {
+        scenario.arena.cluster.model.start_up = StartUpTime::Constant(ready_after);
+        scenario.arena.policy.start_up.scale_up_time = Some(ready_after.0);
+    }
+    let beside = |file: &Path| match path.parent() {
+        Some(folder) => folder.join(file),
+        None => file.to_owned(),
+    };
+    let mut fixtures: Vec<PathBuf> = scenario.fixtures.iter().map(|file| beside(file)).collect();
+    let mut played = args.played.clone();
+    let source = match &scenario.load {
+        LoadSource::Generated(generated) => {
+            if let Some(played) = &args.played {
+                fixtures = vec![played.clone()];
+            }
+            played = played.or(generated.played.as_deref().map(beside));
+            let plays = args.plays.clone();
+            let plays = plays.or(generated.plays.as_deref().map(beside));
+            Source::Generated(results(played.as_deref(), plays.as_deref())?)
+        }
+        LoadSource::Recorded(recorded) => {
+            if args.played.is_some() || args.plays.is_some() {
+                return Err(anyhow!(
+                    "{}: the load is recorded: --played and --plays are for generated load",
+                    path.display()
+                ));
+            }
+            recorded_load(recorded, &beside)
+                .with_context(|| format!("{}: load.recorded", path.display()))?
+        }
+    };
+    let options = CalendarOptions {
+        // UTC is what stands there when nothing was said: local times are then nobody's
+        zone: Some(scenario.zone).filter(|zone| *zone != Tz::UTC),
+        competition: scenario.competition.clone(),
+        ..CalendarOptions::default()
+    };
+    let (calendar, warnings) = load_calendar(&fixtures, &options)?;
+    for warning in warnings {
+        // a table of games as they were played has more columns than a list of fixtures uses
+        let is_played = played.as_deref() == Some(Path::new(&warning.place.source));
+        if is_played && warning.reason.contains("columns are not used") {
+            continue;
+        }
+        progress(&format!("warning: {warning}"));
+    }
+    Ok((scenario, Materials { calendar, source }))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| {
+        format!(
+            "cannot read {}; paths are relative to the scenario",
+            path.display()
+        )
+    })
+}
+
+fn results(games: Option<&Path>, plays: Option<&Path>) -> anyhow::Result<Results> {
+    let Some(games) = games else {
+        return Ok(Results::default());
+    };
+    let names = (
+        games.display().to_string(),
+        plays.map(|p| p.display().to_string()),
+    );
+    let plays_file = plays.map(open).transpose()?;
+    let reading = played::csv::read((open(games)?, &names.0), plays_file.zip(names.1.as_deref()))?;
+    for (count, what) in [
+        (
+            reading.unplayed,
+            "games have no kick-off or end: their course is drawn",
+        ),
+        (
+            reading.untimed,
+            "scoring plays have no time and are left out",
+        ),
+    ] {
+        if count > 0 {
+            progress(&format!("note: {count} {what}"));
+        }
+    }
+    Ok(reading.results)
+}
+
+fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyhow::Result<Source> {
+    let load = |file: &Path, per: Option<HumanDuration>| -> anyhow::Result<Series> {
+        let file = beside(file);
+        let name = file.display().to_string();
+        let per = match per {
+            None => Per::SECOND,
+            Some(interval) => Per::every(interval.0)
+                .with_context(|| format!("per: {interval} is not positive"))?,
+        };
+        Ok(read_load(open(&file)?, &name, per)?.series)
+    };
+    let seconds = load(&recorded.file, recorded.per)?;
+    let history = recorded
+        .history
+        .as_ref()
+        .map(|LoadFile { file, per }| load(file, *per))
+        .transpose()?;
+    Ok(Source::Recorded { seconds, history })
+}

@@ -1,0 +1,235 @@
+//! Surges: moments at which load jumps within seconds, found in the load itself, and how fast a
+//! policy answered each.
+//!
+//! A surge begins where the mean of five seconds is at least 1.3 times that of the minute before
+//! and above it by more than counting scatter explains. The rule knows no policy and no fixture,
+//! so that recorded and generated load are judged alike.
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use crate::series::Series;
+use crate::simulate::Run;
+use crate::units::{Rate, Timestamp};
+
+/// Mean of so many seconds against ...
+const SHORT: usize = 5;
+/// ... that of so many before.
+const BEFORE: usize = 60;
+/// The least jump: the standing cover of quiet times takes smaller ones.
+const LEAST: f64 = 1.3;
+/// Standard deviations above the mean, for counts with a variance of four times their mean.
+const DEVIATIONS: f64 = 5.0;
+const DISPERSION: f64 = 4.0;
+/// A surge's top lies within so many seconds of its begin.
+const RISE: usize = 60;
+/// An answer that takes longer is none: the surge is over.
+const ANSWER: TimeDelta = TimeDelta::minutes(5);
+
+/// A jump of load within seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Surge {
+    /// First second of it.
+    pub at: Timestamp,
+    /// Mean load of the minute before, units per second.
+    pub before: Rate,
+    /// Largest mean of five seconds, units per second.
+    pub top: Rate,
+}
+
+/// How one policy met one surge.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    /// What was Ready took its top.
+    pub met: bool,
+    /// Seconds to the first larger size asked for.
+    pub first_reaction: Option<f64>,
+    /// Seconds until the size its top needs was asked for.
+    pub desired: Option<f64>,
+}
+
+/// All surges that begin in `[from, to)`. The load is known by the second; missing seconds count
+/// as no load.
+pub fn find(load: &Series, from: Timestamp, to: Timestamp) -> Vec<Surge> {
+    if load.step() != TimeDelta::seconds(1) {
+        return Vec::new();
+    }
+    let mut sums = Vec::with_capacity(load.len() + 1);
+    sums.push(0.0);
+    for &value in load.raw() {
+        let last = sums.last().copied().unwrap_or(0.0);
+        sums.push(last + if value.is_finite() { value } else { 0.0 });
+    }
+    let mean = |first: usize, count: usize| (sums[first + count] - sums[first]) / count as f64;
+    let index = |at: Timestamp| (at - load.start()).num_seconds().max(0) as usize;
+    let last = index(to).min(load.len().saturating_sub(SHORT - 1));
+    let mut surges = Vec::new();
+    let mut at = index(from).max(BEFORE);
+    while at < last {
+        let before = mean(at - BEFORE, BEFORE);
+        let scatter = DEVIATIONS * (DISPERSION * before.max(1.0) / SHORT as f64).sqrt();
+        if mean(at, SHORT) < (before * LEAST).max(before + scatter) {
+            at += 1;
+            continue;
+        }
+        let single = before + 3.0 * (DISPERSION * before.max(1.0)).sqrt();
+        let begin = (at..at + SHORT)
+            .find(|&second| mean(second, 1) > single)
+            .unwrap_or(at + SHORT - 1);
+        let until = (begin + RISE).min(load.len() - SHORT);
+        let (top_at, top) = (begin..=until.max(begin).min(load.len() - SHORT))
+            .map(|second| (second, mean(second, SHORT)))
+            .fold(
+                (begin, 0.0),
+                |best, next| {
+                    if next.1 > best.1 { next } else { best }
+                },
+            );
+        surges.push(Surge {
+            at: load.time(begin),
+            before: Rate::per_second(before),
+            top: Rate::per_second(top),
+        });
+        // the minute before the next one holds no second of this one's rise
+        at = top_at.max(begin) + BEFORE;
+    }
+    surges
+}
+
+/// How the policy of a run met a surge, with what one ready replica carries.
+pub fn answer(run: &Run, surge: &Surge, per_replica: Rate) -> Answer {
+    let step = run.step.num_milliseconds().max(1);
+    let index = ((surge.at - run.from).num_milliseconds().max(0) / step) as usize;
+    let none = Answer {
+        met: false,
+        first_reaction: None,
+        desired: None,
+    };
+    if index >= run.desired.len() {
+        return none;
+    }
+    let needs = (surge.top / per_replica - 1e-9).ceil().clamp(0.0, 1e6) as u32;
+    if run.ready[index] >= needs {
+        return Answer { met: true, ..none };
+    }
+    let standing = run.desired[index.saturating_sub(1)];
+    let until = index + (ANSWER.num_milliseconds() / step) as usize;
+    let asked = &run.desired[index..run.desired.len().min(until + 1)];
+    let after = |wanted: &dyn Fn(u32) -> bool| {
+        let place = asked.iter().position(|&size| wanted(size))?;
+        Some(place as f64 * step as f64 / 1e3)
+    };
+    let already = standing >= needs;
+    Answer {
+        met: false,
+        first_reaction: if already {
+            Some(0.0)
+        } else {
+            after(&|size| size > standing)
+        },
+        desired: after(&|size| size >= needs),
+    }
+}
+
+/// The median of answers in which `None` is longer than any; `None` when that is the median, or
+/// when there is nothing.
+pub fn median(mut seconds: Vec<Option<f64>>) -> Option<f64> {
+    seconds.sort_unstable_by(|a, b| {
+        let number = |x: &Option<f64>| x.unwrap_or(f64::INFINITY);
+        number(a).total_cmp(&number(b))
+    });
+    let middle = seconds.len().checked_sub(1)? / 2;
+    seconds[middle]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(i: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::seconds(i)
+    }
+
+    fn series(values: Vec<f64>) -> Series {
+        Series::from_raw(second(0), TimeDelta::seconds(1), values)
+    }
+
+    fn spike(at: usize, top: f64) -> Vec<f64> {
+        let mut values = vec![200.0; 900];
+        for (since, value) in values[at..].iter_mut().enumerate() {
+            let shape = if since < 5 {
+                (since + 1) as f64 / 5.0
+            } else {
+                0.5_f64.powf((since - 4) as f64 / 90.0)
+            };
+            *value += (top - 200.0) * shape;
+        }
+        values
+    }
+
+    #[test]
+    fn a_jump_is_found_once_with_its_begin_and_top() {
+        let found = find(&series(spike(300, 1600.0)), second(0), second(900));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].at, second(300));
+        assert_eq!(found[0].before.as_per_second(), 200.0);
+        assert!((1500.0..=1600.0).contains(&found[0].top.as_per_second()));
+        assert_eq!(
+            find(&series(spike(300, 1600.0)), second(400), second(900)),
+            []
+        );
+    }
+
+    #[test]
+    fn neither_small_jumps_nor_a_rising_crowd_nor_scatter_are_surges() {
+        assert_eq!(find(&series(spike(300, 255.0)), second(0), second(900)), []);
+        // doubling in ten minutes
+        let ramp = (0..900).map(|i| 200.0 * 2.0_f64.powf(f64::from(i) / 600.0));
+        assert_eq!(find(&series(ramp.collect()), second(0), second(900)), []);
+        // ten a second, now and then twenty
+        let scatter = (0..900).map(|i| if i % 7 == 0 { 20.0 } else { 8.0 });
+        assert_eq!(find(&series(scatter.collect()), second(0), second(900)), []);
+    }
+
+    #[test]
+    fn an_answer_is_measured_from_the_first_second() {
+        let surge = Surge {
+            at: second(10),
+            before: Rate::per_second(100.0),
+            top: Rate::per_second(800.0),
+        };
+        let run = |desired: Vec<u32>, ready: u32| Run {
+            name: "x".to_owned(),
+            from: second(0),
+            step: TimeDelta::seconds(1),
+            ready: vec![ready; desired.len()],
+            paid: desired.clone(),
+            offered: vec![0.0; desired.len()],
+            unserved: vec![0.0; desired.len()],
+            desired,
+        };
+        let mut desired = vec![4; 40];
+        desired[13..].fill(8);
+        desired[20..].fill(16);
+        let per_replica = Rate::per_second(50.0);
+        let found = answer(&run(desired, 4), &surge, per_replica);
+        assert_eq!(found.first_reaction, Some(3.0));
+        assert_eq!(found.desired, Some(10.0));
+        assert!(!found.met);
+        assert!(answer(&run(vec![16; 40], 16), &surge, per_replica).met);
+        let starting = answer(&run(vec![16; 40], 4), &surge, per_replica);
+        assert_eq!(
+            (starting.first_reaction, starting.desired),
+            (Some(0.0), Some(0.0))
+        );
+        let idle = answer(&run(vec![4; 400], 4), &surge, per_replica);
+        assert_eq!((idle.first_reaction, idle.desired), (None, None));
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_any() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![Some(3.0), None, Some(1.0)]), Some(3.0));
+        assert_eq!(median(vec![None, None, Some(1.0)]), None);
+    }
+}

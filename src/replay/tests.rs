@@ -1,0 +1,225 @@
+//! A replay decides by the past alone, and a seed makes it whole.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::fixture::Fixture;
+use crate::simulate::World;
+use crate::units::Rate;
+
+const SCENARIO: &str = "\
+title: two games
+load: {generated: {history: 7d}}
+fixtures: [games.csv]
+zone: America/New_York
+spans: [{from: 2030-10-06T16:30:00Z, to: 2030-10-06T18:30:00Z}]
+forecast: {reissue: 30m}
+cluster: {perReplica: 50, startUp: {constant: 15s}}
+policy:
+  minReplicas: 2
+  maxReplicas: 400
+  capacity: {perReplica: 50, scaleUpTime: 15s}
+covers: [4x]
+simulation: {warmUp: 10m}
+seed: 3
+";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Two games this Sunday and two the Sunday before.
+fn calendar() -> Calendar {
+    let kick_off = time("2030-10-06T17:00:00Z");
+    (0..4)
+        .map(|number| {
+            let back = TimeDelta::weeks(i64::from(number / 2));
+            let mut game = Fixture::game(format!("g{number}"), "NFL", kick_off - back);
+            game.assume_sport();
+            game
+        })
+        .collect()
+}
+
+fn materials() -> Materials {
+    Materials {
+        calendar: calendar(),
+        source: Source::Generated(Results::default()),
+    }
+}
+
+fn outcome(seed: u64) -> Outcome {
+    let text = SCENARIO.replace("seed: 3", &format!("seed: {seed}"));
+    let scenario = scenario::parse(&text, "two.yaml").unwrap();
+    run(&scenario, &materials(), 1, &|_| {}).unwrap()
+}
+
+#[test]
+fn the_same_seed_replays_to_the_bit_and_another_does_not() {
+    let once = outcome(3).report;
+    assert!(once == outcome(3).report);
+    assert_ne!(once.policies, outcome(4).report.policies);
+}
+
+#[test]
+fn every_policy_is_told_once_and_bounds_are_bounds() {
+    let report = outcome(3).report;
+    let names: Vec<&str> = report
+        .policies
+        .iter()
+        .map(|row| row.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "tipoff",
+            "tipoff-4x",
+            "hpa-70",
+            "hpa-50",
+            "keda-cron-hindsight",
+            "kpa-70",
+            "static-peak",
+            "oracle"
+        ]
+    );
+    let row = |name: &str| report.policies.iter().find(|row| row.name == name).unwrap();
+    let (peak, oracle) = (row("static-peak"), row("oracle"));
+    assert_eq!(
+        (peak.unserved_requests, oracle.unserved_requests),
+        (0.0, 0.0)
+    );
+    for policy in &report.policies {
+        assert_eq!(policy.offered_requests, peak.offered_requests);
+        assert_eq!(policy.surges, report.days[0].surges.len());
+        if policy.unserved_requests == 0.0 {
+            assert!(policy.replica_hours >= oracle.replica_hours, "{policy:?}");
+        }
+    }
+    assert!(report.policies[0].alarms.is_some() && peak.alarms.is_none());
+}
+
+/// The sizes asked for by everybody who may not know the future.
+fn sizes(scenario: &Scenario, day: &Day) -> Vec<(String, Vec<u32>)> {
+    let contest = contest(scenario, day);
+    let world: World<'_> = contest.world();
+    let mut runs = vec![simulate(&world, &mut contest.tipoff(1.0))];
+    for name in ["hpa-70", "kpa-70"] {
+        let peers = scenario.peers.iter();
+        let mut built = peers.map(|peer| contest.peer(peer, 1.0));
+        let mut policy = built.find(|policy| policy.name() == name).unwrap();
+        runs.push(simulate(&world, policy.as_mut()));
+    }
+    runs.into_iter()
+        .map(|run| (run.name, run.desired))
+        .collect()
+}
+
+#[test]
+fn no_decision_changes_with_what_comes_after_it() {
+    let scenario = scenario::parse(SCENARIO, "two.yaml").unwrap();
+    let made = Day::prepare(&scenario, &materials(), scenario.spans[0]).unwrap();
+    let history = Series::from_raw(
+        made.load.start() - TimeDelta::days(7),
+        TimeDelta::minutes(5),
+        (0..2016).map(|bin| 100.0 + f64::from(bin % 288)).collect(),
+    );
+    let recorded = SCENARIO.replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}");
+    let scenario = scenario::parse(&recorded, "two.yaml").unwrap();
+    let at = time("2030-10-06T17:40:00Z");
+    let replayed = |change: &dyn Fn(f64) -> f64| {
+        let cut = made.load.index(at).unwrap();
+        let values = made.load.raw().iter().enumerate();
+        let values = values.map(|(place, &value)| if place < cut { value } else { change(value) });
+        let materials = Materials {
+            calendar: calendar(),
+            source: Source::Recorded {
+                seconds: Series::from_raw(made.load.start(), made.load.step(), values.collect()),
+                history: Some(history.clone()),
+            },
+        };
+        let day = Day::prepare(&scenario, &materials, scenario.spans[0]).unwrap();
+        assert!(!day.outlook.forecasts().is_empty());
+        sizes(&scenario, &day)
+    };
+    let as_it_was = replayed(&|value| value);
+    let until = (at - scenario.spans[0].from).num_seconds() as usize;
+    for (change, grows) in [
+        (&(|value| value * 9.0) as &dyn Fn(f64) -> f64, true),
+        (&|_| 0.0, false),
+    ] {
+        let changed = replayed(change);
+        for ((name, before), (_, after)) in as_it_was.iter().zip(&changed) {
+            assert!(before[..=until] == after[..=until], "{name} saw the future");
+            let more = |sizes: &[u32]| sizes.iter().max().copied();
+            // what is held through a game is held without load too
+            assert!(grows <= (more(after) > more(before)), "{name} never saw it");
+        }
+    }
+}
+
+#[test]
+fn without_history_tipoff_has_no_forecast_and_still_answers() {
+    let recorded = SCENARIO.replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}");
+    let scenario = scenario::parse(&recorded, "two.yaml").unwrap();
+    let start = time("2030-10-06T16:20:00Z");
+    let mut values = vec![400.0; 7800];
+    values[3600..3700].fill(3200.0);
+    let seconds = Series::from_raw(start, TimeDelta::seconds(1), values);
+    let materials = Materials {
+        calendar: Calendar::default(),
+        source: Source::Recorded {
+            seconds,
+            history: None,
+        },
+    };
+    let report = run(&scenario, &materials, 1, &|_| {}).unwrap().report;
+    let own = &report.policies[0];
+    assert_eq!((own.surges, own.surges_met), (1, 0));
+    // a sample of the second after the step, a second late
+    assert_eq!(own.first_reaction_seconds, Some(2.0));
+    assert!(own.seconds_to_desired.unwrap() <= 4.0, "{own:?}");
+
+    let late = SCENARIO
+        .replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}")
+        .replace("18:30:00Z", "19:30:00Z");
+    let scenario = scenario::parse(&late, "two.yaml").unwrap();
+    let error = run(&scenario, &materials, 1, &|_| {}).unwrap_err();
+    assert!(
+        error.to_string().contains("give a longer load file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn work_is_done_once_and_its_results_keep_their_order() {
+    let items: Vec<u32> = (0..50).collect();
+    let doubled = each(3, &items, |item| item * 2);
+    assert_eq!(
+        doubled,
+        items.iter().map(|item| item * 2).collect::<Vec<_>>()
+    );
+    assert!(each(2, &[] as &[u32], |item| *item).is_empty());
+}
+
+#[test]
+fn the_page_stands_alone() {
+    let mut outcome = outcome(3);
+    outcome.report.title = "<two> & \"games\"".to_owned();
+    let page = html::page(&outcome);
+    assert!(page.contains("&lt;two&gt; &amp; &quot;games&quot;"));
+    for part in [
+        "<svg",
+        "Policies side by side",
+        "The largest surge",
+        "touchdown",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("NaN"));
+    let outside = page.replace("http://www.w3.org/2000/svg", "");
+    for reference in ["http://", "https://", "src=", "href=", "<script"] {
+        assert!(!outside.contains(reference), "{reference}");
+    }
+    let per_replica = Rate::per_second(50.0);
+    assert_eq!(outcome.pictures[0].per_replica, per_replica);
+}

@@ -1,0 +1,115 @@
+//! Tipoff's fast loop under simulation: one live sample a second, as late as live samples are,
+//! watched with the briefing the controller gives its own.
+
+use chrono::TimeDelta;
+
+use super::policies::Sight;
+use crate::burst::spike::Learnt;
+use crate::burst::{LearntSpikes, LiveSample, News, Watch};
+use crate::plan::briefing::Briefing;
+use crate::plan::{BurstSight, Memory, Observed, Policy};
+use crate::units::{Rate, Timestamp};
+
+/// A spike the fast loop saw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeenSpike {
+    /// When it said so.
+    pub at: Timestamp,
+    /// Load it then asked for.
+    pub wanted: Rate,
+    /// Whether later samples agreed. False: still open or a false alarm.
+    pub confirmed: bool,
+}
+
+/// The watch over one workload, and what it reported.
+#[derive(Debug)]
+pub(super) struct FastLoop {
+    /// Age of a sample when it is seen.
+    lag: TimeDelta,
+    watch: Watch,
+    briefing: Option<Briefing>,
+    /// Load asked for when the plan was last told.
+    told: Option<Rate>,
+    seen: Vec<SeenSpike>,
+}
+
+impl FastLoop {
+    /// A watch that already learnt from earlier days.
+    pub(super) fn new(lag: TimeDelta, learnt: LearntSpikes) -> Self {
+        Self {
+            lag,
+            watch: Watch::with_learnt(learnt),
+            briefing: None,
+            told: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Takes in the latest second; true when the plan must be made again at once.
+    pub(super) fn tick(&mut self, sight: &Sight<'_>, now: Timestamp) -> bool {
+        let Some(briefing) = self.briefing.take() else {
+            // the first plan briefs
+            return false;
+        };
+        if let Some(sample) = self.sample(sight) {
+            let expected = briefing.expected(sample.to);
+            let news = self.watch.observe(&sample, &expected, &briefing.policy);
+            self.note(news, now);
+        }
+        self.watch.let_go(now, briefing.in_play);
+        let demand = self.watch.demand(now, briefing.in_play);
+        self.briefing = Some(briefing);
+        demand.is_some_and(|demand| self.told.is_none_or(|told| demand.load > told))
+    }
+
+    /// Is briefed anew, and says what it sees.
+    pub(super) fn brief(
+        &mut self,
+        observed: &Observed,
+        policy: &Policy,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> BurstSight {
+        let kin = Learnt::default();
+        let briefing = Briefing::new(observed, policy, memory, (&self.watch, &kin), now);
+        // before the first sample nothing is amiss
+        let sight = briefing.sight(&self.watch, self.watch.last().is_some(), now);
+        self.told = sight.demand.as_ref().map(|demand| demand.load);
+        self.briefing = Some(briefing);
+        sight
+    }
+
+    /// Spikes seen so far.
+    pub(super) fn seen(&self) -> &[SeenSpike] {
+        &self.seen
+    }
+
+    fn sample(&self, sight: &Sight<'_>) -> Option<LiveSample> {
+        let sample = sight.sample(self.lag)?;
+        let sample = LiveSample {
+            from: sample.at - sight.load.step(),
+            to: sample.at,
+            offered: sample.rate,
+            queued: None,
+            error: 0.0,
+        };
+        // load in bins of minutes is no live signal
+        sample.validated().ok()
+    }
+
+    fn note(&mut self, news: Option<News>, now: Timestamp) {
+        match news {
+            Some(News::Alarm { wanted, .. }) => self.seen.push(SeenSpike {
+                at: now,
+                wanted,
+                confirmed: false,
+            }),
+            Some(News::Confirmed) => {
+                if let Some(last) = self.seen.last_mut() {
+                    last.confirmed = true;
+                }
+            }
+            Some(News::FalseAlarm | News::Faded(_) | News::NewLevel) | None => {}
+        }
+    }
+}
