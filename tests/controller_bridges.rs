@@ -197,7 +197,7 @@ fn nightly(t: Timestamp) -> f64 {
 
 /// A workload whose forecast sees a crowd an hour ahead.
 async fn before_the_crowd() -> Rig {
-    let rig = Rig::new(at(NIGHT), 300.0, nightly).await;
+    let rig = Rig::new(at(NIGHT), 200.0, nightly).await;
     rig.deployment(5).await;
     rig
 }
@@ -267,6 +267,16 @@ async fn a_capacity_buffer_comes_before_the_crowd_and_goes_with_it() {
     );
     assert_eq!(buffer.owner_references()[0].kind, "PredictiveAutoscaler");
     let replicas = rig.replicas().await;
+    // a larger limit reaches it, and so does a smaller one
+    for most in [9, 2] {
+        rig.policy(json!({"bridges": {"nodes": {"enabled": true, "maxReplicas": most}}}))
+            .await;
+        rig.until("the buffer is changed", async || {
+            let buffer = buffers.get_opt(RESERVE).await.unwrap();
+            buffer.is_some_and(|buffer| buffer.data["spec"]["replicas"] == most)
+        })
+        .await;
+    }
     assert!(
         asked < at("2026-09-09T04:00:00Z") && replicas < 10,
         "{asked}, {replicas}"

@@ -127,3 +127,45 @@ pub async fn within<T>(
         Err(_) => Err(CallError::Timeout { what, after }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(status: &serde_json::Value) -> Outcome {
+        let status: kube::core::Status = serde_json::from_value(status.clone()).unwrap();
+        let error = CallError::Api {
+            what: "do it",
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        error.outcome()
+    }
+
+    #[test]
+    fn an_api_server_that_refuses_with_a_reason_is_well() {
+        for code in [400, 403, 404, 409, 422, 429] {
+            let status = json!({"status": "Failure", "code": code, "reason": "R", "message": "m"});
+            assert_eq!(answered(&status), Outcome::Declined, "{code}");
+        }
+        let sheds = json!({
+            "status": "Failure", "code": 503, "reason": "ServiceUnavailable", "message": "m",
+            "details": {"retryAfterSeconds": 1},
+        });
+        assert_eq!(answered(&sheds), Outcome::Declined);
+    }
+
+    #[test]
+    fn an_api_server_that_fails_is_not() {
+        for code in [500, 503, 504] {
+            let status = json!({"status": "Failure", "code": code, "reason": "R", "message": "m"});
+            assert!(matches!(answered(&status), Outcome::Failed(_)), "{code}");
+        }
+        let late = CallError::Timeout {
+            what: "do it",
+            after: Duration::from_secs(1),
+        };
+        assert!(matches!(late.outcome(), Outcome::TimedOut(_)));
+    }
+}
