@@ -54,6 +54,7 @@ mod trainer;
 mod validate;
 
 pub use error::ReconcileError;
+pub use pulse::{Look, Rehearsal};
 pub use trainer::Pace;
 
 use act::{Planned, act};

@@ -241,7 +241,7 @@ impl Fleet {
 }
 
 /// Time this thread has spent on a core; wall time where the kernel does not tell.
-fn cpu_time(clock: &SystemClock) -> Duration {
+pub(super) fn cpu_time(clock: &SystemClock) -> Duration {
     // first field: nanoseconds on the CPU
     let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
     told.and_then(|text| text.split_whitespace().next()?.parse().ok())
@@ -249,12 +249,12 @@ fn cpu_time(clock: &SystemClock) -> Duration {
 }
 
 /// Lets the peak begin again at what is held now; without effect where that is not allowed.
-fn forget_peak() {
+pub(super) fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// A line of this process's status, megabytes.
-fn memory(line: &str) -> Option<f64> {
+pub(super) fn memory(line: &str) -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes = status.lines().find_map(|text| text.strip_prefix(line))?;
     let kilobytes: f64 = kilobytes.trim().strip_suffix(" kB")?.parse().ok()?;

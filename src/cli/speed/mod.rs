@@ -10,9 +10,11 @@ use clap::Args;
 use super::CliError;
 use super::output;
 
+mod live;
 mod measure;
 mod table;
 
+use live::Live;
 use measure::{Case, Fleet, Varies};
 use table::{Row, Table};
 
@@ -43,6 +45,12 @@ pub struct SpeedArgs {
     /// Threads that do it.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
+    /// Measure the fast loop with so many workloads instead, each with a sample a second.
+    #[arg(long, value_name = "WORKLOADS")]
+    live: Option<u32>,
+    /// For so many seconds.
+    #[arg(long, default_value_t = 30, requires = "live")]
+    seconds: u64,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -60,6 +68,15 @@ pub fn run(args: &SpeedArgs) -> Result<(), CliError> {
         let figures = case.measured().map_err(CliError::failed)?;
         let line = serde_json::to_string(&figures).map_err(CliError::failed)?;
         return output::print(&format!("{line}\n"));
+    }
+    if let Some(workloads) = args.live {
+        let live = Live::measured(workloads, args.seconds).map_err(CliError::failed)?;
+        return output::print(&if args.json {
+            let text = serde_json::to_string_pretty(&live).map_err(CliError::failed)?;
+            format!("{text}\n")
+        } else {
+            live.text()
+        });
     }
     if cfg!(debug_assertions) {
         output::progress(

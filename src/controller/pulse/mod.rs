@@ -26,9 +26,11 @@ use crate::target::TargetError;
 use crate::units::Timestamp;
 
 mod beat;
+mod rehearsal;
 
 use beat::{Pulse, Told};
 pub(super) use beat::{Stance, WrittenBetween};
+pub use rehearsal::{Look, Rehearsal};
 
 /// A write that was overtaken is decided anew so often before the next tick.
 const ATTEMPTS: u32 = 3;
