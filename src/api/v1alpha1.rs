@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::live::LiveSpec;
 use super::schema;
+use crate::burst::LearntSpikes;
 use crate::forecast::Quantile;
 use crate::plan::Mode;
 use crate::plan::policy::HoldThrough;
@@ -413,6 +414,9 @@ pub struct PredictiveAutoscalerStatus {
     /// What stands ready for a spike, and what that costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cover: Option<CoverStatus>,
+    /// What is known of spikes of this load; a restarted controller goes on from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spikes: Option<SpikesStatus>,
     /// The next peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<PeakStatus>,
@@ -447,6 +451,22 @@ pub struct PeakStatus {
     pub ready_by: Timestamp,
     /// The same as a sentence: "in 2 h your peak will be 1,200/s".
     pub sentence: String,
+}
+
+/// Spikes while a fixture is in play, as multiples of one fixture's own crowd.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpikesStatus {
+    /// Half of the spikes are smaller.
+    pub median: f64,
+    /// Nineteen in twenty are smaller.
+    pub p95: f64,
+    /// Typical time from beginning to top, seconds.
+    pub rise_seconds: f64,
+    /// Typical time from the top to half of the excess, seconds.
+    pub half_life_seconds: f64,
+    /// Sums over the spikes seen.
+    pub learnt: LearntSpikes,
 }
 
 /// Standing headroom and its price.

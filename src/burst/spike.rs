@@ -75,7 +75,7 @@ impl Declared {
 }
 
 /// Sums over spikes that were seen; sums of several workloads may be added up.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Learnt {
     /// Spikes.

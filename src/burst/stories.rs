@@ -49,7 +49,7 @@ impl Story {
             error: 0.0,
         };
         let news = self.watch.observe(&sample, &self.expected, &self.policy);
-        self.watch.let_go(self.at(), self.expected.in_play);
+        self.watch.let_go(self.at());
         news
     }
 
@@ -68,7 +68,7 @@ impl Story {
     }
 
     fn wants(&self) -> Option<BurstDemand> {
-        self.watch.demand(self.at(), self.expected.in_play)
+        self.watch.demand(self.at())
     }
 
     fn load(&self) -> f64 {
@@ -78,7 +78,7 @@ impl Story {
 }
 
 #[test]
-fn a_touchdown_is_jumped_to_held_through_the_game_and_let_go_after_it() {
+fn a_touchdown_is_jumped_to_and_held_until_it_has_faded() {
     let mut story = Story::new(1);
     assert_eq!(story.see_for(120, 200.0), []);
     assert_eq!(story.wants(), None);
@@ -90,24 +90,23 @@ fn a_touchdown_is_jumped_to_held_through_the_game_and_let_go_after_it() {
     assert_eq!(story.see(1_500.0), Some(News::Confirmed));
     assert!(story.wants().unwrap().confirmed);
 
-    let news = story.fade(200.0, 1_500.0, 60.0, 400);
+    let news = story.fade(200.0, 1_500.0, 60.0, 120);
     assert!(matches!(news[..], [News::Faded(_)]), "{news:?}");
-    // faded, but the game goes on
-    assert!(
-        (1_500.0..1_900.0).contains(&story.load()),
-        "{}",
-        story.load()
-    );
-    assert!(
-        story
-            .wants()
-            .unwrap()
-            .reason
-            .contains("while a fixture is in play")
-    );
-    story.expected.in_play = 0;
-    story.see(200.0);
+    // the jump is held; what the plan remembers is what was seen
+    let held = story.wants().unwrap();
+    assert!(held.load > held.seen.unwrap());
+    let seen = held.seen.unwrap().as_per_second();
+    assert!((1_500.0..1_900.0).contains(&seen), "{seen}");
+    story.fade(200.0, 600.0, 60.0, 120);
     assert_eq!(story.wants(), None);
+}
+
+#[test]
+fn what_is_not_confirmed_was_not_seen() {
+    let mut story = Story::new(1);
+    story.see_for(120, 200.0);
+    story.see(900.0);
+    assert_eq!(story.wants().unwrap().seen, None);
 }
 
 #[test]
@@ -168,9 +167,11 @@ fn a_second_touchdown_on_top_of_the_first_raises_what_is_held() {
     let held = story.load();
     story.see_for(4, 2_400.0);
     assert!(story.load() >= 2_400.0 && story.load() > held);
-    story.fade(200.0, 2_400.0, 60.0, 600);
+    story.fade(200.0, 2_400.0, 60.0, 90);
     assert!(story.load() >= 2_400.0);
+    story.fade(200.0, 900.0, 60.0, 400);
     assert_eq!(story.watch.learnt().live.count(), 2.0);
+    assert_eq!(story.wants(), None);
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn silence_lets_nothing_go() {
     story.see_for(3, 1_500.0);
     let held = story.load();
     story.second += 3_600;
-    story.watch.let_go(story.at(), 0);
+    story.watch.let_go(story.at());
     assert!(story.load() >= held);
     assert_eq!(story.watch.offered(story.at()), None);
 }
@@ -296,5 +297,5 @@ fn learnt_spikes_survive_as_json() {
     story.see_for(3, 1_500.0);
     let text = serde_json::to_string(&story.watch).unwrap();
     let read: Watch = serde_json::from_str(&text).unwrap();
-    assert_eq!(read.demand(story.at(), 1), story.wants());
+    assert_eq!(read.demand(story.at()), story.wants());
 }

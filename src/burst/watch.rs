@@ -2,8 +2,9 @@
 //!
 //! On an alarm the size is jumped to, not doubled towards: the larger of what the slope reaches
 //! by the time replicas are ready and the usual spike of the phase, no more than one spike in a
-//! hundred exceeds. What more samples confirm is held for two half-lives and while a fixture is in play; what none confirms is let go within
-//! [`CONFIRM_WITHIN`]. Silence is no reason to let go.
+//! hundred exceeds. What more samples confirm is held for two half-lives; what none confirms is let
+//! go within [`CONFIRM_WITHIN`]. Silence is no reason to let go. What was seen, and not what was
+//! jumped to, is remembered by the plan while a fixture is in play.
 
 use std::collections::VecDeque;
 
@@ -122,7 +123,7 @@ struct Hold {
     since: Timestamp,
     /// Load jumped to, held until `until`.
     wanted: Rate,
-    /// Largest load seen, held while a fixture is in play.
+    /// Largest load seen.
     peak: Rate,
     until: Timestamp,
 }
@@ -138,7 +139,7 @@ struct Heard {
 }
 
 /// Spikes learnt by phase.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LearntSpikes {
     /// While a fixture was in play.
@@ -166,9 +167,12 @@ pub struct Watch {
 pub struct BurstDemand {
     /// Load to be ready for, the scatter of counts included.
     pub load: Rate,
+    /// The largest load that was really seen and confirmed, its scatter included: what should be
+    /// remembered when the spike is over.
+    pub seen: Option<Rate>,
     /// Since when.
     pub since: Timestamp,
-    /// Whether more than one look says so. What is not confirmed is not remembered.
+    /// Whether more than one look says so.
     pub confirmed: bool,
     /// In words.
     pub reason: String,
@@ -243,26 +247,14 @@ impl Watch {
         }
     }
 
-    /// What should be ready at `now`, with `in_play` fixtures in play.
-    pub fn demand(&self, now: Timestamp, in_play: u32) -> Option<BurstDemand> {
+    /// What should be ready at `now`.
+    pub fn demand(&self, now: Timestamp) -> Option<BurstDemand> {
+        // while nobody sees it fade it is held
         let silent = self.last.is_none_or(|last| now - last > STALE);
-        let held = self.hold.filter(|hold| {
-            // nobody saw it fade
-            silent || now < hold.until || in_play > 0
-        });
+        let held = self.hold.filter(|hold| silent || now < hold.until);
         let held = held.map(|hold| {
-            let (load, why) = if now < hold.until || silent {
-                let fades = "until it has faded";
-                (hold.wanted.max(hold.peak), fades)
-            } else {
-                (hold.peak, "while a fixture is in play")
-            };
-            (
-                load,
-                hold.since,
-                true,
-                format!("a spike to {} is held {why}", hold.peak),
-            )
+            let said = format!("a spike to {} is held until it has faded", hold.peak);
+            (hold.wanted.max(hold.peak), hold.since, true, said)
         });
         let rising = self.spike.map(|spike| {
             let share = spike.peak / spike.before.max(Rate::per_second(f64::MIN_POSITIVE));
@@ -283,8 +275,12 @@ impl Watch {
             .into_iter()
             .flatten()
             .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+        let spike = self.spike.filter(|spike| spike.confirmed);
+        let seen = self.hold.map(|hold| hold.peak);
+        let seen = seen.into_iter().chain(spike.map(|spike| spike.peak));
         Some(BurstDemand {
             load: self.with_scatter(load),
+            seen: seen.reduce(Rate::max).map(|seen| self.with_scatter(seen)),
             since,
             confirmed,
             reason,
@@ -333,17 +329,13 @@ impl Watch {
     }
 
     /// Lets go of what has been held long enough. To be called once a second after the samples.
-    pub fn let_go(&mut self, now: Timestamp, in_play: u32) {
+    pub fn let_go(&mut self, now: Timestamp) {
         let silent = self.last.is_none_or(|last| now - last > STALE);
         if self.heard.as_ref().is_some_and(|heard| now >= heard.until) {
             self.heard = None;
         }
-        if let Some(hold) = self.hold
-            && now >= hold.until
-            && in_play == 0
-            && self.spike.is_none()
-            && !silent
-        {
+        let over = self.hold.is_some_and(|hold| now >= hold.until);
+        if over && self.spike.is_none() && !silent {
             self.hold = None;
         }
     }

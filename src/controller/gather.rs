@@ -9,11 +9,12 @@ use kube::Resource as _;
 use kube::ResourceExt as _;
 
 use super::context::Context;
-use super::pulse::WrittenBetween;
+use super::pulse::{SeenBetween, WrittenBetween};
 use super::state::PolicyKey;
 use super::trainer::Outlook;
 use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
+use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{BridgesSeen, BurstSight, Mode};
 use crate::settings::Live;
@@ -49,6 +50,8 @@ pub(super) struct Raw {
     pub(super) raised_between: Option<RaiseMinute>,
     /// The size it wrote since then.
     pub(super) written_between: Option<WrittenBetween>,
+    /// What is known of its spikes.
+    pub(super) spikes: Option<(SpikeSizes, LearntSpikes)>,
     /// An older policy in `Enforce` that names the same workload.
     pub(super) rival: Option<String>,
     /// What stands of the bridges.
@@ -93,11 +96,17 @@ pub(super) async fn gather(
     );
     // last, when the slow answers are in: seconds count
     let promised = spec.load.live.is_some();
-    let (burst, raised_between, written_between) = ctx.pulses.sight(key, promised, ctx.clock.now());
+    let SeenBetween {
+        burst,
+        raised: raised_between,
+        written: written_between,
+        spikes,
+    } = ctx.pulses.sight(key, promised, ctx.clock.now());
     Raw {
         now,
         burst,
         raised_between,
+        spikes,
         written_between,
         size,
         load,

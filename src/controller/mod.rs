@@ -362,7 +362,11 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     // client required
                     let applied = act(&ctx, &key, Planned { facts, plan }).await;
                     if applied.facts.feed.is_some() {
-                        ctx.pulses.brief(&key, Stance::of(&applied), now);
+                        let status = object.status.as_ref();
+                        let remembered = status.and_then(|status| status.spikes);
+                        let remembered = remembered.map(|spikes| spikes.learnt);
+                        ctx.pulses
+                            .brief(&key, Stance::of(&applied), remembered, now);
                     } else {
                         ctx.pulses.dismiss(&key);
                     }

@@ -8,8 +8,9 @@ use super::validate::Refusal;
 use crate::api::conditions::{ConditionType, Finding, reason, set_condition};
 use crate::api::v1alpha1::{
     CapacityOrigin, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
-    PredictiveAutoscalerStatus, ScaleStatus,
+    PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
 };
+use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::forecast::Forecast;
 use crate::plan::{Cover, Hold, Peak, Plan};
 use crate::serve::Standing;
@@ -107,6 +108,9 @@ pub(super) fn of_applied(
         offered_load: plan.offered.map(|load| rounded(load.as_per_second())),
         headroom: plan.headroom.map(rounded),
         cover: plan.cover.map(cover_status),
+        spikes: facts
+            .spikes
+            .map(|(sizes, learnt)| spikes_status(&sizes, learnt)),
         peak: plan.peak.map(|peak| peak_status(peak, now)),
         capacity: Some(CapacityStatus {
             per_replica: plan.per_replica.map(|rate| rounded(rate.as_per_second())),
@@ -244,6 +248,7 @@ fn same_state(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) ->
         && a.ready_replicas == b.ready_replicas
         && a.covering == b.covering
         && a.last_scale == b.last_scale
+        && a.spikes == b.spikes
         && a.peak.is_some() == b.peak.is_some()
         && model(a) == model(b)
         && conditions(a) == conditions(b)
@@ -337,6 +342,17 @@ fn grouped(number: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn spikes_status(sizes: &SpikeSizes, learnt: LearntSpikes) -> SpikesStatus {
+    let seconds = |span: TimeDelta| rounded(span.num_milliseconds() as f64 / 1e3);
+    SpikesStatus {
+        median: rounded(sizes.quantile(0.5, 1)),
+        p95: rounded(sizes.quantile(0.95, 1)),
+        rise_seconds: seconds(sizes.rise()),
+        half_life_seconds: seconds(sizes.half_life()),
+        learnt,
+    }
 }
 
 fn cover_status(cover: Cover) -> CoverStatus {

@@ -14,6 +14,7 @@ use crate::api::live::LiveFeed;
 use crate::api::policy::ValidPolicy;
 use crate::api::v1alpha1::PredictiveAutoscalerSpec;
 use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
+use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
 use crate::plan::memory::RaiseMinute;
@@ -49,6 +50,8 @@ pub(super) struct Validated {
     pub(super) raised_between: Option<RaiseMinute>,
     /// The size it wrote since then.
     pub(super) written_between: Option<WrittenBetween>,
+    /// What is known of its spikes, and what of that it has shown itself.
+    pub(super) spikes: Option<(SpikeSizes, LearntSpikes)>,
     /// Capacity shown by the history's peak.
     pub(super) shown_by_history: Option<CapacityEstimate>,
     /// What was found about the conditions.
@@ -117,6 +120,7 @@ pub(super) fn validate(
         burst,
         raised_between,
         written_between,
+        spikes,
         bridges,
     } = raw;
     let ValidPolicy {
@@ -181,6 +185,7 @@ pub(super) fn validate(
         },
         size,
         raised_between,
+        spikes,
         written_between,
         no_lowering,
         feed,

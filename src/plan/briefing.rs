@@ -90,7 +90,7 @@ impl Briefing {
             Some(last) => format!("no sample for {} s", (now - last).num_seconds()),
         });
         BurstSight {
-            demand: watch.demand(now, self.in_play),
+            demand: watch.demand(now),
             offered,
             note,
             spikes: self.live,

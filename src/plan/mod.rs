@@ -227,15 +227,19 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     let complete = trusted.problems.is_empty() && trusted.forecast_usable && sizing.is_some();
     memory.note_sight(now, complete, policy.release.window);
 
-    // an order by hand is no demand, and an alarm that nothing confirms was none: what is
-    // remembered is what the crowd needed
-    let confirmed = observed.burst.demand.as_ref().is_some_and(|d| d.confirmed);
-    let demand = parts.iter().filter(|part| match part.source {
-        Source::Manual => false,
-        Source::Burst => confirmed,
-        Source::Forecast | Source::Live => true,
+    // an order by hand is no demand, an alarm that nothing confirms was none, and a jump is a
+    // guess: what is remembered is what the crowd needed
+    let seen = observed
+        .burst
+        .demand
+        .as_ref()
+        .and_then(|demand| demand.seen);
+    let needs = parts.iter().filter_map(|part| match part.source {
+        Source::Manual => None,
+        Source::Burst => seen.zip(sizing).map(|(seen, sizing)| sizing.replicas(seen)),
+        Source::Forecast | Source::Live => Some(part.replicas),
     });
-    if let Some(needed) = demand.map(|part| part.replicas).max() {
+    if let Some(needed) = needs.max() {
         let needed = needed.clamp(policy.min_replicas, policy.max_replicas);
         memory.remember_wish(now, needed, demand::LONGEST_PLAY.max(policy.release.window));
     }

@@ -117,6 +117,7 @@ prop_compose! {
         BurstSight {
             demand: demand.map(|(load, confirmed)| BurstDemand {
                 load: Rate::per_second(load),
+                seen: confirmed.then(|| Rate::per_second(load * 0.8)),
                 since: ago(5),
                 confirmed,
                 reason: "property".into(),
@@ -239,7 +240,7 @@ proptest! {
     ) {
         let with = |load| {
             let demand = Some(BurstDemand {
-                load: Rate::per_second(load), since: ago(3), confirmed: true, reason: "x".into(),
+                load: Rate::per_second(load), seen: None, since: ago(3), confirmed: true, reason: "x".into(),
             });
             let burst = BurstSight { demand, ..o.burst.clone() };
             plan(&Observed { burst, ..o.clone() }, &p, &m, now())

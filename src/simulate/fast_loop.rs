@@ -56,8 +56,8 @@ impl FastLoop {
             let news = self.watch.observe(&sample, &expected, &briefing.policy);
             self.note(news, now);
         }
-        self.watch.let_go(now, briefing.in_play);
-        let demand = self.watch.demand(now, briefing.in_play);
+        self.watch.let_go(now);
+        let demand = self.watch.demand(now);
         self.briefing = Some(briefing);
         demand.is_some_and(|demand| self.told.is_none_or(|told| demand.load > told))
     }

@@ -105,13 +105,13 @@ pub fn watched(counts: &[f64], policy: &BurstPolicy) -> Verdict {
     let mut ready = Vec::with_capacity(counts.len());
     for (second, count) in counts.iter().enumerate() {
         let sample = sample(second as i64, *count);
-        let wanted = watch.demand(sample.from, 1).map_or(Rate::ZERO, |d| d.load);
+        let wanted = watch.demand(sample.from).map_or(Rate::ZERO, |d| d.load);
         ready.push(wanted);
         let news = watch.observe(&sample, &expected, policy);
         if matches!(news, Some(News::Alarm { .. })) {
             alarms.push(second);
         }
-        watch.let_go(sample.to, 0);
+        watch.let_go(sample.to);
     }
     verdict(counts, &alarms, |burst| {
         let after = mean(&counts[burst.begins..burst.begins + AHEAD]);

@@ -2,7 +2,7 @@
 //! Pure: told the time, touches no client.
 
 use crate::burst::spike::{Learnt, Seen};
-use crate::burst::{Hint, LiveSample, News, Watch};
+use crate::burst::{Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
 use crate::controller::act::{Applied, Order, Outcome};
 use crate::controller::state::PolicyKey;
 use crate::plan::briefing::{Briefing, sport};
@@ -68,6 +68,19 @@ pub(crate) struct WrittenBetween {
     pub(crate) reason: String,
 }
 
+/// What the fast loop has for the next tick.
+#[derive(Debug, Default)]
+pub(crate) struct SeenBetween {
+    /// What it sees now.
+    pub(crate) burst: BurstSight,
+    /// The minute of raises as it left it.
+    pub(crate) raised: Option<RaiseMinute>,
+    /// The size it wrote.
+    pub(crate) written: Option<WrittenBetween>,
+    /// What is known of spikes, and what of that was seen here.
+    pub(crate) spikes: Option<(SpikeSizes, LearntSpikes)>,
+}
+
 /// What a look at new samples told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -98,19 +111,25 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn brief(&mut self, key: &PolicyKey, stance: Stance, kin: &Learnt, now: Timestamp) {
-        if self.key.as_ref() != Some(key)
-            || self
-                .stance
-                .as_ref()
-                .is_some_and(|last| last.order.target != stance.order.target)
-        {
-            // another policy of the same name, or another workload: its spikes are its own
-            *self = Self {
-                key: Some(key.clone()),
-                ..Self::default()
-            };
+    /// The state of a policy whose workload has shown these spikes.
+    pub(super) fn new(key: &PolicyKey, learnt: LearntSpikes) -> Self {
+        Self {
+            key: Some(key.clone()),
+            watch: Watch::with_learnt(learnt),
+            contributed: learnt.live,
+            ..Self::default()
         }
+    }
+
+    /// Whether this is another policy of the same name, or of another workload, or new: what is
+    /// here is not its own.
+    pub(super) fn begins(&self, key: &PolicyKey, stance: &Stance) -> bool {
+        let last = self.stance.as_ref();
+        self.key.as_ref() != Some(key)
+            || last.is_some_and(|last| last.order.target != stance.order.target)
+    }
+
+    pub(super) fn brief(&mut self, stance: Stance, kin: &Learnt, now: Timestamp) {
         let Stance {
             policy,
             observed,
@@ -118,7 +137,7 @@ impl Pulse {
             ..
         } = &stance;
         let briefing = Briefing::new(observed, policy, memory, (&self.watch, kin), now);
-        self.watch.let_go(now, briefing.in_play);
+        self.watch.let_go(now);
         if !self.watch.is_bursting() {
             self.decided = Rate::ZERO;
         }
@@ -126,20 +145,17 @@ impl Pulse {
         self.stance = Some(stance);
     }
 
-    pub(super) fn sight(&mut self, promised: bool, now: Timestamp) -> BurstSight {
-        match &self.briefing {
-            Some(briefing) => briefing.sight(&self.watch, promised, now),
-            None => BurstSight::default(),
+    /// What the next plan is told.
+    pub(super) fn seen(&mut self, promised: bool, now: Timestamp) -> SeenBetween {
+        let Some(briefing) = &self.briefing else {
+            return SeenBetween::default();
+        };
+        SeenBetween {
+            burst: briefing.sight(&self.watch, promised, now),
+            raised: self.stance.as_ref().and_then(|stance| stance.memory.raise),
+            written: self.written.take(),
+            spikes: Some((briefing.live, *self.watch.learnt())),
         }
-    }
-
-    /// The minute of raises as the fast loop left it.
-    pub(super) fn raise(&self) -> Option<RaiseMinute> {
-        self.stance.as_ref()?.memory.raise
-    }
-
-    pub(super) fn take_written(&mut self) -> Option<WrittenBetween> {
-        self.written.take()
     }
 
     pub(super) fn contributed(&self) -> Learnt {
@@ -185,8 +201,8 @@ impl Pulse {
                 self.heard.push(hint.clone());
             }
         }
-        self.watch.let_go(now, briefing.in_play);
-        let demand = self.watch.demand(now, briefing.in_play);
+        self.watch.let_go(now);
+        let demand = self.watch.demand(now);
         told.decide = !self.deciding
             && !briefing.is_stale(now)
             && demand.is_some_and(|demand| demand.load > self.decided);
@@ -350,8 +366,10 @@ mod tests {
 
         fn tick(&mut self, mode: Mode, replicas: u32) {
             let stance = stance(self.now, mode, replicas);
-            self.pulse
-                .brief(&key(), stance, &Learnt::default(), self.now);
+            if self.pulse.begins(&key(), &stance) {
+                self.pulse = Pulse::new(&key(), LearntSpikes::default());
+            }
+            self.pulse.brief(stance, &Learnt::default(), self.now);
         }
 
         /// One second with so much load; true when it calls for a decision.
@@ -389,9 +407,9 @@ mod tests {
         assert!(story.pulse.decide(story.now).is_none());
         story.pulse.rest();
         assert!(!story.see(1_600.0));
-        let written = story.pulse.take_written().unwrap();
+        let written = story.pulse.seen(true, story.now).written.unwrap();
         assert_eq!((written.from, written.to), (3, plan.desired));
-        assert!(story.pulse.take_written().is_none());
+        assert!(story.pulse.seen(true, story.now).written.is_none());
     }
 
     #[test]
@@ -411,7 +429,7 @@ mod tests {
         let mut story = Story::new(Mode::Recommend);
         assert!(story.see(1_600.0));
         assert!(story.pulse.decide(story.now).is_none());
-        let sight = story.pulse.sight(true, story.now);
+        let sight = story.pulse.seen(true, story.now).burst;
         assert!(sight.demand.is_some() && sight.note.is_none());
     }
 
@@ -439,7 +457,7 @@ mod tests {
         };
         let hints = [hint];
         assert!(story.pulse.take_in(&[], &hints, story.now).decide);
-        let first = story.pulse.sight(true, story.now).demand.unwrap().load;
+        let first = story.pulse.seen(true, story.now).burst.demand.unwrap().load;
         for _ in 0..5 {
             story.see(500.0);
             story.pulse.take_in(&[], &hints, story.now);
@@ -453,9 +471,9 @@ mod tests {
     fn silence_is_said_when_samples_were_promised() {
         let mut story = Story::new(Mode::Enforce);
         story.now += TimeDelta::seconds(30);
-        let sight = story.pulse.sight(true, story.now);
+        let sight = story.pulse.seen(true, story.now).burst;
         assert_eq!(sight.note.as_deref(), Some("no sample for 30 s"));
-        assert_eq!(story.pulse.sight(false, story.now).note, None);
+        assert_eq!(story.pulse.seen(false, story.now).burst.note, None);
     }
 
     #[test]
@@ -467,9 +485,7 @@ mod tests {
             ..key()
         };
         let stance = stance(story.now, Mode::Enforce, 3);
-        story
-            .pulse
-            .brief(&other, stance, &Learnt::default(), story.now);
-        assert_eq!(story.pulse.sight(true, story.now).demand, None);
+        assert!(!story.pulse.begins(&key(), &stance));
+        assert!(story.pulse.begins(&other, &stance));
     }
 }

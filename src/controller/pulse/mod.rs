@@ -17,10 +17,9 @@ use super::act::{Outcome, write};
 use super::context::Context;
 use super::state::PolicyKey;
 use super::{events, report};
-use crate::burst::News;
 use crate::burst::spike::Learnt;
-use crate::plan::memory::RaiseMinute;
-use crate::plan::{BurstSight, Plan};
+use crate::burst::{LearntSpikes, News};
+use crate::plan::Plan;
 use crate::source::Inbox;
 use crate::target::TargetError;
 use crate::units::Timestamp;
@@ -29,7 +28,7 @@ mod beat;
 mod rehearsal;
 
 use beat::{Pulse, Told};
-pub(super) use beat::{Stance, WrittenBetween};
+pub(super) use beat::{SeenBetween, Stance, WrittenBetween};
 pub use rehearsal::{Look, Rehearsal};
 
 /// A write that was overtaken is decided anew so often before the next tick.
@@ -45,30 +44,41 @@ pub(super) struct Pulses {
 
 impl Pulses {
     /// Takes over what a tick has found and decided.
-    pub(super) fn brief(&self, key: &PolicyKey, stance: Stance, now: Timestamp) {
+    ///
+    /// `remembered` are spikes of this workload that another controller saw: what a fast loop that
+    /// begins here goes on from.
+    pub(super) fn brief(
+        &self,
+        key: &PolicyKey,
+        stance: Stance,
+        remembered: Option<LearntSpikes>,
+        now: Timestamp,
+    ) {
         let pulse = Arc::clone(
             lock(&self.by_name)
                 .entry(key.to_string().into())
                 .or_default(),
         );
         let mut pulse = lock(&pulse);
+        if pulse.begins(key, &stance) {
+            let remembered = remembered.unwrap_or_default();
+            if let Some(sport) = stance.sport(now) {
+                let mut by_sport = lock(&self.by_sport);
+                let pool = by_sport.entry(sport.to_owned()).or_default();
+                *pool = pool.plus(&remembered.live);
+            }
+            *pulse = Pulse::new(key, remembered);
+        }
         let kin = self.kin(&pulse, &stance, now);
-        pulse.brief(key, stance, &kin, now);
+        pulse.brief(stance, &kin, now);
     }
 
-    /// What the next plan is told of spikes, and what was raised since the last one.
-    pub(super) fn sight(
-        &self,
-        key: &PolicyKey,
-        promised: bool,
-        now: Timestamp,
-    ) -> (BurstSight, Option<RaiseMinute>, Option<WrittenBetween>) {
-        let Some(pulse) = self.of(&key.to_string()) else {
-            return (BurstSight::default(), None, None);
-        };
-        let mut pulse = lock(&pulse);
-        let sight = pulse.sight(promised, now);
-        (sight, pulse.raise(), pulse.take_written())
+    /// What the next plan is told of spikes, and what was done since the last one.
+    pub(super) fn sight(&self, key: &PolicyKey, promised: bool, now: Timestamp) -> SeenBetween {
+        match self.of(&key.to_string()) {
+            Some(pulse) => lock(&pulse).seen(promised, now),
+            None => SeenBetween::default(),
+        }
     }
 
     /// Forgets a policy that is gone or has no live signal any more.

@@ -74,7 +74,7 @@ impl Rehearsal {
                 };
                 let name = key.to_string();
                 inbox.open(&name, LiveSource::Push);
-                pulses.brief(&key, stance.clone(), now);
+                pulses.brief(&key, stance.clone(), None, now);
                 Rehearsed {
                     key,
                     name,
@@ -139,15 +139,14 @@ impl Rehearsal {
         let workload = &self.workloads[number];
         let now = self.clock.now();
         let mut stance = workload.stance.clone();
-        let (burst, _, _) = self.pulses.sight(&workload.key, true, now);
-        stance.observed.burst = burst;
+        stance.observed.burst = self.pulses.sight(&workload.key, true, now).burst;
         stance.observed.load = Signal::Sample {
             rate: Rate::per_second(LOAD),
             at: now,
         };
         let plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
         stance.memory = plan.memory;
-        self.pulses.brief(&workload.key, stance, now);
+        self.pulses.brief(&workload.key, stance, None, now);
     }
 
     /// How many workloads there are.

@@ -8,6 +8,7 @@ impl Story {
     fn spike(&mut self, per_second: f64, confirmed: bool) {
         self.observed.burst.demand = Some(BurstDemand {
             load: Rate::per_second(per_second),
+            seen: confirmed.then(|| Rate::per_second(per_second)),
             since: self.now,
             confirmed,
             reason: "load went from 200/s to 900/s (4.5x)".into(),
@@ -47,6 +48,24 @@ fn an_alarm_that_nothing_confirms_is_let_go_without_waiting_for_the_window() {
     story.observed.burst.demand = None;
     let plan = story.tick();
     assert_eq!(plan.decision, Decision::Hold, "{}", plan.summary);
+}
+
+#[test]
+fn what_was_seen_is_held_while_the_game_is_in_play_and_the_jump_is_not() {
+    let mut story = Story::new(2);
+    story.policy.release.window = TimeDelta::minutes(2);
+    let kick_off = story.now + TimeDelta::minutes(70);
+    let game = Fixture::game("g", "NFL", kick_off);
+    story.observed.calendar = Arc::new(Calendar::from_iter([game]));
+    story.pass(TimeDelta::minutes(80));
+    story.spike(3_000.0, true);
+    if let Some(demand) = &mut story.observed.burst.demand {
+        demand.seen = Some(Rate::per_second(1_200.0));
+    }
+    assert_eq!(story.tick().desired, 30);
+    story.observed.burst.demand = None;
+    story.pass(TimeDelta::minutes(20));
+    assert_eq!(story.replicas(), 12);
 }
 
 #[test]
