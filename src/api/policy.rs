@@ -459,8 +459,9 @@ spec:
   capacity: {perReplica: 120, targetUtilization: 0.8, scaleUpTime: 40s, nodeTime: 2m, podsPerSecond: 10}
   forecast: {quantile: p90, horizon: 36h, zone: America/New_York, history: 60d}
   lead: 15m
-  spikeCover: 4x
+  spikeCover: auto
   quietCover: 1.5x
+  burst: {falseAlarmEvery: 12h, jumpQuantile: 0.8, covered: 0.9}
   release: {window: 10m, rung: 0.5, every: 2m, holdThrough: Settled}
   maxRaisePerMinute: 60
   bridges: {resize: {enabled: true, factor: 3x, max: 1500m}, nodes: {enabled: true, image: idle, maxReplicas: 40}}
@@ -554,6 +555,14 @@ spec:
             (
                 "  spikeCover: lots",
                 "spec.spikeCover is \"lots\": write auto, or a multiple of the load, for example 2x or 1.3x",
+            ),
+            (
+                "  burst: {covered: 0.9}",
+                "spec.spikeCover is missing: burst.covered is the share that spikeCover: auto covers",
+            ),
+            (
+                "  spikeCover: auto\n  burst: {covered: 1.0}",
+                "spec.burst.covered is 1: it must be from 0.5 to 0.999",
             ),
             (
                 "  spikeCover: 0.5x",
