@@ -177,7 +177,7 @@ impl<'a> Crowd<'a> {
     }
 
     /// The largest covered load in `[from, to]` at the policy's quantile, when, and its cover.
-    fn covered_peak(
+    pub(super) fn covered_peak(
         &self,
         forecast: &Forecast,
         from: Timestamp,

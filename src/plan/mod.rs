@@ -309,17 +309,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     };
     memory.desired = Some(desired);
 
-    let peak = forecast.zip(sizing).and_then(|(forecast, sizing)| {
-        next_peak(
-            forecast,
-            workload.replicas,
-            &crowd,
-            policy,
-            sizing,
-            lookahead,
-            now,
-        )
-    });
+    let peak = forecast
+        .zip(sizing)
+        .and_then(|(forecast, sizing)| next_peak(forecast, &crowd, policy, sizing, lookahead, now));
     let cover = forecast.zip(sizing).and_then(|(forecast, sizing)| {
         let spikes = (&observed.burst.spikes, until_ready);
         standing::price(forecast, &crowd, sizing, spikes, now)
@@ -401,22 +393,20 @@ pub fn until_ready(policy: &Policy, memory: &Memory) -> TimeDelta {
 /// The largest need the forecast holds from now on.
 fn next_peak(
     forecast: &Forecast,
-    replicas: u32,
     crowd: &Crowd<'_>,
     policy: &Policy,
     sizing: Sizing,
     lookahead: TimeDelta,
     now: Timestamp,
 ) -> Option<Peak> {
-    let rest = forecast.end() - now;
-    let part = demand::from_forecast(forecast, replicas, crowd, sizing, rest, now)?;
+    let (at, load, _) = crowd.covered_peak(forecast, now, forecast.end())?;
     Some(Peak {
-        at: part.at,
-        load: forecast.at(policy.quantile, part.at)?,
-        replicas: part
-            .replicas
+        at,
+        load: forecast.at(policy.quantile, at)?,
+        replicas: sizing
+            .replicas(load)
             .clamp(policy.min_replicas, policy.max_replicas),
-        ready_by: (part.at - lookahead).max(now),
+        ready_by: (at - lookahead).max(now),
     })
 }
 
