@@ -298,7 +298,7 @@ async fn pushed_samples_raise_and_say_why() {
 }
 
 #[tokio::test]
-async fn an_odd_sample_among_ordinary_ones_is_let_go_and_steady_load_raises_nothing() {
+async fn steady_samples_raise_nothing() {
     let stage = Stage::new(&[], TimeDelta::milliseconds(200)).await;
     stage.workload(4).await;
     stage.policy(json!({"push": {}})).await;

@@ -111,11 +111,7 @@ impl Detector {
         }
         let pause = self.last.map(|last| sample.from - last);
         if pause.is_some_and(|pause| pause > GAP) {
-            *self = Self {
-                dispersion: self.dispersion,
-                dispersion_weight: self.dispersion_weight,
-                ..Self::default()
-            };
+            self.forget_time();
         }
         self.last = Some(sample.to);
         let forecast = forecast.filter(|rate| rate.is_valid() && *rate > Rate::ZERO);
@@ -175,6 +171,16 @@ impl Detector {
         let most = (expected * RATIO).max(expected + 3.0 * deviation + 1.0);
         self.follow(counted.min(most), base, seconds);
         None
+    }
+
+    /// Forgets when the last sample was, as when the clock was set back: what was learnt of scatter
+    /// stays, the level is learnt anew.
+    pub fn forget_time(&mut self) {
+        *self = Self {
+            dispersion: self.dispersion,
+            dispersion_weight: self.dispersion_weight,
+            ..Self::default()
+        };
     }
 
     /// Begins anew at a level: after a spike the load before it is no measure any more.

@@ -223,6 +223,22 @@ fn silence_lets_nothing_go() {
 }
 
 #[test]
+fn a_clock_set_back_holds_what_was_held_and_sees_the_next_spike() {
+    let mut story = Story::new(0);
+    story.see_for(120, 200.0);
+    story.see_for(3, 1_500.0);
+    let held = story.load();
+    story.second -= 3_600;
+    assert_eq!(story.watch.offered(story.at()), None);
+    assert!(story.load() >= held);
+    story.see(200.0);
+    assert!(story.load() >= held, "held on the new clock");
+    story.see_for(600, 200.0);
+    assert_eq!(story.wants(), None);
+    assert!(matches!(story.see(1_500.0), Some(News::Alarm { .. })));
+}
+
+#[test]
 fn a_hint_raises_before_traffic_moves_and_expires_by_itself() {
     let mut story = Story::new(1);
     story.see_for(60, 200.0);

@@ -35,6 +35,10 @@ const LEAST_HOLD: TimeDelta = TimeDelta::seconds(60);
 /// Samples older than this say nothing about now.
 pub const STALE: TimeDelta = TimeDelta::seconds(10);
 
+/// No sample is taken that is older than a minute: one that lies further before the last shows a
+/// clock that was set back.
+const SET_BACK: TimeDelta = TimeDelta::seconds(60);
+
 /// Counts on which the present load stands, dispersion left aside: 5 % standard error.
 const STEADY_COUNT: f64 = 400.0;
 
@@ -201,15 +205,21 @@ pub enum News {
 }
 
 impl Watch {
-    /// Takes in the next sample. One at or before the last is ignored.
+    /// Takes in the next sample. One at or before the last is ignored, unless it lies so far back
+    /// that the clock was set back.
     pub fn observe(
         &mut self,
         sample: &LiveSample,
         expected: &Expected,
         policy: &BurstPolicy,
     ) -> Option<News> {
-        if self.last.is_some_and(|last| sample.to <= last) {
-            return None;
+        if let Some(last) = self.last
+            && sample.to <= last
+        {
+            if last - sample.to <= SET_BACK {
+                return None;
+            }
+            self.set_back(last - sample.to);
         }
         self.last = Some(sample.to);
         let sample = &self.arrivals(sample);
@@ -250,7 +260,7 @@ impl Watch {
     /// What should be ready at `now`.
     pub fn demand(&self, now: Timestamp) -> Option<BurstDemand> {
         // while nobody sees it fade it is held
-        let silent = self.last.is_none_or(|last| now - last > STALE);
+        let silent = self.is_silent(now);
         let held = self.hold.filter(|hold| silent || now < hold.until);
         let held = held.map(|hold| {
             let said = format!("a spike to {} is held until it has faded", hold.peak);
@@ -290,7 +300,9 @@ impl Watch {
     /// Load now: the median of the latest samples, so that one odd one says nothing; `None` when
     /// they are old.
     pub fn offered(&self, now: Timestamp) -> Option<Rate> {
-        self.last.filter(|&last| now - last <= STALE)?;
+        if self.is_silent(now) {
+            return None;
+        }
         let mut loads: Vec<f64> = self
             .recent
             .iter()
@@ -298,6 +310,12 @@ impl Watch {
             .collect();
         loads.sort_by(f64::total_cmp);
         loads.get(loads.len() / 2).copied().map(Rate::per_second)
+    }
+
+    /// Whether nothing is known of `now`. A last sample from the future is of a clock that was set
+    /// back since.
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.last.is_none_or(|last| (now - last).abs() > STALE)
     }
 
     /// End of the last sample.
@@ -330,7 +348,7 @@ impl Watch {
 
     /// Lets go of what has been held long enough. To be called once a second after the samples.
     pub fn let_go(&mut self, now: Timestamp) {
-        let silent = self.last.is_none_or(|last| now - last > STALE);
+        let silent = self.is_silent(now);
         if self.heard.as_ref().is_some_and(|heard| now >= heard.until) {
             self.heard = None;
         }
@@ -474,6 +492,22 @@ impl Watch {
         hold.wanted = hold.wanted.max(spike.wanted);
         hold.peak = hold.peak.max(spike.peak);
         hold.until = hold.until.max(until);
+    }
+
+    /// Moves what is held to a clock that was set back by so much; what was under way is not known
+    /// any more.
+    fn set_back(&mut self, by: TimeDelta) {
+        self.detector.forget_time();
+        self.recent.clear();
+        self.spike = None;
+        if let Some(hold) = &mut self.hold {
+            hold.since -= by;
+            hold.until -= by;
+        }
+        if let Some(heard) = &mut self.heard {
+            heard.at -= by;
+            heard.until -= by;
+        }
     }
 
     /// The sample with what joined the queue since the last one: it arrived as well.

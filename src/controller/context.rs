@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kube::Client;
+use kube::Resource as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
@@ -19,6 +20,7 @@ use super::trainer::Trainer;
 use crate::api::PredictiveAutoscaler;
 use crate::clock::SharedClock;
 use crate::guard::Breakers;
+use crate::plan::Mode;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::source::Inbox;
@@ -59,6 +61,21 @@ impl Context {
     /// Every policy the watch knows.
     pub(super) fn policies(&self) -> Vec<Arc<Watched>> {
         self.store.get().map(Store::state).unwrap_or_default()
+    }
+
+    /// Whether a policy is there as it was and may write.
+    pub(super) fn enforces(&self, key: &PolicyKey) -> bool {
+        self.policies().iter().any(|policy| {
+            let meta = policy.meta();
+            let same = meta.name.as_ref() == Some(&key.name)
+                && meta.namespace.as_ref() == Some(&key.namespace)
+                && meta.uid.as_deref().unwrap_or_default() == key.uid;
+            same && meta.deletion_timestamp.is_none()
+                && policy
+                    .0
+                    .as_ref()
+                    .is_ok_and(|object| object.spec.mode == Mode::Enforce)
+        })
     }
 
     /// Shows how old a policy's newest live sample is.

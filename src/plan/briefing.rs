@@ -17,7 +17,7 @@ use crate::fixture::Calendar;
 use crate::fixture::phase::MAX_DELAY;
 use crate::forecast::{Forecast, Quantile};
 use crate::forecast::{SpikePrior, SportPrior};
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// A fast loop may go on with a briefing this old before it counts as none.
 const STALE: TimeDelta = TimeDelta::minutes(2);
@@ -39,6 +39,8 @@ pub struct Briefing {
     pub quiet: SpikeSizes,
     /// How bursts are met.
     pub policy: BurstPolicy,
+    /// Time in which waiting work should be drained.
+    pub drain_within: TimeDelta,
 }
 
 impl Briefing {
@@ -61,6 +63,7 @@ impl Briefing {
             live: SpikeSizes::new(&declared, kin, &own.live),
             quiet: SpikeSizes::new(&Declared::QUIET, &Learnt::default(), &own.quiet),
             policy: policy.burst,
+            drain_within: policy.drain_within,
         }
     }
 
@@ -84,7 +87,12 @@ impl Briefing {
     /// What the next plan is told of the fast loop. `promised` when the policy names a live
     /// signal: then its silence holds.
     pub fn sight(&self, watch: &Watch, promised: bool, now: Timestamp) -> BurstSight {
-        let offered = watch.offered(now);
+        // what waits is demand as well: served within the time the policy allows
+        let waiting = watch.queued().unwrap_or(0.0);
+        let seconds = (self.drain_within.num_milliseconds() as f64 / 1e3).max(1.0);
+        let offered = watch
+            .offered(now)
+            .map(|offered| offered + Rate::per_second(waiting / seconds));
         let note = (promised && offered.is_none()).then(|| match watch.last() {
             None => "no sample yet".to_owned(),
             Some(last) => format!("no sample for {} s", (now - last).num_seconds()),
@@ -151,6 +159,7 @@ fn declared(sport: Option<&str>) -> Declared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::burst::LiveSample;
     use crate::fixture::Fixture;
 
     fn game(id: &str, sport: Option<&str>, minutes_ago: i64) -> Fixture {
@@ -172,6 +181,33 @@ mod tests {
         assert_eq!(in_play(&calendar, now), 3);
         assert_eq!(sport(&calendar, now), Some("american_football"));
         assert_eq!(sport(&Calendar::default(), now), None);
+    }
+
+    #[test]
+    fn what_waits_is_demand_over_the_time_it_may_take() {
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::days(20_000);
+        let none = Learnt::default();
+        let briefing = Briefing {
+            at: now,
+            forecast: None,
+            in_play: 0,
+            until_ready: TimeDelta::seconds(20),
+            live: SpikeSizes::default(),
+            quiet: SpikeSizes::new(&Declared::QUIET, &none, &none),
+            policy: BurstPolicy::default(),
+            drain_within: TimeDelta::seconds(30),
+        };
+        let mut watch = Watch::default();
+        let sample = LiveSample {
+            from: now - TimeDelta::seconds(1),
+            to: now,
+            offered: Rate::per_second(100.0),
+            queued: Some(600.0),
+            error: 0.0,
+        };
+        watch.observe(&sample, &briefing.expected(now), &briefing.policy);
+        let offered = briefing.sight(&watch, true, now).offered;
+        assert_eq!(offered, Some(Rate::per_second(120.0)));
     }
 
     #[test]

@@ -162,9 +162,12 @@ impl Pulse {
         self.contributed
     }
 
-    /// End of the last sample looked at.
-    pub(super) fn last(&self) -> Timestamp {
-        self.watch.last().unwrap_or(Timestamp::MIN_UTC)
+    /// End of the last sample looked at; long ago when it lies in the future, for then the clock
+    /// was set back.
+    pub(super) fn last(&self, now: Timestamp) -> Timestamp {
+        let ahead = now + crate::source::live::TOLERANCE;
+        let last = self.watch.last().filter(|&last| last <= ahead);
+        last.unwrap_or(Timestamp::MIN_UTC)
     }
 
     /// Looks at new samples and hints.

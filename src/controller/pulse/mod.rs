@@ -99,11 +99,11 @@ impl Pulses {
         all.unwrap_or_default().minus(&pulse.contributed())
     }
 
-    /// Looks at what lies in the inbox for one policy. True when it calls for a decision.
+    /// Looks at what lies in the inbox for one policy; `None` for one without a fast loop.
     fn look(&self, inbox: &Inbox, name: &str, now: Timestamp) -> Option<Looked> {
         let shared = self.of(name)?;
         let mut pulse = lock(&shared);
-        let samples = inbox.take(name, pulse.last());
+        let samples = inbox.take(name, pulse.last(now));
         let hints = inbox.hints(name, now);
         let Told {
             news,
@@ -173,6 +173,10 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>) {
         let Some((key, order, plan)) = lock(pulse).decide(now) else {
             break;
         };
+        // deleted, or only recommending since the last tick
+        if !ctx.enforces(&key) {
+            break;
+        }
         let (from, to) = (plan.current, plan.desired);
         let outcome = write(ctx, &key, &order, from, to).await;
         lock(pulse).wrote(&outcome, &plan, ctx.clock.now());
