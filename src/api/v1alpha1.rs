@@ -260,7 +260,7 @@ pub struct BurstSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_share")]
     pub jump_quantile: Option<f64>,
-    /// Share of spikes that `spikeCover: auto` keeps capacity standing for. Default 0.95.
+    /// Share of spikes that `spikeCover: auto` keeps capacity standing for. Default 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_share")]
     pub covered: Option<f64>,
@@ -478,6 +478,9 @@ pub struct CoverStatus {
     /// Share of spikes that find their capacity standing; absent while nothing is in play.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spikes_covered: Option<f64>,
+    /// Spikes in an hour that are larger than that; absent while nothing is in play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub larger_per_hour: Option<f64>,
     /// Replicas that should stand now for no other reason.
     #[schemars(schema_with = "schema::count")]
     pub replicas: u32,

@@ -57,6 +57,8 @@ pub struct Contest<'a> {
     pub calendar: &'a Calendar,
     /// Forecasts and calendars as they were known.
     pub outlook: Arc<Outlook>,
+    /// What Tipoff had learnt of spikes before.
+    pub learnt: LearntSpikes,
 }
 
 /// What policies see of the load.
@@ -80,6 +82,33 @@ pub struct EqualService {
     pub factor: f64,
     /// Replica-hours then paid.
     pub replica_hours: f64,
+}
+
+impl<'a> Contest<'a> {
+    /// The contest of a backtest: nobody sees the load by the second.
+    pub fn new(
+        scenario: &'a Scenario,
+        arena: &'a Arena,
+        (load, calendar): (&'a Series, &'a Calendar),
+        outlook: Arc<Outlook>,
+    ) -> Self {
+        Self {
+            span: scenario.evaluate,
+            simulation: scenario.simulation,
+            view: View {
+                metric_lag: scenario.metric_lag,
+                metric_window: TimeDelta::zero(),
+                live_lag: None,
+            },
+            seed: scenario.seed,
+            peers: &scenario.peers,
+            arena,
+            load,
+            calendar,
+            outlook,
+            learnt: LearntSpikes::default(),
+        }
+    }
 }
 
 impl Contest<'_> {
@@ -138,7 +167,7 @@ impl Contest<'_> {
         )
         .on_means_over(self.view.metric_window);
         match self.view.live_lag {
-            Some(lag) => tipoff.with_fast_loop(lag, LearntSpikes::default()),
+            Some(lag) => tipoff.with_fast_loop(lag, self.learnt),
             None => tipoff,
         }
     }

@@ -33,7 +33,7 @@ pub mod score;
 pub use report::Report;
 pub use scenario::{Scenario, ScenarioError};
 
-use contest::{Contest, View, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use contest::{Contest, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
 use coverage::Tally;
 use forecasts::{BlockScores, Targets, score};
 use origin::{Protocol, TARGET};
@@ -139,21 +139,8 @@ pub fn run(
     };
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
-        let contest = Contest {
-            span: scenario.evaluate,
-            simulation: scenario.simulation,
-            view: View {
-                metric_lag: scenario.metric_lag,
-                metric_window: TimeDelta::zero(),
-                live_lag: None,
-            },
-            seed: scenario.seed,
-            peers: &scenario.peers,
-            arena,
-            load,
-            calendar,
-            outlook: Arc::new(issue(scenario, arena, known, listener)?),
-        };
+        let outlook = Arc::new(issue(scenario, arena, known, listener)?);
+        let contest = Contest::new(scenario, arena, (load, calendar), outlook);
         runs = run_all(&contest, |run| {
             let totals = run.totals();
             listener.progress(&format!(

@@ -3,8 +3,11 @@
 //! Pure like everything that decides: the controller's one-second loop, the replay and the tests
 //! hand it live samples and the time.
 
+pub mod climb;
 pub mod detector;
+mod follow;
 pub mod headroom;
+mod recent;
 pub mod sample;
 pub mod spike;
 pub mod watch;

@@ -17,6 +17,9 @@ const POOL_WEIGHT: f64 = 20.0;
 /// Own spikes count up to this many, so that what was learnt years ago fades.
 const OWN_WEIGHT: f64 = 200.0;
 
+/// Fixture-hours that the declared rate of spikes is worth against those that were watched.
+const PRIOR_HOURS: f64 = 6.0;
+
 /// `n` fixtures at once draw `n^CROWDING` times the crowd of one, as in the forecast.
 const CROWDING: f64 = 0.5;
 
@@ -52,25 +55,30 @@ pub struct Declared {
     pub rise_seconds: f64,
     /// Typical time from the top to half of the excess, seconds.
     pub half_life_seconds: f64,
+    /// Spikes of one fixture in an hour.
+    pub per_hour: f64,
 }
 
 impl Declared {
     /// Spikes while nothing is in play (a push, a cache flush, a campaign): 2 to 3 % of an
-    /// audience arrive within a minute and leave within two to five.
+    /// audience arrive within a minute and leave within two to five. One a day or so.
     pub const QUIET: Self = Self {
         median: 1.8,
         p95: 4.0,
         rise_seconds: 20.0,
         half_life_seconds: 120.0,
+        per_hour: 0.05,
     };
 
     /// Scoring plays of a sport of which nothing is known: a doubling is typical, eight times the
-    /// large case (DraftKings), pushes fill a second to ten.
+    /// large case (DraftKings), pushes fill a second to ten. Football has 1.5 goals an hour,
+    /// American football twice as many scores.
     pub const LIVE: Self = Self {
         median: 2.0,
         p95: 8.0,
         rise_seconds: 6.0,
         half_life_seconds: 90.0,
+        per_hour: 2.0,
     };
 }
 
@@ -86,9 +94,29 @@ pub struct Learnt {
     /// Sums of the logarithms of seconds.
     rise: f64,
     half_life: f64,
+    /// Fixture-hours watched; hours where nothing was in play.
+    hours: f64,
 }
 
 impl Learnt {
+    /// Takes in time that was watched, spikes or none.
+    #[must_use]
+    pub fn watching(self, hours: f64) -> Self {
+        Self {
+            hours: self.hours + hours.max(0.0),
+            ..self
+        }
+    }
+
+    /// The same, the time that was watched rounded down to whole hours.
+    #[must_use]
+    pub fn in_whole_hours(self) -> Self {
+        Self {
+            hours: self.hours.floor(),
+            ..self
+        }
+    }
+
     /// Takes in one more spike.
     #[must_use]
     pub fn and(self, seen: &Seen) -> Self {
@@ -101,6 +129,7 @@ impl Learnt {
             size_squared: self.size_squared + excess * excess,
             rise: self.rise + seconds(seen.rise_seconds),
             half_life: self.half_life + seconds(seen.half_life_seconds),
+            hours: self.hours,
         }
         .at_most(OWN_WEIGHT)
     }
@@ -114,6 +143,7 @@ impl Learnt {
             size_squared: self.size_squared + other.size_squared,
             rise: self.rise + other.rise,
             half_life: self.half_life + other.half_life,
+            hours: self.hours + other.hours,
         }
     }
 
@@ -126,6 +156,7 @@ impl Learnt {
             size_squared: -other.size_squared,
             rise: -other.rise,
             half_life: -other.half_life,
+            hours: -other.hours,
         };
         let rest = self.plus(&negative);
         if rest.count < 0.5 {
@@ -148,6 +179,7 @@ impl Learnt {
             size_squared: self.size_squared * share,
             rise: self.rise * share,
             half_life: self.half_life * share,
+            hours: self.hours * share,
         }
     }
 }
@@ -162,6 +194,8 @@ pub struct SpikeSizes {
     /// Typical seconds.
     rise: f64,
     half_life: f64,
+    /// Spikes of one fixture in an hour.
+    per_hour: f64,
     /// Spikes this stands on, beyond what was declared.
     seen: f64,
 }
@@ -186,6 +220,8 @@ impl SpikeSizes {
             scale: (variance * (1.0 + 1.0 / weight)).sqrt(),
             rise: typical(declared.rise_seconds, learnt.rise),
             half_life: typical(declared.half_life_seconds, learnt.half_life),
+            // how often comes from what this workload itself was watched for
+            per_hour: (PRIOR_HOURS * declared.per_hour + own.count) / (PRIOR_HOURS + own.hours),
             seen: learnt.count,
         }
     }
@@ -214,6 +250,11 @@ impl SpikeSizes {
     /// Typical time from the top to half of the excess.
     pub fn half_life(&self) -> TimeDelta {
         TimeDelta::milliseconds((self.half_life * 1e3) as i64)
+    }
+
+    /// Spikes in an hour with `simultaneous` fixtures in play.
+    pub fn per_hour(&self, simultaneous: u32) -> f64 {
+        self.per_hour * f64::from(simultaneous)
     }
 
     /// Spikes seen, its own and its kin's as far as they count.
@@ -305,6 +346,16 @@ mod tests {
         assert!(((alone - 1.0) / (among - 1.0) - 3.0).abs() < 1e-9);
         let (learnt, other) = (after(&[seen(2.0, 9)]), after(&[seen(4.0, 1)]));
         assert_eq!(learnt, other);
+    }
+
+    #[test]
+    fn how_often_is_learnt_from_the_time_that_was_watched() {
+        let none = Learnt::default();
+        let rate = |own: Learnt| SpikeSizes::new(&Declared::LIVE, &none, &own).per_hour(3);
+        assert_eq!(rate(none), 6.0);
+        assert!(rate(none.watching(60.0)) < 0.6);
+        let busy = (0..400).fold(none, |own, _| own.and(&seen(2.0, 1)).watching(0.1));
+        assert!((22.0..30.0).contains(&rate(busy)), "{}", rate(busy));
     }
 
     #[test]

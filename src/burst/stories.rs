@@ -92,9 +92,9 @@ fn a_touchdown_is_jumped_to_and_held_until_it_has_faded() {
 
     let news = story.fade(200.0, 1_500.0, 60.0, 120);
     assert!(matches!(news[..], [News::Faded(_)]), "{news:?}");
-    // the jump is held; what the plan remembers is what was seen
+    // its top is held, whatever was jumped to while it rose
     let held = story.wants().unwrap();
-    assert!(held.load > held.seen.unwrap());
+    assert_eq!(Some(held.load), held.seen);
     let seen = held.seen.unwrap().as_per_second();
     assert!((1_500.0..1_900.0).contains(&seen), "{seen}");
     story.fade(200.0, 600.0, 60.0, 120);
@@ -175,6 +175,54 @@ fn a_second_touchdown_on_top_of_the_first_raises_what_is_held() {
 }
 
 #[test]
+fn a_second_touchdown_before_the_first_has_faded_is_jumped_to_as_well() {
+    let mut story = Story::new(2);
+    story.see_for(120, 200.0);
+    story.see_for(14, 800.0);
+    story.fade(200.0, 800.0, 60.0, 20);
+    let news: Vec<News> = [1_100.0, 1_500.0, 1_900.0]
+        .into_iter()
+        .filter_map(|load| story.see(load))
+        .collect();
+    assert!(
+        matches!(news[..], [News::Again { last, before, .. }, ..]
+            if (3.5..4.5).contains(&last.multiple)
+                && (600.0..760.0).contains(&before.as_per_second())),
+        "{news:?}"
+    );
+    assert!(story.load() >= 1_900.0);
+    assert_eq!(story.watch.learnt().live.count(), 1.0);
+    story.fade(200.0, 1_900.0, 60.0, 600);
+    assert_eq!(story.watch.learnt().live.count(), 2.0);
+    assert_eq!(story.wants(), None);
+}
+
+#[test]
+fn load_that_stays_where_a_spike_took_it_is_no_second_one() {
+    let mut story = Story::new(1);
+    story.see_for(120, 200.0);
+    let news = story.see_for(600, 800.0);
+    assert!(
+        matches!(news[..], [News::Alarm { .. }, News::Confirmed]),
+        "{news:?}"
+    );
+}
+
+#[test]
+fn a_spike_that_fades_faster_or_slower_than_believed_is_no_second_one() {
+    for half_life in [30.0, 90.0, 240.0] {
+        let mut story = Story::new(1);
+        story.see_for(120, 200.0);
+        story.see_for(8, 1_400.0);
+        let news = story.fade(200.0, 1_400.0, half_life, 600);
+        assert!(
+            matches!(news[..], [News::Faded(_)]),
+            "{half_life}: {news:?}"
+        );
+    }
+}
+
+#[test]
 fn the_jump_is_the_usual_spike_of_the_phase_and_the_slope_speaks_beyond_it() {
     let mut alone = Story::new(1);
     alone.see_for(120, 200.0);
@@ -182,9 +230,12 @@ fn the_jump_is_the_usual_spike_of_the_phase_and_the_slope_speaks_beyond_it() {
     let usual = alone.expected.live.quantile(0.9, 1) * 200.0;
     let jumped = alone.load();
     assert!(
-        (usual..usual * 1.26).contains(&jumped),
+        (usual * 0.9..usual * 1.26).contains(&jumped),
         "{jumped} for {usual}"
     );
+    // and once it has stopped rising it was a small one
+    alone.see_for(6, 420.0);
+    assert!(alone.load() < 700.0, "{}", alone.load());
 
     let mut steep = Story::new(9);
     steep.see_for(120, 200.0);

@@ -1,30 +1,23 @@
 //! One workload's fast loop: detector, the spike under way, and what is held because of it.
 //!
-//! On an alarm the size is jumped to, not doubled towards: the larger of what the slope reaches
-//! by the time replicas are ready and the usual spike of the phase, no more than one spike in a
-//! hundred exceeds. What more samples confirm is held for two half-lives; what none confirms is let
-//! go within [`CONFIRM_WITHIN`]. Silence is no reason to let go. What was seen, and not what was
-//! jumped to, is remembered by the plan while a fixture is in play.
-
-use std::collections::VecDeque;
+//! On an alarm the size is jumped to, not doubled towards: as high as a spike of the phase that
+//! begins like this one may climb, no less than was reached and no more than one spike in a
+//! hundred exceeds. Every further sample narrows that down. What is confirmed is held at its top
+//! for two half-lives; what none confirms is let go within [`CONFIRM_WITHIN`]. Silence is no
+//! reason to let go. While one spike fades, the next on top of it is looked for.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::detector::Detector;
+use super::detector::{Alarm, Detector};
+use super::follow::Spike;
+use super::recent::Recent;
 use super::sample::{Hint, LiveSample};
 use super::spike::{Learnt, Seen, SpikeSizes};
 use crate::units::{Rate, Timestamp};
 
 /// An alarm that no later sample confirms within this time was none.
 pub const CONFIRM_WITHIN: TimeDelta = TimeDelta::seconds(10);
-
-/// Later samples confirm an alarm from this multiple of the load before it, where the detector's
-/// statistic begins to rise,
-const CONFIRMED: f64 = 1.25;
-
-/// when they stand out by so many standard deviations as well.
-const CONFIRMED_DEVIATIONS: f64 = 2.0;
 
 /// What has not faded after this time is no spike but a new level.
 const NEW_LEVEL: TimeDelta = TimeDelta::minutes(15);
@@ -38,19 +31,6 @@ pub const STALE: TimeDelta = TimeDelta::seconds(10);
 /// No sample is taken that is older than a minute: one that lies further before the last shows a
 /// clock that was set back.
 const SET_BACK: TimeDelta = TimeDelta::seconds(60);
-
-/// Counts on which the present load stands, dispersion left aside: 5 % standard error.
-const STEADY_COUNT: f64 = 400.0;
-
-/// Samples kept.
-const RECENT: usize = 8;
-
-/// Rises last up to this many times their typical time.
-const LONG_RISE: f64 = 1.5;
-
-/// A crowd that keeps arriving is not met further ahead than this multiple of itself: kick-off
-/// crowds at most grew by 2.5 in a quarter of an hour (1998 World Cup trace).
-const CROWD_GROWTH: f64 = 2.0;
 
 /// What no spike is expected to exceed.
 const LARGEST: f64 = 0.99;
@@ -92,7 +72,7 @@ pub struct Expected {
 
 impl Expected {
     /// The spikes of the phase, and how many crowds share the load.
-    fn phase(&self) -> (&SpikeSizes, u32) {
+    pub(super) fn phase(&self) -> (&SpikeSizes, u32) {
         if self.in_play > 0 {
             (&self.live, self.in_play)
         } else {
@@ -101,32 +81,11 @@ impl Expected {
     }
 }
 
-/// A spike from its alarm until half of its excess has faded.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Spike {
-    since: Timestamp,
-    alarmed: Timestamp,
-    before: Rate,
-    peak: Rate,
-    peak_at: Timestamp,
-    in_play: u32,
-    confirmed: bool,
-    /// Units of the alarm's own sample, and those expected in it.
-    alarm: [f64; 2],
-    /// The same of the samples after it.
-    after: [f64; 2],
-    /// Load asked for because of it.
-    wanted: Rate,
-}
-
 /// What spikes that were confirmed are held for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Hold {
     since: Timestamp,
-    /// Load jumped to, held until `until`.
-    wanted: Rate,
     /// Largest load seen.
     peak: Rate,
     until: Timestamp,
@@ -157,7 +116,7 @@ pub struct LearntSpikes {
 #[serde(rename_all = "camelCase", default)]
 pub struct Watch {
     detector: Detector,
-    recent: VecDeque<LiveSample>,
+    recent: Recent,
     spike: Option<Spike>,
     hold: Option<Hold>,
     heard: Option<Heard>,
@@ -200,6 +159,17 @@ pub enum News {
     FalseAlarm,
     /// Half of it has faded.
     Faded(Seen),
+    /// Another one is seen on top of it.
+    Again {
+        /// The first one, as far as it was seen.
+        last: Seen,
+        /// The new one's likeliest beginning.
+        since: Timestamp,
+        /// Load before it.
+        before: Rate,
+        /// Load asked for.
+        wanted: Rate,
+    },
     /// It did not fade: load has a new level.
     NewLevel,
 }
@@ -223,19 +193,21 @@ impl Watch {
         }
         self.last = Some(sample.to);
         let sample = &self.arrivals(sample);
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(*sample);
+        self.recent.push(*sample);
+        let hours = sample.seconds() / 3_600.0 * f64::from(expected.in_play.max(1));
+        let learnt = self.learnt_in(expected.in_play);
+        *learnt = learnt.watching(hours);
         match self.spike.take() {
             None => self.look(sample, expected, policy),
-            Some(spike) => self.follow(spike, sample, expected),
+            Some(spike) => self.follow(spike, sample, expected, policy),
         }
     }
 
     /// Takes in word of a spike to come. Without a present load there is nothing to multiply.
     pub fn hear(&mut self, hint: &Hint, expected: &Expected, policy: &BurstPolicy) {
-        let Some(now) = self.present() else { return };
+        let Some(now) = self.recent.load_since(Timestamp::MIN_UTC) else {
+            return;
+        };
         let (sizes, n) = expected.phase();
         let usual = sizes.quantile(policy.jump_quantile, n);
         let most = sizes.quantile(LARGEST, n).max(usual);
@@ -264,7 +236,7 @@ impl Watch {
         let held = self.hold.filter(|hold| silent || now < hold.until);
         let held = held.map(|hold| {
             let said = format!("a spike to {} is held until it has faded", hold.peak);
-            (hold.wanted.max(hold.peak), hold.since, true, said)
+            (hold.peak, hold.since, true, said)
         });
         let rising = self.spike.map(|spike| {
             let share = spike.peak / spike.before.max(Rate::per_second(f64::MIN_POSITIVE));
@@ -303,13 +275,7 @@ impl Watch {
         if self.is_silent(now) {
             return None;
         }
-        let mut loads: Vec<f64> = self
-            .recent
-            .iter()
-            .map(|sample| sample.offered.as_per_second())
-            .collect();
-        loads.sort_by(f64::total_cmp);
-        loads.get(loads.len() / 2).copied().map(Rate::per_second)
+        self.recent.median()
     }
 
     /// Whether nothing is known of `now`. A last sample from the future is of a clock that was set
@@ -325,7 +291,7 @@ impl Watch {
 
     /// Units that waited at the last sample.
     pub fn queued(&self) -> Option<f64> {
-        self.recent.back()?.queued
+        self.recent.last()?.queued
     }
 
     /// Whether a spike is under way or held.
@@ -366,27 +332,14 @@ impl Watch {
     ) -> Option<News> {
         let every = policy.false_alarm_every;
         let alarm = self.detector.observe(sample, expected.forecast, every)?;
-        let (sizes, n) = expected.phase();
-        let before = alarm.expected;
-        let peak = self.present_since(alarm.since).unwrap_or(sample.offered);
-        let jump = before * sizes.quantile(policy.jump_quantile, n);
-        let mut spike = Spike {
-            since: alarm.since,
-            alarmed: alarm.at,
-            before,
-            peak,
-            peak_at: sample.to,
-            in_play: expected.in_play,
-            confirmed: false,
-            alarm: [sample.count(), before.as_per_second() * sample.seconds()],
-            after: [0.0; 2],
-            wanted: jump.max(peak),
-        };
-        spike.wanted = spike.wanted.max(self.projected(&spike, sample, expected));
+        let peak = self.recent.load_since(alarm.since);
+        let peak = peak.unwrap_or(sample.offered);
+        let mut spike = Spike::new(&alarm, alarm.expected, peak, sample, expected.in_play);
+        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
         self.spike = Some(spike);
         Some(News::Alarm {
             since: alarm.since,
-            before,
+            before: alarm.expected,
             wanted: spike.wanted,
         })
     }
@@ -396,88 +349,81 @@ impl Watch {
         mut spike: Spike,
         sample: &LiveSample,
         expected: &Expected,
+        policy: &BurstPolicy,
     ) -> Option<News> {
         let now = sample.to;
-        let rate = self.present_since(spike.since).unwrap_or(sample.offered);
-        if rate > spike.peak {
-            spike.peak = rate;
-            spike.peak_at = now;
+        let rate = self.recent.load_since(spike.since);
+        let rate = rate.unwrap_or(sample.offered);
+        // judged by what was known before this sample
+        if let Some(alarm) =
+            spike.looks_again(sample, (&self.recent, &self.detector), expected, policy)
+        {
+            return Some(self.begin_again(&spike, &alarm, sample, expected, policy));
         }
-        let mut news = None;
-        spike.after[0] += sample.count();
-        spike.after[1] += spike.before.as_per_second() * sample.seconds();
-        if !spike.confirmed && self.agrees(spike.after) {
-            spike.confirmed = true;
-            news = Some(News::Confirmed);
-        }
-        spike.wanted = spike.wanted.max(self.projected(&spike, sample, expected));
+        let news = spike
+            .take_in(sample, rate, &self.detector)
+            .then_some(News::Confirmed);
         if spike.confirmed {
             self.keep(&spike, expected);
         }
-        let excess = spike.peak - spike.before;
-        let faded = rate <= spike.before + excess * 0.5;
         if !spike.confirmed && now - spike.alarmed >= CONFIRM_WITHIN {
             let [counted, usual] = spike.alarm;
             self.detector.was_scatter(counted, usual);
             self.detector.settle_at(rate, expected.forecast);
             return Some(News::FalseAlarm);
         }
-        if spike.confirmed && faded {
+        if spike.confirmed && spike.has_faded(rate) {
             self.detector.settle_at(rate, expected.forecast);
-            let seen = Seen {
-                multiple: spike.peak / spike.before.max(Rate::per_second(1e-9)),
-                simultaneous: spike.in_play.max(1),
-                rise_seconds: seconds(spike.peak_at - spike.since),
-                half_life_seconds: seconds(now - spike.peak_at),
-            };
-            let learnt = if spike.in_play > 0 {
-                &mut self.learnt.live
-            } else {
-                &mut self.learnt.quiet
-            };
-            *learnt = learnt.and(&seen);
+            let seen = spike.seen(now - spike.peak_at);
+            self.learn(&seen, spike.in_play);
             return Some(News::Faded(seen));
         }
         if now - spike.since >= NEW_LEVEL {
             self.detector.settle_at(rate, expected.forecast);
             return Some(News::NewLevel);
         }
+        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
         self.spike = Some(spike);
         news
     }
 
-    /// Whether what came after an alarm says the same.
-    fn agrees(&self, [counted, usual]: [f64; 2]) -> bool {
-        let deviation = (self.detector.phi(usual) * usual).sqrt();
-        counted >= usual * CONFIRMED && counted - usual >= CONFIRMED_DEVIATIONS * deviation
+    /// Another spike on top of one that has not faded: the first one's top and rise are known, its
+    /// half-life stays what it was believed to be.
+    fn begin_again(
+        &mut self,
+        last: &Spike,
+        alarm: &Alarm,
+        sample: &LiveSample,
+        expected: &Expected,
+        policy: &BurstPolicy,
+    ) -> News {
+        let (sizes, _) = expected.phase();
+        let seen = last.seen(sizes.half_life());
+        self.learn(&seen, last.in_play);
+        let peak = self.recent.load_since(alarm.since);
+        let peak = peak.unwrap_or(sample.offered);
+        let mut spike = Spike::new(alarm, last.base, peak, sample, expected.in_play);
+        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
+        self.spike = Some(spike);
+        News::Again {
+            last: seen,
+            since: alarm.since,
+            before: alarm.expected,
+            wanted: spike.wanted,
+        }
     }
 
-    /// What the slope reaches by the time replicas are ready, no more than the largest spikes.
-    fn projected(&self, spike: &Spike, sample: &LiveSample, expected: &Expected) -> Rate {
-        let (sizes, n) = expected.phase();
-        let rate = self.present_since(spike.since).unwrap_or(sample.offered);
-        let elapsed = seconds(sample.to - spike.since);
-        let until_ready = seconds(expected.until_ready);
-        let rise = seconds(sizes.rise()) * LONG_RISE;
-        let previous = self.recent.iter().rev().nth(1);
-        let (slope, remaining, most) = if elapsed > 2.0 * rise {
-            // no score rises so long: a crowd is arriving, and goes on doing so
-            let grown = (spike.peak - spike.before) / elapsed;
-            let still = spike.peak_at >= sample.from;
-            let slope = if still { grown } else { Rate::ZERO };
-            (slope, until_ready, rate * CROWD_GROWTH)
+    fn learn(&mut self, seen: &Seen, in_play: u32) {
+        let learnt = self.learnt_in(in_play);
+        *learnt = learnt.and(seen);
+    }
+
+    fn learnt_in(&mut self, in_play: u32) -> &mut Learnt {
+        if in_play > 0 {
+            &mut self.learnt.live
         } else {
-            // the first sample may be a step as well as a slope: two tell
-            let slope = previous
-                .filter(|previous| previous.from >= spike.since)
-                .map_or(Rate::ZERO, |previous| {
-                    (sample.offered - previous.offered) / sample.seconds()
-                });
-            let most = spike.before * sizes.quantile(LARGEST, n);
-            (slope, until_ready.min((rise - elapsed).max(0.0)), most)
-        };
-        let reached = rate + slope.max(Rate::ZERO) * remaining;
-        reached.min(most).max(rate)
+            &mut self.learnt.quiet
+        }
     }
 
     fn keep(&mut self, spike: &Spike, expected: &Expected) {
@@ -485,11 +431,9 @@ impl Watch {
         let until = spike.peak_at + (sizes.half_life() * 2).max(LEAST_HOLD);
         let hold = self.hold.get_or_insert(Hold {
             since: spike.since,
-            wanted: spike.wanted,
             peak: spike.peak,
             until,
         });
-        hold.wanted = hold.wanted.max(spike.wanted);
         hold.peak = hold.peak.max(spike.peak);
         hold.until = hold.until.max(until);
     }
@@ -512,7 +456,7 @@ impl Watch {
 
     /// The sample with what joined the queue since the last one: it arrived as well.
     fn arrivals(&self, sample: &LiveSample) -> LiveSample {
-        let before = self.recent.back().and_then(|last| last.queued);
+        let before = self.recent.last().and_then(|last| last.queued);
         let joined = match (before, sample.queued) {
             (Some(before), Some(now)) => (now - before).max(0.0),
             _ => 0.0,
@@ -521,27 +465,6 @@ impl Watch {
             offered: sample.offered + Rate::per_second(joined / sample.seconds()),
             ..*sample
         }
-    }
-
-    /// The present load, over as few samples as count enough.
-    fn present(&self) -> Option<Rate> {
-        self.present_since(Timestamp::MIN_UTC)
-    }
-
-    /// The same over samples that began at `since` or later.
-    fn present_since(&self, since: Timestamp) -> Option<Rate> {
-        let (mut count, mut seconds) = (0.0, 0.0);
-        for sample in self.recent.iter().rev() {
-            if sample.from < since {
-                break;
-            }
-            count += sample.count();
-            seconds += sample.seconds();
-            if count >= STEADY_COUNT {
-                break;
-            }
-        }
-        (seconds > 0.0).then(|| Rate::per_second(count / seconds))
     }
 
     /// Load with the scatter of one second's counts: square-root staffing with `β` = 1.42, at
@@ -555,6 +478,6 @@ impl Watch {
     }
 }
 
-fn seconds(span: TimeDelta) -> f64 {
+pub(super) fn seconds(span: TimeDelta) -> f64 {
     span.num_milliseconds() as f64 / 1e3
 }

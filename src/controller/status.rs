@@ -351,7 +351,11 @@ fn spikes_status(sizes: &SpikeSizes, learnt: LearntSpikes) -> SpikesStatus {
         p95: rounded(sizes.quantile(0.95, 1)),
         rise_seconds: seconds(sizes.rise()),
         half_life_seconds: seconds(sizes.half_life()),
-        learnt,
+        // what changes every second would be written every tick
+        learnt: LearntSpikes {
+            live: learnt.live.in_whole_hours(),
+            quiet: learnt.quiet.in_whole_hours(),
+        },
     }
 }
 
@@ -359,6 +363,7 @@ fn cover_status(cover: Cover) -> CoverStatus {
     CoverStatus {
         multiple: rounded(cover.multiple),
         spikes_covered: cover.spikes_covered.map(rounded),
+        larger_per_hour: cover.larger_per_hour.map(rounded),
         replicas: cover.replicas,
         replica_hours: rounded(cover.replica_hours),
     }

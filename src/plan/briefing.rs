@@ -153,6 +153,7 @@ fn declared(sport: Option<&str>) -> Declared {
         p95: p95_multiple,
         rise_seconds: f64::midpoint(shortest, longest),
         half_life_seconds,
+        per_hour,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Memory {
     pub blind_since: Option<Timestamp>,
     /// Sizes wanted lately that no later one reached, oldest and largest first.
     pub wanted: Vec<Wanted>,
+    /// The same of what the crowd needed, spikes left out.
+    pub crowd: Vec<Wanted>,
     /// The ladder's present rung.
     pub rung: Option<Rung>,
     /// The present minute of raises.
@@ -80,23 +82,19 @@ impl Memory {
         self.watched_since = Some(self.watched_since.unwrap_or(now));
     }
 
-    /// Adds a wish and forgets those older than `keep`.
-    ///
-    /// A wish that a later one equals or exceeds can decide nothing any more, so only a falling
-    /// sequence is kept: the usual queue of a sliding maximum.
-    pub(super) fn remember_wish(&mut self, now: Timestamp, replicas: u32, keep: TimeDelta) {
-        let from = self
-            .wanted
-            .iter()
-            .find(|wish| wish.replicas == replicas)
-            .map_or(now, |wish| wish.from);
-        self.wanted
-            .retain(|wish| wish.replicas > replicas && now - wish.until <= keep);
-        self.wanted.push(Wanted {
-            from: from.min(now),
-            until: now,
-            replicas,
-        });
+    /// Adds what is wanted, and what of it is for the crowd and no spike, and forgets what is older
+    /// than `keep`.
+    pub(super) fn remember(
+        &mut self,
+        now: Timestamp,
+        (wanted, crowd): (Option<u32>, Option<u32>),
+        keep: TimeDelta,
+    ) {
+        for (wishes, wish) in [(&mut self.wanted, wanted), (&mut self.crowd, crowd)] {
+            if let Some(replicas) = wish {
+                add_wish(wishes, now, replicas, keep);
+            }
+        }
     }
 
     /// Takes over the minute of raises of whoever raised since the last decision.
@@ -110,12 +108,38 @@ impl Memory {
 
     /// The largest size wanted at or after `since`.
     pub(super) fn largest_wish(&self, since: Timestamp) -> Option<u32> {
-        self.wanted
-            .iter()
-            .filter(|wish| wish.until >= since)
-            .map(|wish| wish.replicas)
-            .max()
+        largest(&self.wanted, since)
     }
+
+    /// The largest size the crowd needed at or after `since`.
+    pub(super) fn largest_crowd(&self, since: Timestamp) -> Option<u32> {
+        largest(&self.crowd, since)
+    }
+}
+
+/// Adds a wish and forgets those older than `keep`.
+///
+/// A wish that a later one equals or exceeds can decide nothing any more, so only a falling
+/// sequence is kept: the usual queue of a sliding maximum.
+fn add_wish(wishes: &mut Vec<Wanted>, now: Timestamp, replicas: u32, keep: TimeDelta) {
+    let from = wishes
+        .iter()
+        .find(|wish| wish.replicas == replicas)
+        .map_or(now, |wish| wish.from);
+    wishes.retain(|wish| wish.replicas > replicas && now - wish.until <= keep);
+    wishes.push(Wanted {
+        from: from.min(now),
+        until: now,
+        replicas,
+    });
+}
+
+fn largest(wishes: &[Wanted], since: Timestamp) -> Option<u32> {
+    wishes
+        .iter()
+        .filter(|wish| wish.until >= since)
+        .map(|wish| wish.replicas)
+        .max()
 }
 
 #[cfg(test)]
@@ -128,7 +152,7 @@ mod tests {
         let wishes = [5, 9, 3, 7, 7, 2, 8, 1, 1, 4, 6, 2, 0, 3];
         let mut memory = Memory::default();
         for (minute, &replicas) in (0..).zip(&wishes) {
-            memory.remember_wish(at(minute), replicas, TimeDelta::minutes(6));
+            memory.remember(at(minute), (Some(replicas), None), TimeDelta::minutes(6));
             for back in 0..=minute.min(6) {
                 let naive = wishes[(minute - back) as usize..=minute as usize]
                     .iter()

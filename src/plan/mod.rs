@@ -239,10 +239,19 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         Source::Burst => seen.zip(sizing).map(|(seen, sizing)| sizing.replicas(seen)),
         Source::Forecast | Source::Live => Some(part.replicas),
     });
-    if let Some(needed) = needs.max() {
-        let needed = needed.clamp(policy.min_replicas, policy.max_replicas);
-        memory.remember_wish(now, needed, demand::LONGEST_PLAY.max(policy.release.window));
-    }
+    // while a spike is under way or held, the load is not the crowd's alone
+    let spike = observed.burst.demand.is_some();
+    let crowds = parts.iter().filter_map(|part| match part.source {
+        Source::Forecast => Some(part.replicas),
+        Source::Live if !spike => Some(part.replicas),
+        Source::Live | Source::Burst | Source::Manual => None,
+    });
+    let bounded = |needed: u32| needed.clamp(policy.min_replicas, policy.max_replicas);
+    memory.remember(
+        now,
+        (needs.max().map(bounded), crowds.max().map(bounded)),
+        demand::LONGEST_PLAY.max(policy.release.window),
+    );
     let wish = parts
         .iter()
         .map(|part| part.replicas)

@@ -113,8 +113,10 @@ fn holding_fixture<'a>(
 
 /// How far down from `current` towards `wish` this tick may go, and what held it back.
 ///
-/// While a fixture is on, all that was wanted since its crowd began to come is held; what only an
-/// earlier fixture needed may go. A fixture whose beginning was not seen holds everything.
+/// While a fixture is on, what the crowd needed since it began to come is held; what only an
+/// earlier fixture needed may go. What a spike needed goes after the window: the next one is as
+/// likely after a spike as before it, and what stands ready for that is the cover. A fixture whose
+/// beginning was not seen holds everything.
 ///
 /// Calling it again at the same time with the same facts gives the same size, whether the first
 /// answer was carried out or not.
@@ -157,7 +159,7 @@ pub(super) fn settle(
     let in_window = memory.largest_wish(now - window).unwrap_or(wish).max(wish);
     let mut largest = in_window;
     if let Some((fixture, phase, since)) = held {
-        largest = memory.largest_wish(since).unwrap_or(wish).max(in_window);
+        largest = memory.largest_crowd(since).unwrap_or(wish).max(in_window);
         if largest > in_window {
             holds.push(Hold::Fixture {
                 title: fixture.title(),

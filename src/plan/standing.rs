@@ -22,6 +22,9 @@ pub struct Cover {
     pub in_play: u32,
     /// Share of spikes that find their capacity standing; `None` while nothing is in play.
     pub spikes_covered: Option<f64>,
+    /// Spikes in an hour that are larger than that; `None` while nothing is in play.
+    #[serde(default)]
+    pub larger_per_hour: Option<f64>,
     /// Replicas that should stand now for no other reason.
     pub replicas: u32,
     /// Replica-hours that come to over the rest of the forecast.
@@ -65,6 +68,8 @@ pub(super) fn price(
         .filter(|&bin| forecast.time(bin) <= now)?;
     let multiple = crowd.cover_at(now);
     let in_play = crowd.in_play(now) as u32;
+    let spikes_covered =
+        (in_play > 0).then(|| covered(spikes, in_play, &bridge(spikes, until_ready), multiple));
     let hours = forecast.step.num_milliseconds() as f64 / 3.6e6;
     let pods: u32 = (present..forecast.len())
         .map(|bin| extra(bin, crowd.cover_at(forecast.time(bin).max(now))))
@@ -72,8 +77,8 @@ pub(super) fn price(
     Some(Cover {
         multiple,
         in_play,
-        spikes_covered: (in_play > 0)
-            .then(|| covered(spikes, in_play, &bridge(spikes, until_ready), multiple)),
+        spikes_covered,
+        larger_per_hour: spikes_covered.map(|share| spikes.per_hour(in_play) * (1.0 - share)),
         replicas: extra(present, multiple),
         replica_hours: f64::from(pods) * hours,
     })

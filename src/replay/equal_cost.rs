@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Contest, Day, Peer, Report, Scenario, contest, each, has_knob, simulate};
 use crate::backtest::report::{number, percent};
+use crate::burst::LearntSpikes;
 
 /// Smallest and largest factor tried, and halvings between them in the logarithm.
 const SMALLEST: f64 = 0.1;
@@ -41,7 +42,11 @@ pub(super) fn all(
     let Some(own) = report.policies.first() else {
         return Vec::new();
     };
-    let contests: Vec<Contest<'_>> = days.iter().map(|day| contest(scenario, day)).collect();
+    // peers learn nothing
+    let contests = days
+        .iter()
+        .map(|day| contest(scenario, day, LearntSpikes::default()));
+    let contests: Vec<Contest<'_>> = contests.collect();
     let peers: Vec<&Peer> = scenario
         .peers
         .iter()

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::backtest::contest::{Contest, TIPOFF, has_knob};
 use crate::backtest::report::{number, percent};
 use crate::backtest::scenario::Peer;
+use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::forecast::FitError;
 use crate::plan::policy::LiveCover;
@@ -108,7 +109,7 @@ pub fn run(
     workers: usize,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Outcome, ReplayError> {
-    let replayed = each(workers, &scenario.spans, |&span| {
+    let prepared = each(workers, &scenario.spans, |&span| {
         let day = Day::prepare(scenario, materials, span)?;
         progress(&format!(
             "{}: {} fixtures, {} scoring plays, {} surges, {} forecasts",
@@ -118,17 +119,15 @@ pub fn run(
             day.surges.len(),
             day.outlook.forecasts().len(),
         ));
-        Ok(replay_day(scenario, day, progress))
+        Ok(day)
     });
-    let mut days = Vec::new();
-    let mut reports = Vec::new();
-    let mut pictures = Vec::new();
-    for replayed in replayed {
-        let (day, report, picture) = replayed?;
-        days.push(day);
-        reports.push(report);
-        pictures.push(picture);
-    }
+    let days = prepared.into_iter().collect::<Result<Vec<Day>, _>>()?;
+    let learnt = learnt_before(scenario, &days);
+    let learnt_on: Vec<_> = days.iter().zip(learnt).collect();
+    let replayed = each(workers, &learnt_on, |&(day, learnt)| {
+        replay_day(scenario, day, learnt, progress)
+    });
+    let (reports, pictures) = replayed.into_iter().unzip();
     let mut report = Report::new(scenario, reports);
     if scenario.equal_cost {
         report.equal_cost = equal_cost::all(scenario, &days, &report, workers, progress);
@@ -137,7 +136,11 @@ pub fn run(
 }
 
 /// The contest of one day.
-pub(crate) fn contest<'a>(scenario: &'a Scenario, day: &'a Day) -> Contest<'a> {
+pub(crate) fn contest<'a>(
+    scenario: &'a Scenario,
+    day: &'a Day,
+    learnt: LearntSpikes,
+) -> Contest<'a> {
     Contest {
         span: day.span,
         simulation: scenario.simulation,
@@ -148,19 +151,37 @@ pub(crate) fn contest<'a>(scenario: &'a Scenario, day: &'a Day) -> Contest<'a> {
         load: &day.load,
         calendar: &day.calendar,
         outlook: std::sync::Arc::clone(&day.outlook),
+        learnt,
     }
+}
+
+/// What the fast loop had learnt of spikes before each day, from the days before it in the
+/// scenario: a controller keeps it in the status from one Sunday to the next. What is seen does not
+/// depend on the size of the workload, so one pass serves every cover.
+fn learnt_before(scenario: &Scenario, days: &[Day]) -> Vec<LearntSpikes> {
+    let mut learnt = LearntSpikes::default();
+    let before_each = days.iter().map(|day| {
+        let before = learnt;
+        let contest = contest(scenario, day, before);
+        let mut tipoff = contest.tipoff(1.0);
+        simulate(&contest.world(), &mut tipoff);
+        learnt = tipoff.learnt_spikes();
+        before
+    });
+    before_each.collect()
 }
 
 /// Runs every policy through one day.
 fn replay_day(
     scenario: &Scenario,
-    day: Day,
+    day: &Day,
+    learnt: LearntSpikes,
     progress: &(dyn Fn(&str) + Sync),
-) -> (Day, DayReport, DayPicture) {
-    let contest = contest(scenario, &day);
+) -> (DayReport, DayPicture) {
+    let contest = contest(scenario, day, learnt);
     let world = contest.world();
     let mut policies = Vec::new();
-    let mut picture = DayPicture::new(&day, scenario.arena.cluster.per_replica);
+    let mut picture = DayPicture::new(day, scenario.arena.cluster.per_replica);
     let mut keep = |record: &Run, seen: &[SeenSpike]| {
         let seen: Vec<SeenSpike> = seen
             .iter()
@@ -203,9 +224,8 @@ fn replay_day(
         day.span.from.format("%Y-%m-%d"),
         told.join("; ")
     ));
-    let report = DayReport::new(&day, policies);
-    drop(contest);
-    (day, report, picture)
+    let report = DayReport::new(day, policies);
+    (report, picture)
 }
 
 /// Applies `work` to every item on so many threads; results are in the order of the items.

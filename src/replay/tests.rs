@@ -100,7 +100,7 @@ fn every_policy_is_told_once_and_bounds_are_bounds() {
 
 /// The sizes asked for by everybody who may not know the future.
 fn sizes(scenario: &Scenario, day: &Day) -> Vec<(String, Vec<u32>)> {
-    let contest = contest(scenario, day);
+    let contest = contest(scenario, day, LearntSpikes::default());
     let world: World<'_> = contest.world();
     let mut runs = vec![simulate(&world, &mut contest.tipoff(1.0))];
     for name in ["hpa-70", "kpa-70"] {

@@ -79,6 +79,11 @@ impl FastLoop {
         sight
     }
 
+    /// What was learnt of spikes, earlier days included.
+    pub(super) fn learnt(&self) -> LearntSpikes {
+        *self.watch.learnt()
+    }
+
     /// Spikes seen so far.
     pub(super) fn seen(&self) -> &[SeenSpike] {
         &self.seen
@@ -99,11 +104,13 @@ impl FastLoop {
 
     fn note(&mut self, news: Option<News>, now: Timestamp) {
         match news {
-            Some(News::Alarm { wanted, .. }) => self.seen.push(SeenSpike {
-                at: now,
-                wanted,
-                confirmed: false,
-            }),
+            Some(News::Alarm { wanted, .. } | News::Again { wanted, .. }) => {
+                self.seen.push(SeenSpike {
+                    at: now,
+                    wanted,
+                    confirmed: false,
+                });
+            }
             Some(News::Confirmed) => {
                 if let Some(last) = self.seen.last_mut() {
                     last.confirmed = true;

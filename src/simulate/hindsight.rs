@@ -108,7 +108,7 @@ pub fn watched(counts: &[f64], policy: &BurstPolicy) -> Verdict {
         let wanted = watch.demand(sample.from).map_or(Rate::ZERO, |d| d.load);
         ready.push(wanted);
         let news = watch.observe(&sample, &expected, policy);
-        if matches!(news, Some(News::Alarm { .. })) {
+        if matches!(news, Some(News::Alarm { .. } | News::Again { .. })) {
             alarms.push(second);
         }
         watch.let_go(sample.to);

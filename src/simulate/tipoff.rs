@@ -116,6 +116,13 @@ impl TipoffPolicy {
         self.fast.as_ref().map_or(&[], FastLoop::seen)
     }
 
+    /// What its fast loop has learnt of spikes by now.
+    pub fn learnt_spikes(&self) -> LearntSpikes {
+        self.fast
+            .as_ref()
+            .map_or_else(LearntSpikes::default, FastLoop::learnt)
+    }
+
     /// The same with every need `factor` times as large: the knob that makes policies comparable
     /// at equal service.
     #[must_use]

@@ -184,7 +184,7 @@ impl Pulse {
         for sample in samples {
             let expected = briefing.expected(sample.to);
             let news = self.watch.observe(sample, &expected, &briefing.policy);
-            if let Some(News::Faded(seen)) = news
+            if let Some(News::Faded(seen) | News::Again { last: seen, .. }) = news
                 && briefing.in_play > 0
                 && let Some(sport) = self.stance.as_ref().and_then(|stance| stance.sport(now))
             {

@@ -51,21 +51,27 @@ fn an_alarm_that_nothing_confirms_is_let_go_without_waiting_for_the_window() {
 }
 
 #[test]
-fn what_was_seen_is_held_while_the_game_is_in_play_and_the_jump_is_not() {
+fn a_spike_goes_after_the_window_and_what_the_crowd_needs_stays() {
     let mut story = Story::new(2);
     story.policy.release.window = TimeDelta::minutes(2);
     let kick_off = story.now + TimeDelta::minutes(70);
     let game = Fixture::game("g", "NFL", kick_off);
     story.observed.calendar = Arc::new(Calendar::from_iter([game]));
+    story.load(700.0);
     story.pass(TimeDelta::minutes(80));
+    story.load(1_000.0);
     story.spike(3_000.0, true);
     if let Some(demand) = &mut story.observed.burst.demand {
         demand.seen = Some(Rate::per_second(1_200.0));
     }
     assert_eq!(story.tick().desired, 30);
+    // held for the window: what was seen of it, and not what was jumped to
+    story.load(100.0);
     story.observed.burst.demand = None;
+    story.pass(TimeDelta::seconds(90));
+    assert!((12..30).contains(&story.replicas()), "{}", story.replicas());
     story.pass(TimeDelta::minutes(20));
-    assert_eq!(story.replicas(), 12);
+    assert_eq!(story.replicas(), 7);
 }
 
 #[test]

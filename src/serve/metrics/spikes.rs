@@ -46,7 +46,7 @@ impl SpikeMetrics {
     /// Counts what happened.
     pub(super) fn count(&self, news: &News) {
         let what = match news {
-            News::Alarm { .. } => "alarm",
+            News::Alarm { .. } | News::Again { .. } => "alarm",
             News::Confirmed => "confirmed",
             News::FalseAlarm => "false_alarm",
             News::Faded(_) => "faded",

@@ -1,0 +1,261 @@
+//! `tipoff backtest` as it is called: its contract, and what it says of bad input.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn tipoff(arguments: &[&str]) -> std::process::Output {
+    Command::cargo_bin("tipoff")
+        .unwrap()
+        .arg("backtest")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/samples/backtest");
+    path.join(name).display().to_string()
+}
+
+/// The shipped sample, cut down to what a test needs.
+fn small(folder: &Path) -> String {
+    let text = fs::read_to_string(sample("nfl-sunday.yaml")).unwrap();
+    let text = text
+        .replace("nfl-sunday-load.csv.gz", &sample("nfl-sunday-load.csv.gz"))
+        .replace(
+            "nfl-sunday-fixtures.csv",
+            &sample("nfl-sunday-fixtures.csv"),
+        )
+        .replace("[day, h4, n15]", "[h4]")
+        .replace("equalService: [0.001]", "equalService: []")
+        .replace("reissue: 5m", "reissue: 30m");
+    let path = folder.join("small.yaml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn json_holds_what_scripts_read_and_the_report_stands_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = small(folder.path());
+    let html = folder.path().join("report.html");
+    let forecasts = folder.path().join("h4.csv");
+    let output = tipoff(&[
+        "--scenario",
+        &scenario,
+        "--json",
+        "--html",
+        html.to_str().unwrap(),
+        "--protocol",
+        "h4",
+        "--forecasts",
+        forecasts.to_str().unwrap(),
+    ]);
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{progress}");
+    assert!(progress.contains("tipoff: "), "{progress}");
+
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let forecast = &report["forecast"];
+    assert!(forecast["wape"].is_f64());
+    assert!(forecast["pinball"]["p95"].is_f64());
+    assert!(forecast["coverage"]["p95"].is_f64());
+    let rows = forecast["protocols"].as_array().unwrap();
+    let models: Vec<_> = rows
+        .iter()
+        .map(|row| row["model"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        models,
+        [
+            "event-response",
+            "seasonal-naive-1d",
+            "seasonal-naive-7d",
+            "mstl"
+        ]
+    );
+    let points = |rows: &Value| -> u64 {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["points"].as_u64().unwrap()).sum()
+    };
+    // every scored point of the one protocol lies in one stretch of lead and in one phase
+    let scored = forecast["points"].as_u64().unwrap();
+    assert_eq!(points(&forecast["coverage_by_lead"]), scored);
+    assert_eq!(points(&forecast["coverage_by_phase"]), scored);
+    for row in ["coverage_by_lead", "coverage_by_phase"].map(|by| &forecast[by][0]) {
+        assert!(row["coverage"]["p95"].is_f64() && row["width_p95"].as_f64().unwrap() >= 1.0);
+    }
+    let windows = forecast["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 3, "games start at three times");
+    for miss in forecast["misses"].as_array().unwrap() {
+        assert!(miss["ratio"].as_f64().unwrap() > 1.0, "{miss}");
+        assert!(!miss["causes"].as_array().unwrap().is_empty(), "{miss}");
+    }
+    let policies = report["policies"].as_array().unwrap();
+    assert_eq!(policies[0]["name"], "tipoff");
+    assert_eq!(policies.len(), 8);
+    for policy in policies {
+        for field in [
+            "unserved_requests",
+            "unserved_ratio",
+            "under_provisioned_seconds",
+            "replica_hours",
+            "peak_replicas",
+            "scale_events",
+        ] {
+            assert!(policy[field].is_number(), "{field} of {policy}");
+        }
+    }
+
+    let page = fs::read_to_string(html).unwrap();
+    for part in [
+        "<svg",
+        "<title>",
+        "Do the quantiles mean what they say?",
+        "Peaks: forecast and what came",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("NaN"));
+    for reference in ["http://", "https://", "src=", "href=", "<script"] {
+        let outside = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.contains(reference), "{reference}");
+    }
+
+    let written = fs::read_to_string(forecasts).unwrap();
+    let mut lines = written.lines();
+    assert_eq!(lines.next(), Some("origin,target,q50,q90,q95,q99"));
+    // twelve origins of 48 bins, and the one before that reaches into the span
+    assert_eq!(lines.count() % 48, 0);
+    let peaks = fs::read_to_string(folder.path().join("h4__peaks.csv")).unwrap();
+    assert_peaks(&peaks, 4);
+}
+
+/// One row for each origin and start within so many hours, quantiles ascending.
+fn assert_peaks(text: &str, hours: i64) {
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("origin,kickoff,p50,p90,p95,p99"));
+    let mut seen = std::collections::BTreeSet::new();
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let time =
+            |cell: &str| chrono::NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%S").unwrap();
+        let ahead = time(cells[1]) - time(cells[0]);
+        assert!((0..hours).contains(&ahead.num_hours()), "{line}");
+        let quantiles: Vec<f64> = cells[2..]
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect();
+        assert!(quantiles.len() == 4 && quantiles.is_sorted(), "{line}");
+        assert!(
+            seen.insert((cells[0].to_owned(), cells[1].to_owned())),
+            "{line}"
+        );
+    }
+    assert!(!seen.is_empty());
+}
+
+#[test]
+fn forecasts_alone_need_no_cluster_and_any_protocol_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(small(folder.path())).unwrap();
+    let (before, rest) = text.split_once("cluster:").unwrap();
+    let (_, after) = rest.split_once("peers:").unwrap();
+    let entries = "timestamp_utc,entries\n2023-09-10T10:00:00Z,5\n2023-09-10T10:05:00Z,6\n";
+    fs::write(folder.path().join("entries.csv"), entries).unwrap();
+    let faults = "from,to,cause\n2023-09-05T10:00:00Z,2023-09-05T11:00:00Z,outage\n";
+    fs::write(folder.path().join("faults.csv"), faults).unwrap();
+    let more = "entries: {file: entries.csv, per: 5m}\nfaults: faults.csv\n";
+    let path = folder.path().join("alone.yaml");
+    fs::write(&path, format!("{before}{more}peers:{after}")).unwrap();
+    let day = folder.path().join("own__day.csv");
+    let output = tipoff(&[
+        "--scenario",
+        path.to_str().unwrap(),
+        "--json",
+        "--protocol",
+        "day",
+        "--forecasts",
+        day.to_str().unwrap(),
+    ]);
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{progress}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["policies"], Value::Array(Vec::new()));
+    // the scenario names h4 only: the protocol that was asked for is scored beside it
+    let blocks = report["forecast"]["protocols"].as_array().unwrap();
+    assert!(blocks.iter().any(|row| row["protocol"] == "D1 0-24h"));
+    assert!(fs::read_to_string(&day).unwrap().lines().count() > 576);
+    assert_peaks(
+        &fs::read_to_string(folder.path().join("own__day__peaks.csv")).unwrap(),
+        48,
+    );
+
+    // with a cluster in the scenario they can still be left out
+    let output = tipoff(&[
+        "--scenario",
+        &small(folder.path()),
+        "--json",
+        "--forecasts-only",
+    ]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["policies"], Value::Array(Vec::new()));
+    assert!(report["forecast"]["wape"].is_f64());
+}
+
+#[test]
+fn bad_input_is_refused_with_place_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read_to_string(small(folder.path())).unwrap();
+    let refused = |text: &str, expected: &[&str]| {
+        let path = folder.path().join("bad.yaml");
+        fs::write(&path, text).unwrap();
+        let output = tipoff(&["--scenario", path.to_str().unwrap()]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(output.stdout.is_empty());
+        for part in expected {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    };
+    refused(
+        &good.replace("minReplicas: 4", "minReplicas: four"),
+        &["bad.yaml:", "policy.minReplicas"],
+    );
+    refused(
+        &good.replace("minReplicas: 4", "minReplica: 4"),
+        &["bad.yaml:", "minReplica"],
+    );
+    refused(
+        &good.replace("2023-09-11T06:00:00Z", "2023-10-11T06:00:00Z"),
+        &["the load covers", "give a longer load file"],
+    );
+    refused(
+        &good.replace("2023-09-09T06:00:00Z", "2023-08-12T12:00:00Z"),
+        &["too little history"],
+    );
+    refused(
+        &good.replace("nfl-sunday-load.csv.gz", "absent.csv.gz"),
+        &["load.file", "absent.csv.gz", "relative to the scenario"],
+    );
+    refused(
+        &good.replace("nfl-sunday-fixtures.csv", "absent.csv"),
+        &["absent.csv", "check the path"],
+    );
+    refused(
+        &format!("{good}\nentries: {{file: absent-entries.csv}}\n"),
+        &["entries.file", "absent-entries.csv", "check the path"],
+    );
+    refused(
+        &format!("{good}\nfaults: absent-faults.csv\n"),
+        &["faults: ", "absent-faults.csv", "check the path"],
+    );
+    refused("", &["bad.yaml"]);
+    let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = tipoff(&["--scenario", "x.yaml", "--protocol", "weekly"]);
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -1,0 +1,256 @@
+//! `tipoff forecast` as people and scripts meet it: columns, garbage after the origin, refusals.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::synthetic::{Season, start};
+use chrono::TimeDelta;
+use clap::{Args as _, Command, FromArgMatches as _};
+use tipoff::cli::forecast::{ForecastArgs, text};
+
+/// Counts per minute; from `garbage_from` on every row holds an absurd value.
+fn load_csv(season: &Season, garbage_from: Option<i64>) -> String {
+    let mut out = String::from("timestamp_utc,requests\n");
+    for (minute, (at, rate)) in season.series.iter().enumerate() {
+        let value = match garbage_from {
+            Some(from) if minute as i64 >= from => 1e15,
+            _ => (rate.unwrap().as_per_second() * 60.0).round(),
+        };
+        let _ = writeln!(out, "{},{value}", at.format("%FT%TZ"));
+    }
+    out
+}
+
+fn fixtures_csv(season: &Season) -> String {
+    let mut out = String::from("id,start,competition,home\n");
+    for fixture in season.calendar.iter() {
+        let home = fixture.home.as_deref().unwrap_or_default();
+        let start = fixture.start.at.format("%FT%TZ");
+        let _ = writeln!(out, "{},{start},league,{home}", fixture.id);
+    }
+    out
+}
+
+fn args(folder: &Path, more: &[&str]) -> ForecastArgs {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (load, fixtures) = (file("load.csv"), file("fixtures.csv"));
+    let mut line = vec![
+        "forecast",
+        "--load",
+        &load,
+        "--fixtures",
+        &fixtures,
+        "--per",
+        "1m",
+    ];
+    line.extend(more);
+    let command = ForecastArgs::augment_args(Command::new("forecast"));
+    ForecastArgs::from_arg_matches(&command.try_get_matches_from(line).unwrap()).unwrap()
+}
+
+fn folder(load: &str, fixtures: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("load.csv"), load).unwrap();
+    std::fs::write(folder.path().join("fixtures.csv"), fixtures).unwrap();
+    folder
+}
+
+#[test]
+fn garbage_from_the_origin_on_prints_the_same() {
+    let season = Season::new(21);
+    let at = (start() + TimeDelta::days(20)).format("%FT%TZ").to_string();
+    let clean = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let spoilt = folder(&load_csv(&season, Some(20 * 1_440)), &fixtures_csv(&season));
+    let mut junk: String = load_csv(&season, None)
+        .lines()
+        .take(1 + 20 * 1_440)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    junk.push_str("not a row\n,,\n\u{0}\u{1},\"x\n2024-13-45T99:00:00Z,1\n");
+    let junk = folder(&junk, &fixtures_csv(&season));
+    for format in ["csv", "json", "table"] {
+        let more = ["--at", &at, "--horizon", "26h", "--format", format];
+        let first = text(&args(clean.path(), &more)).unwrap();
+        assert_eq!(first, text(&args(junk.path(), &more)).unwrap(), "{format}");
+        assert_eq!(
+            first,
+            text(&args(spoilt.path(), &more)).unwrap(),
+            "{format}"
+        );
+    }
+}
+
+#[test]
+fn the_csv_has_the_promised_columns_and_rows() {
+    let season = Season::new(10);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let more = [
+        "--at",
+        "2024-04-10T00:00:00Z",
+        "--format",
+        "csv",
+        "--step",
+        "15m",
+    ];
+    let out = text(&args(folder.path(), &more)).unwrap();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "timestamp_utc,p50,p90,p95,p99");
+    assert_eq!(lines.len(), 1 + 96);
+    assert!(lines[1].starts_with("2024-04-10T00:00:00Z,"));
+    assert!(lines[96].starts_with("2024-04-10T23:45:00Z,"));
+    for line in &lines[1..] {
+        let values: Vec<f64> = line
+            .split(',')
+            .skip(1)
+            .map(|v| v.parse().unwrap())
+            .collect();
+        assert!(values.len() == 4 && values.is_sorted(), "{line}");
+    }
+}
+
+#[test]
+fn the_picture_names_fixtures_and_shows_times_of_the_audience() {
+    let season = Season::new(10);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let svg = folder.path().join("forecast.svg");
+    let more = [
+        "--at",
+        "2024-04-10T00:00:00Z",
+        "--horizon",
+        "48h",
+        "--zone",
+        "Europe/Paris",
+        "--svg",
+        svg.to_str().unwrap(),
+    ];
+    let printed = text(&args(folder.path(), &more)).unwrap();
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(drawn.starts_with("<?xml") && drawn.ends_with("</svg>\n"));
+    assert!(
+        drawn.contains("Load from Wednesday, 10 April 2024 02:00"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("time in Europe/Paris"));
+    // as many windows with a letter as the table has peaks
+    let peaks = printed
+        .lines()
+        .filter(|line| line.contains("  about "))
+        .count();
+    assert!(peaks > 0);
+    assert_eq!(drawn.matches(": peak about ").count(), peaks);
+    assert!(drawn.contains(">A</text>"));
+    assert!(!drawn.contains("NaN") && !drawn.contains("href"));
+}
+
+#[test]
+fn entries_and_faults_are_read_as_known_at_the_origin() {
+    let season = Season::new(10);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let entries = folder.path().join("entries.csv");
+    let faults = folder.path().join("faults.csv");
+    let known = "timestamp_utc,entries,slate\n\
+                 2024-04-09T10:00:00Z,5,a\n2024-04-09T10:05:00Z,6,a\n";
+    std::fs::write(
+        &faults,
+        "from,to,cause\n2024-04-05T00:00:00Z,2024-04-05T02:00:00Z,bots\n",
+    )
+    .unwrap();
+    let run = |text_of_entries: &str| {
+        std::fs::write(&entries, text_of_entries).unwrap();
+        let more = [
+            "--at",
+            "2024-04-10T00:00:00Z",
+            "--entries",
+            entries.to_str().unwrap(),
+            "--faults",
+            faults.to_str().unwrap(),
+            "--format",
+            "csv",
+        ];
+        text(&args(folder.path(), &more)).map_err(|error| error.to_string())
+    };
+    let first = run(known).unwrap();
+    // what is written from the origin on is not read
+    let junk = format!("{known}2024-04-10T00:00:00Z,900000000,a\nnot a row\n");
+    assert_eq!(run(&junk).unwrap(), first);
+    let message = run("timestamp_utc,entries\n2024-04-09T10:00:00,5\n").unwrap_err();
+    assert!(
+        message.contains("entries.csv:2: \"2024-04-09T10:00:00\" has no zone"),
+        "{message}"
+    );
+    std::fs::write(
+        &faults,
+        "from,to,cause\n2024-04-05T00:00:00Z,2024-04-05T02:00:00Z,rain\n",
+    )
+    .unwrap();
+    let message = run(known).unwrap_err();
+    assert!(
+        message.contains("faults.csv:2:") && message.contains("rain"),
+        "{message}"
+    );
+    std::fs::remove_file(&faults).unwrap();
+    let message = run(known).unwrap_err();
+    assert!(
+        message.contains("faults.csv: cannot be opened"),
+        "{message}"
+    );
+}
+
+#[test]
+fn bad_input_names_the_place_and_the_remedy() {
+    let season = Season::new(3);
+    let good = (load_csv(&season, None), fixtures_csv(&season));
+    let refused = |load: &str, fixtures: &str, more: &[&str]| {
+        let folder = folder(load, fixtures);
+        let mut line = vec!["--at", "2024-04-03T00:00:00Z"];
+        line.extend(more);
+        text(&args(folder.path(), &line)).unwrap_err().to_string()
+    };
+    let header = "timestamp_utc,requests\n";
+    for (load, fixtures, said) in [
+        ("when,requests\n", good.1.as_str(), "load.csv:1:"),
+        (
+            &format!("{header}2024-04-01T00:00:00,1\n"),
+            &good.1,
+            "load.csv:2: \"2024-04-01T00:00:00\" has no zone",
+        ),
+        (
+            &format!("{header}2024-04-01T00:01:00Z,1\n2024-04-01T00:00:00Z,1\n"),
+            &good.1,
+            "load.csv:3: 2024-04-01T00:00:00Z comes after 2024-04-01T00:01:00Z",
+        ),
+        (
+            &format!("{header}2024-04-01T00:00:00Z,-1\n"),
+            &good.1,
+            "load.csv:2: \"-1\" is not a load",
+        ),
+        (header, &good.1, "load.csv: has no rows"),
+        (
+            &format!("{header}2024-06-01T00:00:00Z,1\n"),
+            &good.1,
+            "load.csv: no row lies before 2024-04-03T00:00:00Z",
+        ),
+        (
+            &good.0,
+            "start,home\n",
+            "fixtures.csv:1: not readable as csv: column competition is missing",
+        ),
+        (
+            &good.0,
+            "start,competition\n2024-04-01 18:00,x\n",
+            "fixtures.csv:2:",
+        ),
+    ] {
+        let message = refused(load, fixtures, &[]);
+        assert!(message.contains(said), "{message}");
+    }
+    let message = refused(&good.0, &good.1, &["--step", "10s"]);
+    assert!(
+        message.contains("--step 10s: must be from 1m to 1h"),
+        "{message}"
+    );
+    let folder = folder(&good.0, &good.1);
+    let early = args(folder.path(), &["--at", "2024-04-01T12:00:00Z"]);
+    let message = text(&early).unwrap_err().to_string();
+    assert!(message.contains("too little history"), "{message}");
+}

@@ -1,0 +1,125 @@
+//! The command line from outside: exit codes, and which stream carries what.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use assert_cmd::assert::OutputAssertExt as _;
+use assert_cmd::cargo::CommandCargoExt as _;
+
+fn tipoff(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("tipoff").unwrap();
+    command
+        .args(arguments)
+        .env_remove("TIPOFF_LOG_LEVEL")
+        .env_remove("TIPOFF_LOG_FORMAT");
+    command
+}
+
+#[test]
+fn help_and_version_are_data_and_success() {
+    for arguments in [["--help"], ["--version"]] {
+        let output = tipoff(&arguments).assert().code(0).get_output().clone();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("tipoff"));
+        assert!(output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn bad_usage_is_two_and_says_nothing_on_stdout() {
+    for arguments in [
+        &[][..],
+        &["no-such-command"],
+        &["completions"],
+        &["completions", "cmd.exe"],
+        &["speed", "--weeks", "0"],
+        &["speed", "--threads", "0"],
+        &["speed", "--case", "8,48"],
+        &["--log-format", "xml", "completions", "bash"],
+        &["--log-level", "tipoff=loud", "completions", "bash"],
+    ] {
+        let output = tipoff(arguments).assert().code(2).get_output().clone();
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bad_log_filter_is_refused_with_the_remedy() {
+    let mut command = tipoff(&["completions", "bash"]);
+    command.env("TIPOFF_LOG_LEVEL", "tipoff=loud");
+    let output = command.assert().code(2).get_output().clone();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("info,tipoff::source=debug"), "{text}");
+}
+
+#[test]
+fn speed_measures_every_row_and_the_fleet() {
+    let arguments = ["speed", "--weeks", "1", "--workloads", "2", "--json"];
+    let output = tipoff(&arguments).assert().code(0).get_output().clone();
+    let table: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = table["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        assert!(row["fit_ms"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["predict_ms"].as_f64().unwrap() >= 0.0, "{row}");
+    }
+    let varied: Vec<_> = rows
+        .iter()
+        .map(|row| row["varies"].as_str().unwrap())
+        .collect();
+    assert_eq!(varied[..4], ["history"; 4]);
+    assert_eq!(varied[8..], ["fixtures"; 4]);
+    assert_eq!(table["fleet"]["workloads"], 2);
+    assert_eq!(table["fleet"]["fixtures"], 15);
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = tipoff(&["completions", shell])
+            .assert()
+            .code(0)
+            .get_output()
+            .clone();
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(script.contains("completions"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let mut child = tipoff(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // closing the reading end before the script is written breaks the pipe under the writer
+    drop(child.stdout.take());
+    let mut errors = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut errors)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{errors}");
+    assert_eq!(errors, "");
+}
+
+#[test]
+fn settings_that_are_not_usable_are_bad_input_with_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tipoff.yaml");
+    std::fs::write(&file, "prometheus:\n  url: nowhere\n").unwrap();
+    let path = file.to_str().unwrap();
+    for (path, says) in [
+        (path, "tipoff.yaml:2:8: prometheus.url"),
+        ("/no/such/tipoff.yaml", "--config"),
+    ] {
+        let arguments = ["run", "--embedded", "--config", path];
+        let output = tipoff(&arguments).assert().code(2).get_output().clone();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(says), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+}

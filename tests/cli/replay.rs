@@ -1,0 +1,142 @@
+//! `tipoff replay` as it is called: its contract, its table, and what it says of bad input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn tipoff(arguments: &[&str]) -> std::process::Output {
+    Command::cargo_bin("tipoff")
+        .unwrap()
+        .arg("replay")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn sample(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/samples/replay");
+    path.join(name)
+}
+
+/// The shipped sample, cut down to two hours of play.
+fn small(folder: &Path) -> String {
+    let text = fs::read_to_string(sample("game-day.yaml")).unwrap();
+    let text = text
+        .replace(
+            "days: [2031-10-05] ",
+            "spans: [{from: 2031-10-05T16:30:00Z, to: 2031-10-05T18:30:00Z}] ",
+        )
+        .replace("reissue: 5m", "reissue: 30m")
+        .replace("warmUp: 1h", "warmUp: 10m")
+        .replace("equalCost: true", "equalCost: false");
+    for file in ["game-day-games.csv", "game-day-plays.csv"] {
+        fs::copy(sample(file), folder.join(file)).unwrap();
+    }
+    let path = folder.join("small.yaml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn the_table_of_a_small_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tipoff(&["--scenario", &small(folder.path())]);
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{progress}");
+    assert!(progress.contains("2031-10-05: 2 fixtures"), "{progress}");
+    assert!(!progress.contains("warning"), "{progress}");
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn json_holds_what_scripts_read_and_the_report_stands_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let html = folder.path().join("replay.html");
+    let output = tipoff(&[
+        "--scenario",
+        &small(folder.path()),
+        "--json",
+        "--ready-after",
+        "60s",
+        "--html",
+        html.to_str().unwrap(),
+    ]);
+    assert!(output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let policies = report["policies"].as_array().unwrap();
+    assert_eq!(policies[0]["name"], "tipoff");
+    assert_eq!(policies.len(), 8);
+    for policy in policies {
+        for field in ["seconds_short", "unserved_requests", "replica_hours"] {
+            assert!(policy[field].is_number(), "{field} of {policy}");
+        }
+        // medians that may not exist are null, never left out
+        for field in ["first_reaction_seconds", "seconds_to_desired"] {
+            let value = policy.get(field).unwrap();
+            assert!(value.is_number() || value.is_null(), "{field} of {policy}");
+        }
+    }
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("pods ready 1m after the decision"),
+        "{notes}"
+    );
+    let page = fs::read_to_string(html).unwrap();
+    assert!(page.contains("<svg") && !page.contains("NaN"));
+}
+
+#[test]
+fn bad_input_is_refused_with_place_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read_to_string(small(folder.path())).unwrap();
+    let refused = |text: &str, expected: &[&str]| {
+        let path = folder.path().join("bad.yaml");
+        fs::write(&path, text).unwrap();
+        let output = tipoff(&["--scenario", path.to_str().unwrap()]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(output.stdout.is_empty());
+        for part in expected {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    };
+    refused(
+        &good.replace("liveLag:", "livelag:"),
+        &["bad.yaml:", "livelag"],
+    );
+    refused(
+        &good.replace("plays: game-day-plays.csv", "plays: absent.csv"),
+        &["absent.csv", "relative to the scenario"],
+    );
+    refused(
+        &good.replace("fixtures: [game-day-games.csv]", "fixtures: [absent.csv]"),
+        &["absent.csv", "check the path"],
+    );
+    // the games file is no table of plays
+    refused(
+        &good.replace("plays: game-day-plays.csv", "plays: game-day-games.csv"),
+        &["game-day-games.csv:1: column type is missing"],
+    );
+    refused(
+        &good.replace("history: 3w", "history: 1h"),
+        &["load.generated.history", "write 3d to 520w"],
+    );
+    let recorded = "recorded: {file: game-day-plays.csv}\n  ignored:";
+    refused(
+        &good.replace("generated:", recorded),
+        &["bad.yaml:", "load"],
+    );
+    refused("", &["bad.yaml"]);
+    let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_shipped_scenarios_are_read() {
+    for name in ["game-day.yaml", "nfl-sundays.yaml"] {
+        let text = fs::read_to_string(sample(name)).unwrap();
+        tipoff::replay::scenario::parse(&text, name).unwrap();
+    }
+}

@@ -1,0 +1,82 @@
+//! `tipoff spikes` as a person types it: a load of seconds with one burst, and files that are none.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use assert_cmd::Command;
+
+fn tipoff(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::cargo_bin("tipoff")
+        .unwrap()
+        .arg("spikes")
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// Ten minutes at about 200 a second, with four times that from the fifth on.
+fn burst(folder: &Path) -> String {
+    let mut text = "timestamp_utc,match,goals\n".to_owned();
+    for second in 0..600 {
+        let wobble = second * 7 % 23;
+        let load = if second >= 300 { 800 } else { 200 } + wobble;
+        let (minute, second) = (second / 60, second % 60);
+        writeln!(text, "2026-09-13T17:{minute:02}:{second:02}Z,final,{load}").unwrap();
+    }
+    let file = folder.join("load.csv");
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn a_burst_of_a_recorded_load_is_told_with_how_soon_it_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = burst(folder.path());
+    let (code, text, errors) = tipoff(&["--load", &load, "--value", "goals", "--by", "match"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let ours = text
+        .lines()
+        .find(|line| line.contains("fast loop"))
+        .unwrap();
+    let words: Vec<&str> = ours.split_whitespace().collect();
+    // load, seconds, bursts | watcher | seen, held, missed, median, p90, max, false, a day
+    assert_eq!(words[..3], ["final", "600", "1"], "{ours}");
+    assert_eq!(
+        words[6..13],
+        ["1", "0", "0", "1.00", "1.00", "1.00", "0"],
+        "{ours}"
+    );
+    let panic = text.lines().find(|line| line.contains("KPA")).unwrap();
+    assert!(panic.contains(" 3.00 "), "{panic}");
+}
+
+#[test]
+fn what_is_no_load_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = burst(folder.path());
+    let (code, _, errors) = tipoff(&["--load", &load]);
+    assert_eq!(code, Some(2));
+    assert!(
+        errors.contains(
+            "load.csv:1: there is no column \"value\"; there are timestamp_utc, match, goals"
+        ),
+        "{errors}"
+    );
+    let bad = folder.path().join("bad.csv");
+    std::fs::write(&bad, "timestamp_utc,value\n2026-09-13T17:00:00Z,-4\n").unwrap();
+    let (code, _, errors) = tipoff(&["--load", &bad.display().to_string()]);
+    assert_eq!(code, Some(2));
+    assert!(
+        errors.contains("bad.csv:2: \"-4\" is not a count"),
+        "{errors}"
+    );
+    let (code, _, errors) = tipoff(&["--load", "nowhere.csv"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("nowhere.csv: cannot be read"), "{errors}");
+}

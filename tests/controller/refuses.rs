@@ -1,0 +1,292 @@
+//! What the controller cannot or must not do: it says which, why, and what to do about it, and
+//! goes on by itself once it can.
+
+use chrono::TimeDelta;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::ApiResource;
+use serde_json::json;
+use tipoff::embedded::{Fault, Matcher, Verb};
+
+use crate::support::at;
+use crate::support::rig::{NAME, NAMESPACE, Rig, deployment};
+
+const NIGHT: &str = "2026-09-09T03:00:00Z";
+
+/// A workload of three on a load that takes eight.
+async fn undersized() -> Rig {
+    let rig = Rig::new(at(NIGHT), 600.0, |_| 790.0).await;
+    rig.deployment(3).await;
+    rig
+}
+
+fn scale_patch() -> Matcher {
+    Matcher::any()
+        .verb(Verb::Patch)
+        .resource("deployments/scale")
+        .agent("tipoff")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_spec_is_told_by_field_and_remedy() {
+    let rig = undersized().await;
+    rig.policy(json!({"spikeCover": "0.5x"})).await;
+    let controller = rig.controller("tipoff");
+    rig.until_condition("Ready", "False", "InvalidSpec").await;
+    let (_, _, message) = rig.condition("Ready").await.unwrap();
+    assert_eq!(
+        message,
+        "spec.spikeCover is 0.5: it must be from 1x to 100x"
+    );
+    assert_eq!(rig.until_event("InvalidSpec").await, message);
+    assert_eq!(rig.replicas().await, 3);
+    rig.policy(json!({"spikeCover": "2x"})).await;
+    rig.until("it works once mended", async || rig.replicas().await == 8)
+        .await;
+    rig.until_condition("Ready", "True", "Complete").await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
+    let rig = undersized().await;
+    // an older, laxer definition let it in
+    let definitions: Api<CustomResourceDefinition> = Api::all(rig.client.clone());
+    let lax = json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {
+        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+    }}]);
+    definitions
+        .patch(
+            "predictiveautoscalers.tipoff.dev",
+            &PatchParams::default(),
+            &Patch::<()>::Json(serde_json::from_value(lax).unwrap()),
+        )
+        .await
+        .unwrap();
+    let resource = ApiResource::erase::<tipoff::api::PredictiveAutoscaler>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(rig.client.clone(), NAMESPACE, &resource);
+    let odd: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "tipoff.dev/v1alpha1", "kind": "PredictiveAutoscaler",
+        "metadata": {"name": "odd"}, "spec": {"minReplicas": "many"},
+    }))
+    .unwrap();
+    api.create(&PostParams::default(), &odd).await.unwrap();
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("the other works", async || rig.replicas().await == 8)
+        .await;
+    rig.until("the odd one is told", async || {
+        let odd = api.get("odd").await.unwrap();
+        let message = &odd.data["status"]["conditions"][0]["message"];
+        message
+            .as_str()
+            .is_some_and(|text| text.contains("the object cannot be read"))
+    })
+    .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_tried_again() {
+    let rig = undersized().await;
+    rig.cluster
+        .faults()
+        .next(2, scale_patch(), Fault::status(409));
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is written in the end", async || {
+        rig.replicas().await == 8
+    })
+    .await;
+    assert!(rig.scale_writes("tipoff") >= 3);
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_somebody_else_sets_is_respected_or_corrected_but_not_overtaken() {
+    let rig = undersized().await;
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is raised", async || rig.replicas().await == 8)
+        .await;
+    rig.scale(40).await;
+    assert_eq!(
+        rig.lowest_over(TimeDelta::minutes(4)).await,
+        40,
+        "not within the window"
+    );
+    rig.scale(2).await;
+    rig.until("it is raised again", async || rig.replicas().await == 8)
+        .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_fails_is_told_and_tried_again() {
+    let rig = undersized().await;
+    rig.cluster
+        .faults()
+        .always(scale_patch(), Fault::status(403));
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until_condition("Ready", "False", "WriteFailed").await;
+    let note = rig.until_event("CannotScale").await;
+    assert!(
+        note.contains("grant the verb on Deployment/scale"),
+        "{note}"
+    );
+    rig.cluster.faults().clear();
+    rig.until("it is written in the end", async || {
+        rig.replicas().await == 8
+    })
+    .await;
+    rig.until_event("Recovered").await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_is_not_there_yet_is_waited_for() {
+    let rig = Rig::new(at(NIGHT), 600.0, |_| 790.0).await;
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    let api: Api<Deployment> = Api::namespaced(rig.client.clone(), NAMESPACE);
+    let told = async || {
+        let conditions = rig.status().await.conditions;
+        conditions
+            .iter()
+            .any(|c| c.reason == "TargetNotFound" && c.message.contains(NAME))
+    };
+    for _ in 0..500 {
+        if told().await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(told().await);
+    api.create(&PostParams::default(), &deployment(NAME, 3))
+        .await
+        .unwrap();
+    rig.until("it is scaled once there", async || {
+        rig.replicas().await == 8
+    })
+    .await;
+    rig.until_condition("Ready", "True", "Complete").await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_without_scale_is_told() {
+    let rig = undersized().await;
+    rig.policy(json!({"scaleTargetRef": {"apiVersion": "v1", "kind": "ConfigMap"}}))
+        .await;
+    let controller = rig.controller("tipoff");
+    rig.until_condition("Ready", "False", "TargetNotScalable")
+        .await;
+    rig.policy(json!({"scaleTargetRef": {"apiVersion": "example.dev/v1", "kind": "Fleet"}}))
+        .await;
+    rig.until("a kind nobody serves is told too", async || {
+        let (_, _, message) = rig.condition("Ready").await.unwrap();
+        message.contains("this cluster serves no Fleet in example.dev/v1")
+    })
+    .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hpa_on_the_same_workload_is_not_fought() {
+    let rig = undersized().await;
+    let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(rig.client.clone(), NAMESPACE);
+    let hpa = serde_json::from_value(json!({
+        "metadata": {"name": "cpu"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
+            "minReplicas": 3, "maxReplicas": 10,
+        },
+    }))
+    .unwrap();
+    hpas.create(&PostParams::default(), &hpa).await.unwrap();
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until_condition("Enforcing", "False", "HpaPresent")
+        .await;
+    let note = rig.until_event("HpaPresent").await;
+    assert!(note.contains("HorizontalPodAutoscaler cpu"), "{note}");
+    rig.until("it still recommends", async || {
+        rig.status().await.desired_replicas == Some(8)
+    })
+    .await;
+    rig.pass(TimeDelta::minutes(30)).await;
+    assert_eq!(rig.scale_writes("tipoff"), 0);
+    hpas.delete("cpu", &DeleteParams::default()).await.unwrap();
+    rig.until("it acts once the HPA is gone", async || {
+        rig.replicas().await == 8
+    })
+    .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_hpas_cannot_be_seen_sizes_only_rise() {
+    let rig = Rig::new(at(NIGHT), 600.0, |_| 290.0).await;
+    rig.deployment(10).await;
+    let hpas = Matcher::any().resource("horizontalpodautoscalers");
+    rig.cluster.faults().always(hpas, Fault::status(403));
+    rig.policy(json!({"release": {"rung": 1}})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it would lower", async || {
+        rig.status()
+            .await
+            .reasons
+            .iter()
+            .any(|reason| reason.starts_with("held back"))
+    })
+    .await;
+    assert_eq!(rig.replicas().await, 10);
+    rig.prometheus.gives("load", |_| 1_500.0);
+    rig.until("it raises", async || rig.replicas().await == 15)
+        .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_policies_on_one_workload_the_older_enforces() {
+    let rig = undersized().await;
+    rig.policy(json!({})).await;
+    rig.pass(TimeDelta::minutes(1)).await;
+    let mut younger = rig.policies().get(NAME).await.unwrap();
+    younger.metadata = kube::api::ObjectMeta {
+        name: Some("younger".to_owned()),
+        ..Default::default()
+    };
+    younger.spec.min_replicas = 50;
+    rig.policies()
+        .create(&PostParams::default(), &younger)
+        .await
+        .unwrap();
+    let controller = rig.controller("tipoff");
+    rig.until("the younger is told", async || {
+        let status = rig
+            .policies()
+            .get("younger")
+            .await
+            .unwrap()
+            .status
+            .unwrap_or_default();
+        status
+            .conditions
+            .iter()
+            .any(|c| c.reason == "TargetTaken" && c.message.contains(NAME))
+    })
+    .await;
+    rig.until("the older enforces", async || rig.replicas().await == 8)
+        .await;
+    rig.pass(TimeDelta::minutes(20)).await;
+    assert_eq!(rig.replicas().await, 8);
+    rig.policies()
+        .delete(NAME, &DeleteParams::default())
+        .await
+        .unwrap();
+    controller.stop().await;
+}

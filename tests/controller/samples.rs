@@ -1,0 +1,73 @@
+//! What `config/samples` and `config/manager` hold works: settings and calendars load, and an API
+//! server takes the objects.
+
+use std::path::{Path, PathBuf};
+
+use tipoff::api::PredictiveAutoscaler;
+use tipoff::cli::run::{apply_file, install};
+use tipoff::embedded::EmbeddedCluster;
+use tipoff::settings::calendar_file::{CalendarOptions, load_calendar};
+
+fn config(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("config")
+        .join(path)
+}
+
+#[tokio::test]
+async fn the_samples_are_taken_and_valid() {
+    let cluster = EmbeddedCluster::builder().build();
+    let client = cluster.client();
+    install(&client).await.unwrap();
+    for sample in [
+        "samples/workload.yaml",
+        "samples/minimal.yaml",
+        "samples/full.yaml",
+    ] {
+        apply_file(&client, &config(sample)).await.unwrap();
+    }
+    let policies: kube::Api<PredictiveAutoscaler> = kube::Api::namespaced(client, "dfs");
+    for name in ["contest-entry", "scoring"] {
+        let policy = policies.get(name).await.unwrap();
+        policy
+            .spec
+            .validate()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn everything_of_the_installation_is_taken() {
+    let cluster = EmbeddedCluster::builder().build();
+    let client = cluster.client();
+    for file in [
+        "manager/namespace.yaml",
+        "manager/deployment.yaml",
+        "manager/service.yaml",
+        "manager/settings.yaml",
+        "manager/disruption_budget.yaml",
+        "rbac/service_account.yaml",
+    ] {
+        apply_file(&client, &config(file)).await.unwrap();
+    }
+}
+
+#[test]
+fn the_settings_and_their_calendar_load() {
+    let samples = config("samples/tipoff.yaml");
+    let settings = tipoff::settings::read(&samples).unwrap();
+    for calendar in &settings.calendars {
+        let read = load_calendar(&[&calendar.source], &CalendarOptions::default());
+        let (calendar, _) = read.unwrap();
+        assert_eq!(calendar.len(), 1);
+    }
+    let map: serde_json::Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(config("manager/settings.yaml")).unwrap())
+            .unwrap();
+    let text = map["data"]["tipoff.yaml"].as_str().unwrap();
+    let settings = tipoff::settings::parse(text, Path::new("/etc/tipoff/tipoff.yaml")).unwrap();
+    assert_eq!(
+        settings.calendars[0].source,
+        Path::new("/etc/tipoff/promos.csv")
+    );
+}
