@@ -133,6 +133,8 @@ pub struct BurstDemand {
     /// The largest load that was really seen and confirmed, its scatter included: what should be
     /// remembered when the spike is over.
     pub seen: Option<Rate>,
+    /// The same of what no second look has confirmed yet; zero when only a hint was heard.
+    pub reached: Rate,
     /// Since when.
     pub since: Timestamp,
     /// Whether more than one look says so.
@@ -260,8 +262,11 @@ impl Watch {
         let spike = self.spike.filter(|spike| spike.confirmed);
         let seen = self.hold.map(|hold| hold.peak);
         let seen = seen.into_iter().chain(spike.map(|spike| spike.peak));
+        let rising = self.spike.map(|spike| spike.peak);
+        let reached = seen.clone().chain(rising).reduce(Rate::max);
         Some(BurstDemand {
             load: self.with_scatter(load),
+            reached: reached.unwrap_or(Rate::ZERO),
             seen: seen.reduce(Rate::max).map(|seen| self.with_scatter(seen)),
             since,
             confirmed,

@@ -6,13 +6,13 @@
 
 use chrono::TimeDelta;
 
-use super::act::{WRITE_DEADLINE, may_write};
+use super::act::{Order, WRITE_DEADLINE, may_write};
 use super::context::Context;
 use super::gather::Raw;
 use super::state::PolicyKey;
 use super::validate::Validated;
 use crate::api::v1alpha1::{BridgesSpec, PredictiveAutoscalerSpec};
-use crate::plan::bridges::{BridgesSeen, CpuState};
+use crate::plan::bridges::{BridgesSeen, CpuBridge, CpuState};
 use crate::plan::{Action, Bridges};
 use crate::serve::metrics::WriteOutcome;
 use crate::target::buffer::{BufferError, Owner};
@@ -42,7 +42,19 @@ pub(super) struct Bridged {
     pub(super) notes: Vec<String>,
 }
 
+impl Bridged {
+    /// What the CPU of running pods has become; `None` where nothing was done to it.
+    pub(super) fn cpu(&self) -> Option<CpuState> {
+        self.cpu
+    }
+}
+
 impl BridgeMemory {
+    /// Takes in what the fast loop did to the CPU of running pods since the last tick.
+    pub(super) fn raised_between(&mut self, cpu: Option<CpuState>) {
+        self.cpu = cpu.or(self.cpu);
+    }
+
     /// Takes in what a tick has done.
     pub(super) fn learn(&mut self, done: &Bridged, now: Timestamp) {
         let Bridged {
@@ -150,34 +162,51 @@ pub(super) async fn carry_out(
             }
         }
         Action::RaiseCpu | Action::RestoreCpu => {
-            let resized = resize(ctx, key, facts, action == Action::RaiseCpu);
-            match tokio::time::timeout(WRITE_DEADLINE, resized).await {
-                Err(_) => {
-                    // nobody knows how far it came; a later round does the rest
-                    done.cpu = Some(CpuState::PartlyRaised);
-                    Some(LATE.to_owned())
-                }
-                Ok(Ok(Round {
-                    done: pods,
-                    left,
-                    failure,
-                })) => {
-                    if action == Action::RaiseCpu && pods + left == 0 {
-                        done.notes
-                            .push("raise CPU: no ready pod has a CPU limit to raise".to_owned());
-                    }
-                    tracing::info!(policy = %key, pods, left, "{} done", name(action));
-                    done.cpu = Some(match (action, left) {
-                        (Action::RaiseCpu, 0) => CpuState::Raised,
-                        (Action::RestoreCpu, 0) => CpuState::AsMade,
-                        _ => CpuState::PartlyRaised,
-                    });
-                    failure
-                }
-                Ok(Err(error)) => Some(error.to_string()),
-            }
+            let bridge = facts.policy.bridges.cpu.as_ref();
+            let bridge = bridge.filter(|_| action == Action::RaiseCpu);
+            resize(ctx, key, facts.size.selector.as_ref(), bridge, done).await
         }
     };
+    note(ctx, key, action, failure, done);
+}
+
+/// Gives running pods more CPU between two ticks; what has become of them.
+pub(super) async fn raise_between(
+    ctx: &Context,
+    key: &PolicyKey,
+    order: &Order,
+    bridge: &CpuBridge,
+) -> Option<CpuState> {
+    let action = Action::RaiseCpu;
+    let mut done = Bridged::default();
+    let failure = match may_write(ctx, order.no_lowering.as_deref(), false).await {
+        Err(reason) => {
+            ctx.metrics.write(WriteOutcome::Dropped);
+            tracing::debug!(policy = %key, reason, "{} held back", name(action));
+            return None;
+        }
+        Ok(()) => {
+            resize(
+                ctx,
+                key,
+                order.size.selector.as_ref(),
+                Some(bridge),
+                &mut done,
+            )
+            .await
+        }
+    };
+    note(ctx, key, action, failure, &mut done);
+    done.cpu
+}
+
+fn note(
+    ctx: &Context,
+    key: &PolicyKey,
+    action: Action,
+    failure: Option<String>,
+    done: &mut Bridged,
+) {
     match failure {
         None => ctx.metrics.write(WriteOutcome::Ok),
         Some(failure) => {
@@ -205,17 +234,47 @@ pub(super) async fn forget(ctx: &Context, key: &PolicyKey, memory: &BridgeMemory
     }
 }
 
+/// Raises running pods by `bridge`, or restores them where there is none; what failed.
 async fn resize(
     ctx: &Context,
     key: &PolicyKey,
-    facts: &Validated,
-    raise: bool,
-) -> Result<Round, ResizeError> {
-    let selector = facts.size.selector.as_ref();
-    let selector = selector.ok_or(ResizeError::NoSelector)?;
-    match facts.policy.bridges.cpu.as_ref().filter(|_| raise) {
-        Some(bridge) => ctx.resizes.raise(&key.namespace, selector, bridge).await,
-        None => ctx.resizes.restore(&key.namespace, selector).await,
+    selector: Option<&String>,
+    bridge: Option<&CpuBridge>,
+    done: &mut Bridged,
+) -> Option<String> {
+    let resized = async {
+        let selector = selector.ok_or(ResizeError::NoSelector)?;
+        match bridge {
+            Some(bridge) => ctx.resizes.raise(&key.namespace, selector, bridge).await,
+            None => ctx.resizes.restore(&key.namespace, selector).await,
+        }
+    };
+    let action = bridge.map_or(Action::RestoreCpu, |_| Action::RaiseCpu);
+    // as for a size: it ends while this leader still leads
+    match tokio::time::timeout(WRITE_DEADLINE, resized).await {
+        Err(_) => {
+            // nobody knows how far it came; a later round does the rest
+            done.cpu = Some(CpuState::PartlyRaised);
+            Some(LATE.to_owned())
+        }
+        Ok(Ok(Round {
+            done: pods,
+            left,
+            failure,
+        })) => {
+            if action == Action::RaiseCpu && pods + left == 0 {
+                done.notes
+                    .push("raise CPU: no ready pod has a CPU limit to raise".to_owned());
+            }
+            tracing::info!(policy = %key, pods, left, "{} done", name(action));
+            done.cpu = Some(match (action, left) {
+                (Action::RaiseCpu, 0) => CpuState::Raised,
+                (Action::RestoreCpu, 0) => CpuState::AsMade,
+                _ => CpuState::PartlyRaised,
+            });
+            failure
+        }
+        Ok(Err(error)) => Some(error.to_string()),
     }
 }
 

@@ -340,6 +340,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
         Ok(object) => {
             // client required
             let mut raw = gather(&ctx, &key, object, live, now).await;
+            state.bridges.raised_between(ctx.pulses.take_cpu(&key));
             raw.bridges = bridges::look(&ctx, &key, &object.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
             let ending = match validate(&object.spec, raw, &mut state.merged) {

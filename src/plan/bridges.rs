@@ -13,7 +13,7 @@ use super::demand::{self, Crowd, Sizing};
 use super::observed::Observed;
 use super::policy::{Mode, Policy};
 use super::{Action, safety::Trusted};
-use crate::units::{Millicores, Timestamp};
+use crate::units::{Millicores, Rate, Timestamp};
 
 /// How far ahead nodes are asked for: a node takes 45 to 320 s to boot, and an autoscaler adds
 /// them in turns.
@@ -123,7 +123,11 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
         let why = "restore CPU: the policy does not ask for more".to_owned();
         return (state != CpuState::AsMade).then_some((Action::RestoreCpu, why));
     };
-    let (offered, sizing) = (footing.trusted.offered?, footing.sizing?);
+    let sizing = footing.sizing?;
+    // by whichever knows of more: the fast loop is seconds ahead of the metric
+    let spike = observed.burst.demand.as_ref().map(|demand| demand.reached);
+    let offered = [footing.trusted.offered, observed.burst.offered, spike];
+    let offered = offered.into_iter().flatten().reduce(Rate::max)?;
     let ready = observed.workload.ready;
     let carries = sizing.per_replica * (sizing.target * f64::from(ready));
     let coming = footing.desired.saturating_sub(ready);

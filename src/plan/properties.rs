@@ -117,6 +117,7 @@ prop_compose! {
         BurstSight {
             demand: demand.map(|(load, confirmed)| BurstDemand {
                 load: Rate::per_second(load),
+                reached: Rate::ZERO,
                 seen: confirmed.then(|| Rate::per_second(load * 0.8)),
                 since: ago(5),
                 confirmed,
@@ -240,6 +241,7 @@ proptest! {
     ) {
         let with = |load| {
             let demand = Some(BurstDemand {
+                reached: Rate::ZERO,
                 load: Rate::per_second(load), seen: None, since: ago(3), confirmed: true, reason: "x".into(),
             });
             let burst = BurstSight { demand, ..o.burst.clone() };

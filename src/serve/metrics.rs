@@ -382,6 +382,11 @@ impl Metrics {
         self.spikes.looked_at(age);
     }
 
+    /// Notes how long the write for a spike took since the look that decided on it.
+    pub fn spike_written(&self, took: std::time::Duration) {
+        self.spikes.written(took.as_secs_f64());
+    }
+
     /// Everything in the text format of Prometheus.
     ///
     /// # Errors

@@ -18,5 +18,6 @@ mod live_feeders;
 mod refuses;
 mod safety;
 mod samples;
+mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,9 +2,10 @@
 //! Pure: told the time, touches no client.
 
 use crate::burst::spike::{Learnt, Seen};
-use crate::burst::{Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
+use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
 use crate::controller::act::{Applied, Order, Outcome};
 use crate::controller::state::PolicyKey;
+use crate::plan::bridges::{CpuBridge, CpuState};
 use crate::plan::briefing::{Briefing, sport};
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy, Workload, plan};
@@ -22,6 +23,8 @@ pub(crate) struct Stance {
     pub(crate) memory: Memory,
     /// What is written to, and how.
     pub(crate) order: Order,
+    /// Load that one ready replica was taken to carry.
+    pub(crate) carried: Option<Rate>,
 }
 
 impl Stance {
@@ -31,8 +34,7 @@ impl Stance {
             facts,
             plan,
             outcome,
-            // a bridge is built at a tick
-            bridged: _,
+            bridged,
         } = applied;
         let mut order = facts.order();
         let mut observed = facts.observed.clone();
@@ -41,12 +43,26 @@ impl Stance {
             observed.workload.replicas = *to;
             observed.workload.ready = observed.workload.ready.min(*to);
         }
+        observed.bridges.cpu = bridged.cpu().or(observed.bridges.cpu);
         Self {
             policy: facts.policy.clone(),
             observed,
             memory: plan.memory.clone(),
             order,
+            carried: plan.per_replica,
         }
+    }
+
+    /// What ready replicas carry, where more CPU may be asked for and was not.
+    fn carries_as_made(&self) -> Option<Rate> {
+        self.policy.bridges.cpu?;
+        let as_made = self.observed.bridges.cpu == Some(CpuState::AsMade);
+        // a learnt capacity has its margin in it
+        let target = self.policy.per_replica;
+        let target = target.map_or(1.0, |_| self.policy.target_utilization);
+        let ready = f64::from(self.observed.workload.ready);
+        let carried = self.carried.filter(|_| as_made)?;
+        Some(carried * (target * ready))
     }
 
     /// The sport of its fixtures.
@@ -108,6 +124,11 @@ pub(super) struct Pulse {
     decided: Rate,
     deciding: bool,
     written: Option<WrittenBetween>,
+    /// Load above which running replicas should get more CPU; `None` where no bridge is asked for,
+    /// or it is up.
+    overloads: Option<Rate>,
+    /// What a bridge has become since the last tick.
+    cpu: Option<CpuState>,
 }
 
 impl Pulse {
@@ -138,9 +159,11 @@ impl Pulse {
         } = &stance;
         let briefing = Briefing::new(observed, policy, memory, (&self.watch, kin), now);
         self.watch.let_go(now);
-        if !self.watch.is_bursting() {
-            self.decided = Rate::ZERO;
-        }
+        // what the tick has decided on; a spike that grows again is news
+        let planned = observed.burst.demand.as_ref();
+        let planned = planned.map_or(Rate::ZERO, |demand| demand.load);
+        self.decided = self.decided.min(planned);
+        self.overloads = stance.carries_as_made();
         self.briefing = Some(briefing);
         self.stance = Some(stance);
     }
@@ -206,32 +229,62 @@ impl Pulse {
         }
         self.watch.let_go(now);
         let demand = self.watch.demand(now);
-        told.decide = !self.deciding
-            && !briefing.is_stale(now)
-            && demand.is_some_and(|demand| demand.load > self.decided);
+        let news = |demand: &BurstDemand| {
+            demand.load > self.decided || self.overloads.is_some_and(|most| demand.reached > most)
+        };
+        told.decide =
+            !self.deciding && !briefing.is_stale(now) && demand.as_ref().is_some_and(news);
         self.deciding |= told.decide;
         told
     }
 
-    /// The decision on what is wanted now, when it is more than was decided on.
+    /// The decision on what is wanted now, when it is more than was decided on, or more than
+    /// running replicas carry without a bridge.
     pub(super) fn decide(&mut self, now: Timestamp) -> Option<(PolicyKey, Order, Plan)> {
         let briefing = self.briefing.as_ref()?;
         let stance = self.stance.as_mut()?;
         let sight = briefing.sight(&self.watch, true, now);
-        let load = sight.demand.as_ref()?.load;
-        if load <= self.decided {
+        let demand = sight.demand.as_ref()?;
+        let overloads = self.overloads.is_some_and(|most| demand.reached > most);
+        if demand.load <= self.decided && !overloads {
             return None;
         }
-        self.decided = load;
+        self.decided = self.decided.max(demand.load);
         stance.observed.burst = sight;
-        let plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
+        let mut plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
         stance.memory.raise = plan.memory.raise;
-        let scales = |action: &Action| matches!(action, Action::Scale { .. });
-        if plan.desired <= plan.current || !plan.actions.iter().any(scales) {
-            return None;
+        let raises = |action: &Action| match action {
+            Action::Scale { from, to } => to > from,
+            Action::RaiseCpu => true,
+            // letting go, and nodes that take minutes, are the slow loop's
+            Action::RestoreCpu | Action::Reserve { .. } => false,
+        };
+        plan.actions.retain(raises);
+        if plan.actions.contains(&Action::RaiseCpu) {
+            // asked for once; what became of it is told when it is known
+            self.overloads = None;
         }
-        Some((self.key.clone()?, stance.order.clone(), plan))
+        let decided = (self.key.clone()?, stance.order.clone(), plan);
+        (!decided.2.actions.is_empty()).then_some(decided)
+    }
+
+    /// The bridge of the policy in force.
+    pub(super) fn cpu_bridge(&self) -> Option<CpuBridge> {
+        self.stance.as_ref()?.policy.bridges.cpu
+    }
+
+    /// Takes note of what a bridge has become, for this loop and for the next tick.
+    pub(super) fn bridged(&mut self, cpu: CpuState) {
+        self.cpu = Some(cpu);
+        if let Some(stance) = &mut self.stance {
+            stance.observed.bridges.cpu = Some(cpu);
+        }
+    }
+
+    /// What a bridge has become since the last tick.
+    pub(super) fn take_cpu(&mut self) -> Option<CpuState> {
+        self.cpu.take()
     }
 
     /// Takes note of what became of a decision.
@@ -315,6 +368,7 @@ mod tests {
             notes: Vec::new(),
         };
         Stance {
+            carried: None,
             policy,
             observed: Observed {
                 workload: Workload {

@@ -4,10 +4,12 @@
 //! It is a task of its own and never waits: not for a tick of the slow loop, not for Prometheus,
 //! not for a fit, and not for the API server, for each write is a task of its own too. It decides
 //! by the same `plan`, on the facts of the last tick with the spike put in, and it only ever
-//! raises: letting go is the slow loop's affair.
+//! raises, sizes first and then the CPU of running pods where the policy asks for that bridge:
+//! letting go is the slow loop's affair.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::runtime::events::{Event, EventType};
 use tokio_util::sync::CancellationToken;
@@ -16,10 +18,11 @@ use tokio_util::task::TaskTracker;
 use super::act::{Outcome, write};
 use super::context::Context;
 use super::state::PolicyKey;
-use super::{events, report};
+use super::{bridges, events, report};
 use crate::burst::spike::Learnt;
 use crate::burst::{LearntSpikes, News};
-use crate::plan::Plan;
+use crate::plan::bridges::CpuState;
+use crate::plan::{Action, Plan};
 use crate::source::Inbox;
 use crate::target::TargetError;
 use crate::units::Timestamp;
@@ -79,6 +82,12 @@ impl Pulses {
             Some(pulse) => lock(&pulse).seen(promised, now),
             None => SeenBetween::default(),
         }
+    }
+
+    /// What the fast loop did to the CPU of running pods since this was last asked.
+    pub(super) fn take_cpu(&self, key: &PolicyKey) -> Option<CpuState> {
+        let pulse = self.of(&key.to_string())?;
+        lock(&pulse).take_cpu()
     }
 
     /// Forgets a policy that is gone or has no live signal any more.
@@ -144,7 +153,7 @@ pub(super) async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => break,
         };
         for name in names {
-            let now = ctx.clock.now();
+            let (now, began) = (ctx.clock.now(), ctx.clock.monotonic());
             let Some(looked) = ctx.pulses.look(&ctx.inbox, &name, now) else {
                 continue;
             };
@@ -156,7 +165,7 @@ pub(super) async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
             }
             if looked.decide {
                 let ctx = Arc::clone(&ctx);
-                writes.spawn(async move { decide(&ctx, &looked.pulse).await });
+                writes.spawn(async move { decide(&ctx, &looked.pulse, began).await });
             }
         }
         // a flood of samples must not keep others from this thread
@@ -166,8 +175,9 @@ pub(super) async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
     writes.wait().await;
 }
 
-/// Decides on a spike, and writes what it takes.
-async fn decide(ctx: &Context, pulse: &Mutex<Pulse>) {
+/// Decides on a spike that a look `began` to see, and writes what it takes.
+async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
+    let mut bridge = None;
     for _ in 0..ATTEMPTS {
         let now = ctx.clock.now();
         let Some((key, order, plan)) = lock(pulse).decide(now) else {
@@ -177,8 +187,21 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>) {
         if !ctx.enforces(&key) {
             break;
         }
+        if plan.actions.contains(&Action::RaiseCpu) {
+            let cpu = lock(pulse).cpu_bridge();
+            bridge = cpu.map(|cpu| (key.clone(), order.clone(), cpu)).or(bridge);
+        }
         let (from, to) = (plan.current, plan.desired);
+        if to <= from {
+            break;
+        }
         let outcome = write(ctx, &key, &order, from, to).await;
+        if matches!(outcome, Outcome::Scaled { .. }) {
+            let answered = ctx.clock.monotonic();
+            ctx.metrics.spike_written(answered.saturating_sub(began));
+            // what more is wanted by now is another write
+            began = answered;
+        }
         lock(pulse).wrote(&outcome, &plan, ctx.clock.now());
         announce(ctx, &key, &outcome, &plan).await;
         match outcome {
@@ -188,6 +211,12 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>) {
         }
     }
     lock(pulse).rest();
+    // after the size, which nothing may keep waiting
+    if let Some((key, order, cpu)) = bridge
+        && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
+    {
+        lock(pulse).bridged(state);
+    }
 }
 
 async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan) {

@@ -182,6 +182,7 @@ fn stance(now: Timestamp) -> Result<Stance, prometheus::Error> {
         .collect();
     let replicas = 6;
     Ok(Stance {
+        carried: policy.per_replica,
         policy,
         observed: Observed {
             workload: Workload {

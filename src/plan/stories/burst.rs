@@ -8,6 +8,7 @@ impl Story {
     fn spike(&mut self, per_second: f64, confirmed: bool) {
         self.observed.burst.demand = Some(BurstDemand {
             load: Rate::per_second(per_second),
+            reached: Rate::ZERO,
             seen: confirmed.then(|| Rate::per_second(per_second)),
             since: self.now,
             confirmed,
