@@ -69,12 +69,13 @@ pub fn text(args: &ExplainArgs) -> Result<String, InputError> {
         length: (ahead + TimeDelta::hours(1)).max(TimeDelta::hours(24)),
         step: TimeDelta::minutes(5),
     };
-    let Some(found) = fitted.explain(inputs.evidence(), horizon, args.at) else {
+    let Some(mut found) = fitted.explain(inputs.evidence(), horizon, args.at) else {
         return Err(InputError(format!(
             "--at {}: lies outside the forecast",
             args.at.format("%FT%TZ")
         )));
     };
+    found.notes.extend(inputs.fallback(&fitted));
     if args.json {
         return serde_json::to_string_pretty(&found)
             .map(|text| text + "\n")

@@ -12,7 +12,7 @@ use super::forecast::InputError;
 use super::output::progress;
 use crate::entries::Entries;
 use crate::fixture::Calendar;
-use crate::forecast::{EventResponse, Evidence, Fit, FittedEventResponse};
+use crate::forecast::{Drift, EventResponse, Evidence, Fit, FittedEventResponse, Verdict};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load, read_load_before};
 use crate::series::faults::Faults;
@@ -123,6 +123,17 @@ impl Inputs {
         EventResponse::new(self.zone)
             .fit(self.evidence(), self.at)
             .map_err(|error| InputError(error.to_string()))
+    }
+
+    /// What a reader must know when `tipoff forecast` and the controller go by another model than
+    /// this one at that time.
+    pub fn fallback(&self, fitted: &FittedEventResponse) -> Option<String> {
+        match Drift::default().judged(fitted.track()).verdict() {
+            Verdict::Trusted => None,
+            Verdict::Fallback { reason, .. } => Some(format!(
+                "{reason}; what is shown here is the event-response model all the same"
+            )),
+        }
     }
 
     /// The titles of fixtures, the first few by name.

@@ -115,6 +115,7 @@ pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
         mut changes,
     } = change(args, &inputs)?;
     let mut after = fitted.predict(changed.evidence(), horizon);
+    after.notes.extend(inputs.fallback(&fitted));
     if let Some(factor) = args.multiplier {
         match &args.fixture {
             None => after = larger(&after, factor),

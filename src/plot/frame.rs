@@ -294,11 +294,18 @@ impl Frame<'_> {
         }
         mark(out, point, (x, y));
         if !point.tag.is_empty() {
+            // what has no room to the right of its point stands to the left
+            let length = CHARACTER * point.tag.chars().count() as f64;
+            let (x, anchor) = if x + 8.0 + length > f64::from(self.chart.width) {
+                (x - 8.0, " text-anchor=\"end\"")
+            } else {
+                (x + 8.0, "")
+            };
             let _ = write!(
                 out,
-                "<text class=\"f-{} m b\" x=\"{}\" y=\"{}\">{}</text>",
+                "<text class=\"f-{} m b\" x=\"{}\" y=\"{}\"{anchor}>{}</text>",
                 point.colour.name(),
-                Short(x + 8.0),
+                Short(x),
                 Short(y + 4.0),
                 escape(&point.tag)
             );

@@ -552,3 +552,36 @@ fn a_calendar_without_fixtures_explains_too() {
     assert!(model.response_curves().is_empty());
     assert!(model.intensities(known).is_empty());
 }
+
+#[test]
+fn explain_says_when_the_forecast_in_force_is_another() {
+    // from the twentieth day on load jumps from hour to hour as no smooth model can say, the same
+    // way every day
+    let restless = |bin: usize| {
+        let day = 288;
+        if bin < 20 * day {
+            100.0 + 50.0 * (std::f64::consts::TAU * (bin % day) as f64 / day as f64).sin()
+        } else {
+            40.0 * 1.5_f64.powi((bin % day / 4 * 37 % 11) as i32)
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let start: Timestamp = "2024-04-01T00:00:00Z".parse().unwrap();
+    let mut text = "timestamp_utc,value\n".to_owned();
+    for bin in 0..28 * 288 {
+        let at = start + TimeDelta::minutes(5 * bin as i64);
+        writeln!(text, "{},{}", at.format("%FT%TZ"), restless(bin)).unwrap();
+    }
+    let load = folder.path().join("load.csv");
+    std::fs::write(&load, text).unwrap();
+    let load = load.display().to_string();
+    let explained = |origin: &str, at: &str| {
+        let args: ExplainArgs = parse(&["--load", &load, "--origin", origin, "--at", at]);
+        explain::text(&args).unwrap()
+    };
+    let told = explained("2024-04-29T00:00:00Z", "2024-04-29T18:00:00Z");
+    let what = "what is shown here is the event-response model all the same";
+    assert!(told.contains(what), "{told}");
+    let trusted = explained("2024-04-20T00:00:00Z", "2024-04-20T18:00:00Z");
+    assert!(!trusted.contains(what), "{trusted}");
+}
