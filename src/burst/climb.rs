@@ -22,6 +22,9 @@ const RISES: [f64; 5] = [-1.282, -0.524, 0.0, 0.524, 1.282];
 /// Beginnings, in lengths of the first sample after its own.
 const BEGINNINGS: [f64; 4] = [-0.5, 0.0, 0.35, 0.7];
 
+/// Lines from the bottom to a top.
+const LINES: usize = RISES.len() * BEGINNINGS.len();
+
 /// Relative error of the straight line.
 const CROOKED: f64 = 0.15;
 
@@ -48,31 +51,35 @@ pub fn top(sizes: &SpikeSizes, simultaneous: u32, climb: &[Climbed], level: f64)
     let first = climb.first().map_or(1.0, |first| first.to - first.from);
     let beginnings = BEGINNINGS.map(|part| part * first);
     // the line's mean over each sample, for a top of one
-    let mut lines = Vec::with_capacity(RISES.len() * BEGINNINGS.len());
-    for rise in rises {
-        for began in beginnings {
-            let line = climb.iter().map(|sample| mean(sample, began, rise));
-            lines.push(line.collect::<Vec<f64>>());
-        }
-    }
+    let lines = rises.into_iter().flat_map(|rise| {
+        let mean = move |began| climb.iter().map(move |sample| mean(sample, began, rise));
+        beginnings.into_iter().flat_map(mean)
+    });
+    let lines: Vec<f64> = lines.collect();
     let tops: [f64; TOPS] = std::array::from_fn(|place| {
         sizes.quantile((place as f64 + 0.5) / TOPS as f64, simultaneous) - 1.0
     });
-    let mut logs = Vec::with_capacity(TOPS * lines.len());
+    let mut logs = Vec::with_capacity(TOPS * LINES);
     for top in tops {
-        for line in &lines {
-            let misses = climb.iter().zip(line).map(|(sample, part)| {
+        if climb.is_empty() {
+            logs.extend([0.0; LINES]);
+        }
+        for line in lines.chunks_exact(climb.len().max(1)) {
+            // one logarithm for all: variances are between 1e-6 and what a top squared makes
+            let (mut misses, mut variances) = (0.0, 1.0);
+            for (sample, part) in climb.iter().zip(line) {
                 let expected = top * part;
                 let crooked = CROOKED * expected;
-                let variance = (sample.deviation.powi(2) + crooked.powi(2)).max(1e-6);
-                (sample.excess - expected).powi(2) / variance + variance.ln()
-            });
-            logs.push(-0.5 * misses.sum::<f64>());
+                let variance = (sample.deviation.powi(2) + crooked.powi(2)).clamp(1e-6, 1e12);
+                misses += (sample.excess - expected).powi(2) / variance;
+                variances *= variance;
+            }
+            logs.push(-0.5 * (misses + f64::ln(variances)));
         }
     }
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = logs
-        .chunks(lines.len())
+        .chunks(LINES)
         .map(|logs| logs.iter().map(|log| (log - most).exp()).sum())
         .collect();
     let wanted = level * weights.iter().sum::<f64>();

@@ -183,8 +183,10 @@ impl Detector {
         };
     }
 
-    /// Begins anew at a level: after a spike the load before it is no measure any more.
-    pub fn settle_at(&mut self, rate: Rate, forecast: Option<Rate>) {
+    /// Begins anew at a level at a time: after a spike the load before it is no measure any more.
+    /// What passed since the last sample that was taken in is no pause.
+    pub fn settle_at(&mut self, at: Timestamp, rate: Rate, forecast: Option<Rate>) {
+        self.last = Some(at);
         let memory = LEVEL.num_seconds() as f64;
         let forecast = forecast.filter(|rate| rate.is_valid() && *rate > Rate::ZERO);
         self.by_forecast = forecast.is_some();

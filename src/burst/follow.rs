@@ -53,7 +53,18 @@ pub(super) struct Spike {
     /// Load it asks for.
     pub(super) wanted: Rate,
     /// Looks for the next one while this one fades.
-    again: Option<Detector>,
+    again: Option<Again>,
+}
+
+/// Looks for the next spike while one fades from a top.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Again {
+    detector: Detector,
+    /// Load at which it began to look; a next spike must not move what is expected.
+    top: Rate,
+    /// When.
+    at: Timestamp,
 }
 
 impl Spike {
@@ -151,27 +162,33 @@ impl Spike {
     ) -> Option<Alarm> {
         let (sizes, _) = expected.phase();
         let rate = sample.offered;
-        let since_top = seconds(sample.to - self.peak_at);
-        let left = 0.5_f64.powf(since_top / seconds(sizes.half_life()).max(1.0));
-        let fading = self.before + (self.peak - self.before) * left;
-        if let Some(again) = &mut self.again {
-            let alarm = again.observe(sample, Some(fading), policy.false_alarm_every)?;
+        if let Some(Again { detector, top, at }) = &mut self.again {
+            let left = 0.5_f64.powf(seconds(sample.to - *at) / seconds(sizes.half_life()).max(1.0));
+            let fading = self.before + (*top - self.before) * left;
+            let alarm = detector.observe(sample, Some(fading), policy.false_alarm_every)?;
             // load that does not fade as believed has not risen
             let before = recent.load_until(alarm.since);
             let since = recent.load_since(alarm.since);
-            let risen = before
-                .zip(since)
-                .is_some_and(|(before, since)| since >= before * CONFIRMED);
-            if !risen {
-                again.settle_at(rate, Some(fading));
-            }
-            return risen.then_some(alarm);
+            return match before.zip(since) {
+                Some((before, since)) if since >= before * CONFIRMED => Some(Alarm {
+                    expected: alarm.expected.max(before),
+                    ..alarm
+                }),
+                _ => {
+                    detector.settle_at(sample.to, rate, Some(fading));
+                    None
+                }
+            };
         }
         let risen = seconds(sample.to - self.since) > seconds(sizes.rise()) * LONG_RISE;
         if self.confirmed && risen && rate <= self.peak && sample.to - self.peak_at >= TOPPED {
-            let mut again = *detector;
-            again.settle_at(rate, Some(fading));
-            self.again = Some(again);
+            let mut detector = *detector;
+            detector.settle_at(sample.to, rate, Some(rate));
+            self.again = Some(Again {
+                detector,
+                top: rate,
+                at: sample.to,
+            });
         }
         None
     }

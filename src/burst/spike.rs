@@ -94,8 +94,9 @@ pub struct Learnt {
     /// Sums of the logarithms of seconds.
     rise: f64,
     half_life: f64,
-    /// Fixture-hours watched; hours where nothing was in play.
+    /// Fixture-hours watched, hours where nothing was in play, and spikes seen in that time.
     hours: f64,
+    timed: f64,
 }
 
 impl Learnt {
@@ -130,6 +131,7 @@ impl Learnt {
             rise: self.rise + seconds(seen.rise_seconds),
             half_life: self.half_life + seconds(seen.half_life_seconds),
             hours: self.hours,
+            timed: self.timed + 1.0,
         }
         .at_most(OWN_WEIGHT)
     }
@@ -144,6 +146,7 @@ impl Learnt {
             rise: self.rise + other.rise,
             half_life: self.half_life + other.half_life,
             hours: self.hours + other.hours,
+            timed: self.timed + other.timed,
         }
     }
 
@@ -157,6 +160,7 @@ impl Learnt {
             rise: -other.rise,
             half_life: -other.half_life,
             hours: -other.hours,
+            timed: -other.timed,
         };
         let rest = self.plus(&negative);
         if rest.count < 0.5 {
@@ -180,6 +184,7 @@ impl Learnt {
             rise: self.rise * share,
             half_life: self.half_life * share,
             hours: self.hours * share,
+            timed: self.timed * share,
         }
     }
 }
@@ -221,7 +226,7 @@ impl SpikeSizes {
             rise: typical(declared.rise_seconds, learnt.rise),
             half_life: typical(declared.half_life_seconds, learnt.half_life),
             // how often comes from what this workload itself was watched for
-            per_hour: (PRIOR_HOURS * declared.per_hour + own.count) / (PRIOR_HOURS + own.hours),
+            per_hour: (PRIOR_HOURS * declared.per_hour + own.timed) / (PRIOR_HOURS + own.hours),
             seen: learnt.count,
         }
     }

@@ -198,6 +198,34 @@ fn a_second_touchdown_before_the_first_has_faded_is_jumped_to_as_well() {
 }
 
 #[test]
+fn the_next_touchdown_is_seen_however_long_the_last_one_took_to_fade() {
+    let mut story = Story::new(1);
+    story.see_for(120, 200.0);
+    story.see_for(8, 1_400.0);
+    let news = story.fade(200.0, 1_400.0, 110.0, 140);
+    assert!(matches!(news[..], [News::Faded(_)]), "{news:?}");
+    let next = story.see_for(2, 3_000.0);
+    assert!(matches!(next[0], News::Alarm { .. }), "{next:?}");
+}
+
+#[test]
+fn a_second_touchdown_that_climbs_in_steps_is_seen() {
+    let mut story = Story::new(2);
+    story.see_for(120, 200.0);
+    story.see_for(14, 800.0);
+    story.fade(200.0, 800.0, 60.0, 20);
+    let steps = [780.0, 850.0, 920.0, 1_000.0, 1_080.0, 1_160.0, 1_240.0];
+    let news: Vec<News> = steps
+        .into_iter()
+        .filter_map(|load| story.see(load))
+        .collect();
+    assert!(
+        news.iter().any(|news| matches!(news, News::Again { .. })),
+        "{news:?}"
+    );
+}
+
+#[test]
 fn load_that_stays_where_a_spike_took_it_is_no_second_one() {
     let mut story = Story::new(1);
     story.see_for(120, 200.0);

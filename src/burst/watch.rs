@@ -133,7 +133,8 @@ pub struct BurstDemand {
     /// The largest load that was really seen and confirmed, its scatter included: what should be
     /// remembered when the spike is over.
     pub seen: Option<Rate>,
-    /// The same of what no second look has confirmed yet; zero when only a hint was heard.
+    /// The largest load that was seen, confirmed or not, its scatter left out; zero when only a
+    /// hint was heard.
     pub reached: Rate,
     /// Since when.
     pub since: Timestamp,
@@ -374,17 +375,17 @@ impl Watch {
         if !spike.confirmed && now - spike.alarmed >= CONFIRM_WITHIN {
             let [counted, usual] = spike.alarm;
             self.detector.was_scatter(counted, usual);
-            self.detector.settle_at(rate, expected.forecast);
+            self.detector.settle_at(now, rate, expected.forecast);
             return Some(News::FalseAlarm);
         }
         if spike.confirmed && spike.has_faded(rate) {
-            self.detector.settle_at(rate, expected.forecast);
+            self.detector.settle_at(now, rate, expected.forecast);
             let seen = spike.seen(now - spike.peak_at);
             self.learn(&seen, spike.in_play);
             return Some(News::Faded(seen));
         }
         if now - spike.since >= NEW_LEVEL {
-            self.detector.settle_at(rate, expected.forecast);
+            self.detector.settle_at(now, rate, expected.forecast);
             return Some(News::NewLevel);
         }
         spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);

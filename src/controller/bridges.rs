@@ -55,6 +55,11 @@ impl BridgeMemory {
         self.cpu = cpu.or(self.cpu);
     }
 
+    /// What is known of the CPU of running pods may be out of date.
+    pub(super) fn look_again(&mut self) {
+        self.cpu = None;
+    }
+
     /// Takes in what a tick has done.
     pub(super) fn learn(&mut self, done: &Bridged, now: Timestamp) {
         let Bridged {
@@ -168,6 +173,16 @@ pub(super) async fn carry_out(
         }
     };
     note(ctx, key, action, failure, done);
+}
+
+/// Gives pods back the CPU they had, where a policy went while they were raised.
+pub(super) async fn restore(ctx: &Context, key: &PolicyKey, order: &Order) {
+    let raised = BridgeMemory {
+        cpu: Some(CpuState::Raised),
+        selector: order.size.selector.clone(),
+        ..BridgeMemory::default()
+    };
+    forget(ctx, key, &raised).await;
 }
 
 /// Gives running pods more CPU between two ticks; what has become of them.

@@ -287,10 +287,12 @@ async fn forget_deleted(ctx: &Context) {
     for (key, state) in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
         ctx.feeders.dismiss(&key);
+        let mut state = state.lock().await;
+        state.bridges.raised_between(ctx.pulses.take_cpu(&key));
         ctx.pulses.dismiss(&key);
         ctx.metrics.forget_workload(&key.namespace, &key.name);
         ctx.workloads.remove(&key.namespace, &key.name);
-        bridges::forget(ctx, &key, &state.lock().await.bridges).await;
+        bridges::forget(ctx, &key, &state.bridges).await;
     }
     ctx.breakers.forget_idle();
 }
@@ -368,10 +370,14 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                         let remembered = remembered.map(|spikes| spikes.learnt);
                         ctx.pulses
                             .brief(&key, Stance::of(&applied), remembered, now);
+                        state.bridges.learn(&applied.bridged, now);
                     } else {
-                        ctx.pulses.dismiss(&key);
+                        state.bridges.learn(&applied.bridged, now);
+                        if ctx.pulses.dismiss(&key) {
+                            // a raise may be on its way still: the next tick looks
+                            state.bridges.look_again();
+                        }
                     }
-                    state.bridges.learn(&applied.bridged, now);
                     Ending::Decided(Box::new(applied))
                 }
             };

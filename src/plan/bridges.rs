@@ -126,6 +126,7 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
     let sizing = footing.sizing?;
     // by whichever knows of more: the fast loop is seconds ahead of the metric
     let spike = observed.burst.demand.as_ref().map(|demand| demand.reached);
+    let spike = spike.filter(|reached| *reached > Rate::ZERO);
     let offered = [footing.trusted.offered, observed.burst.offered, spike];
     let offered = offered.into_iter().flatten().reduce(Rate::max)?;
     let ready = observed.workload.ready;
@@ -139,6 +140,8 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
         );
         return Some((Action::RaiseCpu, why));
     }
+    // what is missing gives nothing back
+    footing.trusted.offered?;
     let enough = coming == 0 || offered <= carries * SPARE;
     let why = || {
         if coming == 0 {
@@ -384,6 +387,9 @@ mod tests {
                 seen.load = Signal::Missing { reason: "lost".into() };
                 seen.forecast = None;
                 prop_assert_eq!(bridging(&seen, &policy()), []);
+                // what the fast loop knows may raise, and gives nothing back
+                seen.burst.offered = Some(Rate::per_second(later));
+                prop_assert!(!bridging(&seen, &policy()).contains(&Action::RestoreCpu));
             }
             // not looked at
             seen.bridges = BridgesSeen::default();

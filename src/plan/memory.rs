@@ -53,6 +53,8 @@ pub struct Memory {
     pub wanted: Vec<Wanted>,
     /// The same of what the crowd needed, spikes left out.
     pub crowd: Vec<Wanted>,
+    /// When a spike was last under way, held or announced.
+    pub spiked_at: Option<Timestamp>,
     /// The ladder's present rung.
     pub rung: Option<Rung>,
     /// The present minute of raises.

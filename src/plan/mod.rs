@@ -239,8 +239,14 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         Source::Burst => seen.zip(sizing).map(|(seen, sizing)| sizing.replicas(seen)),
         Source::Forecast | Source::Live => Some(part.replicas),
     });
-    // while a spike is under way or held, the load is not the crowd's alone
-    let spike = observed.burst.demand.is_some();
+    // while a spike is under way, and as long as some of it may be left, the load is not the
+    // crowd's alone; the window holds it meanwhile
+    if observed.burst.demand.is_some() {
+        memory.spiked_at = Some(now);
+    }
+    let spike = memory
+        .spiked_at
+        .is_some_and(|at| (now - at).abs() <= policy.release.window);
     let crowds = parts.iter().filter_map(|part| match part.source {
         Source::Forecast => Some(part.replicas),
         Source::Live if !spike => Some(part.replicas),

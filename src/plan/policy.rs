@@ -127,7 +127,7 @@ pub struct Release {
     pub rung: f64,
     /// Time between rungs.
     pub every: TimeDelta,
-    /// Phases during which nothing is let go.
+    /// Phases during which what the crowd needed is held.
     pub hold_through: HoldThrough,
 }
 

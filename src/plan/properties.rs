@@ -94,12 +94,20 @@ prop_compose! {
         rung in prop::option::of((0_i64..120, 1_u32..300)),
         raise in prop::option::of((0_i64..120, 1_u32..300)),
         desired in prop::option::of(0_u32..300),
+        watched in prop::option::of(0_i64..20_000),
+        crowd in prop::collection::vec((0_i64..9_000, 1_u32..300), 0..5),
+        spiked in prop::option::of(0_i64..900),
     ) -> Memory {
         Memory {
             sighted_since: sighted.map(ago),
             wanted: wanted.into_iter()
                 .map(|(age, replicas)| Wanted { from: ago(age), until: ago(age), replicas })
                 .collect(),
+            watched_since: watched.map(ago),
+            crowd: crowd.into_iter()
+                .map(|(age, replicas)| Wanted { from: ago(age), until: ago(age), replicas })
+                .collect(),
+            spiked_at: spiked.map(ago),
             rung: rung.map(|(age, from)| Rung { since: ago(age), from }),
             raise: raise.map(|(age, from)| RaiseMinute { since: ago(age), from }),
             desired,
@@ -111,13 +119,14 @@ prop_compose! {
 prop_compose! {
     fn bursts()(
         demand in prop::option::of((0.0_f64..40_000.0, any::<bool>())),
+        reached in 0.0_f64..1.0,
         offered in prop::option::of(0.0_f64..20_000.0),
         silent: bool,
     ) -> BurstSight {
         BurstSight {
             demand: demand.map(|(load, confirmed)| BurstDemand {
                 load: Rate::per_second(load),
-                reached: Rate::ZERO,
+                reached: Rate::per_second(load * reached),
                 seen: confirmed.then(|| Rate::per_second(load * 0.8)),
                 since: ago(5),
                 confirmed,

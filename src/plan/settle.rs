@@ -1,4 +1,5 @@
-//! The way down: only after the window, never during a live fixture, one rung at a time.
+//! The way down: only after the window, through a live fixture no further than its crowd needed,
+//! one rung at a time.
 
 use serde::{Deserialize, Serialize};
 

@@ -155,20 +155,27 @@ pub(crate) fn contest<'a>(
     }
 }
 
-/// What the fast loop had learnt of spikes before each day, from the days before it in the
-/// scenario: a controller keeps it in the status from one Sunday to the next. What is seen does not
-/// depend on the size of the workload, so one pass serves every cover.
+/// What the fast loop had learnt of spikes before each day, from the days that were over by then: a
+/// controller keeps it in the status from one Sunday to the next. What is seen does not depend on
+/// the size of the workload, so one pass serves every cover.
 fn learnt_before(scenario: &Scenario, days: &[Day]) -> Vec<LearntSpikes> {
-    let mut learnt = LearntSpikes::default();
-    let before_each = days.iter().map(|day| {
-        let before = learnt;
-        let contest = contest(scenario, day, before);
+    let mut before = vec![LearntSpikes::default(); days.len()];
+    if scenario.view.live_lag.is_none() {
+        return before;
+    }
+    let mut order: Vec<usize> = (0..days.len()).collect();
+    order.sort_by_key(|&day| days[day].span.from);
+    let mut over: Vec<(Timestamp, LearntSpikes)> = Vec::new();
+    for day in order {
+        let begin = days[day].load.start();
+        let known = over.iter().rev().find(|(end, _)| *end <= begin);
+        before[day] = known.map_or_else(LearntSpikes::default, |(_, learnt)| *learnt);
+        let contest = contest(scenario, &days[day], before[day]);
         let mut tipoff = contest.tipoff(1.0);
         simulate(&contest.world(), &mut tipoff);
-        learnt = tipoff.learnt_spikes();
-        before
-    });
-    before_each.collect()
+        over.push((days[day].span.to, tipoff.learnt_spikes()));
+    }
+    before
 }
 
 /// Runs every policy through one day.

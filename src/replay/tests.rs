@@ -223,3 +223,24 @@ fn the_page_stands_alone() {
     let per_replica = Rate::per_second(50.0);
     assert_eq!(outcome.pictures[0].per_replica, per_replica);
 }
+
+#[test]
+fn what_was_learnt_is_carried_on_to_later_days_only() {
+    let later_first = "spans: [{from: 2030-10-06T20:30:00Z, to: 2030-10-06T21:30:00Z}, \
+                       {from: 2030-10-06T16:30:00Z, to: 2030-10-06T18:30:00Z}]";
+    let one = "spans: [{from: 2030-10-06T16:30:00Z, to: 2030-10-06T18:30:00Z}]";
+    let scenario = scenario::parse(&SCENARIO.replace(one, later_first), "two.yaml").unwrap();
+    let materials = materials();
+    let days: Vec<Day> = scenario
+        .spans
+        .iter()
+        .map(|&span| Day::prepare(&scenario, &materials, span).unwrap())
+        .collect();
+    let learnt = learnt_before(&scenario, &days);
+    assert_eq!(
+        learnt[1],
+        LearntSpikes::default(),
+        "the first day knows nothing"
+    );
+    assert!(learnt[0].live.count() > 0.0, "{:?}", learnt[0]);
+}

@@ -1,6 +1,6 @@
 //! The forecaster on ordinary series without fixtures: it must not lose to MSTL or
 //! seasonal-naive by more than noise. Prints a table per series (`cargo test --test
-//! forecast_series -- --nocapture`). Skips, with a line saying so, where the series are absent.
+//! forecasting series -- --nocapture`). Skips, with a line saying so, where the series are absent.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -8,7 +8,7 @@ use crate::controller::state::PolicyKey;
 use crate::plan::bridges::{CpuBridge, CpuState};
 use crate::plan::briefing::{Briefing, sport};
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy, Workload, plan};
+use crate::plan::{Action, BurstSight, Memory, Mode, Observed, Plan, Policy, Workload, plan};
 use crate::target::TargetError;
 use crate::units::{Rate, Timestamp};
 
@@ -57,11 +57,12 @@ impl Stance {
     fn carries_as_made(&self) -> Option<Rate> {
         self.policy.bridges.cpu?;
         let as_made = self.observed.bridges.cpu == Some(CpuState::AsMade);
+        let may = as_made && self.policy.mode == Mode::Enforce && self.observed.workload.ready > 0;
         // a learnt capacity has its margin in it
         let target = self.policy.per_replica;
         let target = target.map_or(1.0, |_| self.policy.target_utilization);
         let ready = f64::from(self.observed.workload.ready);
-        let carried = self.carried.filter(|_| as_made)?;
+        let carried = self.carried.filter(|_| may)?;
         Some(carried * (target * ready))
     }
 
@@ -159,10 +160,13 @@ impl Pulse {
         } = &stance;
         let briefing = Briefing::new(observed, policy, memory, (&self.watch, kin), now);
         self.watch.let_go(now);
-        // what the tick has decided on; a spike that grows again is news
-        let planned = observed.burst.demand.as_ref();
-        let planned = planned.map_or(Rate::ZERO, |demand| demand.load);
-        self.decided = self.decided.min(planned);
+        // what the tick has decided on, unless more was decided meanwhile: a spike that grows again
+        // is news
+        if self.written.is_none() && !self.deciding {
+            let planned = observed.burst.demand.as_ref();
+            let planned = planned.map_or(Rate::ZERO, |demand| demand.load);
+            self.decided = self.decided.min(planned);
+        }
         self.overloads = stance.carries_as_made();
         self.briefing = Some(briefing);
         self.stance = Some(stance);
@@ -250,6 +254,7 @@ impl Pulse {
             return None;
         }
         self.decided = self.decided.max(demand.load);
+        let reached = demand.reached;
         stance.observed.burst = sight;
         let mut plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
@@ -261,10 +266,13 @@ impl Pulse {
             Action::RestoreCpu | Action::Reserve { .. } => false,
         };
         plan.actions.retain(raises);
-        if plan.actions.contains(&Action::RaiseCpu) {
-            // asked for once; what became of it is told when it is known
-            self.overloads = None;
-        }
+        // asked for once; what became of it is told when it is known. Where it was not asked for,
+        // only more load is a reason to think again
+        let raised = plan.actions.contains(&Action::RaiseCpu);
+        self.overloads = self
+            .overloads
+            .filter(|_| !raised)
+            .map(|most| most.max(reached));
         let decided = (self.key.clone()?, stance.order.clone(), plan);
         (!decided.2.actions.is_empty()).then_some(decided)
     }
@@ -277,6 +285,7 @@ impl Pulse {
     /// Takes note of what a bridge has become, for this loop and for the next tick.
     pub(super) fn bridged(&mut self, cpu: CpuState) {
         self.cpu = Some(cpu);
+        self.overloads = None;
         if let Some(stance) = &mut self.stance {
             stance.observed.bridges.cpu = Some(cpu);
         }

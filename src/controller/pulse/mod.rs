@@ -90,9 +90,10 @@ impl Pulses {
         lock(&pulse).take_cpu()
     }
 
-    /// Forgets a policy that is gone or has no live signal any more.
-    pub(super) fn dismiss(&self, key: &PolicyKey) {
-        lock(&self.by_name).remove(key.to_string().as_str());
+    /// Forgets a policy that is gone or has no live signal any more; whether there was one.
+    pub(super) fn dismiss(&self, key: &PolicyKey) -> bool {
+        let gone = lock(&self.by_name).remove(key.to_string().as_str());
+        gone.is_some()
     }
 
     fn of(&self, name: &str) -> Option<Arc<Mutex<Pulse>>> {
@@ -213,9 +214,14 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
     lock(pulse).rest();
     // after the size, which nothing may keep waiting
     if let Some((key, order, cpu)) = bridge
+        && ctx.enforces(&key)
         && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
     {
         lock(pulse).bridged(state);
+        if !ctx.enforces(&key) {
+            // deleted meanwhile: no tick comes that would give it back
+            bridges::restore(ctx, &key, &order).await;
+        }
     }
 }
 
