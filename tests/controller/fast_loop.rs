@@ -67,6 +67,16 @@ impl Spiking {
         self.0.push(NAME, per_second, ago).unwrap();
     }
 
+    /// Pods that have more CPU than they were made with.
+    async fn raised_pods(&self) -> usize {
+        let api: Api<Pod> = Api::namespaced(self.0.client.clone(), NAMESPACE);
+        let pods = api.list(&ListParams::default()).await.unwrap().items;
+        let labels = pods.iter().map(ResourceExt::labels);
+        labels
+            .filter(|labels| labels.contains_key("tipoff.dev/cpu-raised"))
+            .count()
+    }
+
     /// Forty quiet seconds at once.
     fn quiet(&self, per_second: f64) {
         for ago in (2..42).rev() {
@@ -190,8 +200,9 @@ async fn steady_samples_raise_nothing() {
     assert!(steady <= 5, "{steady}");
 }
 
-#[tokio::test]
-async fn running_pods_get_more_cpu_between_two_ticks_and_give_it_back() {
+/// Four pods that take six seconds to start and have a CPU limit, under a policy with the bridge,
+/// that have just been raised because of a spike.
+async fn raised_between_two_ticks() -> Spiking {
     let stage = Stage::new(&[], 140.0, TICK, true).await;
     let mut limited = serde_json::to_value(deployment(NAME, 4)).unwrap();
     let template = &mut limited["spec"]["template"];
@@ -204,29 +215,43 @@ async fn running_pods_get_more_cpu_between_two_ticks_and_give_it_back() {
     let bridge = json!({"bridges": {"resize": {"enabled": true, "factor": "2x"}}});
     stage.policy_with(json!({"push": {}}), bridge).await;
     stage.quiet(140.0);
-    let api: Api<Pod> = Api::namespaced(stage.0.client.clone(), NAMESPACE);
-    let raised = async || {
-        let pods = api.list(&ListParams::default()).await.unwrap().items;
-        let labels = pods.iter().map(ResourceExt::labels);
-        labels
-            .filter(|labels| labels.contains_key("tipoff.dev/cpu-raised"))
-            .count()
-    };
-    assert_eq!(raised().await, 0);
+    assert_eq!(stage.raised_pods().await, 0);
     let spiked = Instant::now();
     stage.push(1_120.0, TimeDelta::zero());
     until("the four that run have more CPU", async || {
-        raised().await == 4
+        stage.raised_pods().await == 4
     })
     .await;
     assert!(
         spiked.elapsed() < Duration::from_secs(5),
         "that was a tick of the slow loop"
     );
+    stage
+}
+
+#[tokio::test]
+async fn running_pods_get_more_cpu_between_two_ticks_and_give_it_back() {
+    let stage = raised_between_two_ticks().await;
     until("the new ones are ready and nobody has more", async || {
-        raised().await == 0
+        stage.raised_pods().await == 0
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_policy_that_goes_before_the_next_tick_gives_the_cpu_back() {
+    let stage = raised_between_two_ticks().await;
+    let policies = stage.0.policies();
+    policies
+        .delete(NAME, &DeleteParams::default())
+        .await
+        .unwrap();
+    let gone = Instant::now();
+    until("nobody has more", async || stage.raised_pods().await == 0).await;
+    assert!(
+        gone.elapsed() < Duration::from_secs(10),
+        "nothing but the deletion gave it back"
+    );
 }
 
 /// Controllers that measure side by side, each with its own cluster and 50 servers.
