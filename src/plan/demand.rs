@@ -183,21 +183,31 @@ impl<'a> Crowd<'a> {
         from: Timestamp,
         to: Timestamp,
     ) -> Option<(Timestamp, Rate, f64)> {
-        (0..forecast.len())
-            .map(|index| (forecast.time(index), index))
-            .filter(|&(at, _)| at <= to && at + forecast.step > from)
-            .map(|(at, index)| {
-                // a kick-off inside the bin covers the bin
-                let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
-                let at = at.max(from);
-                let cover = self.cover_at(at).max(self.cover_at(last.max(at)));
-                let median = forecast.path(Quantile::P50)[index];
-                let load = forecast.path(self.policy.quantile)[index];
-                (at, Rate::per_second(need(median, load, cover)), cover)
-            })
-            .filter(|(_, load, _)| load.is_valid())
+        let most = self.covers.iter().copied().fold(1.0, f64::max);
+        let mut best: Option<(Timestamp, Rate, f64)> = None;
+        for index in 0..forecast.len() {
+            let at = forecast.time(index);
+            if at > to || at + forecast.step <= from {
+                continue;
+            }
+            let median = forecast.path(Quantile::P50)[index];
+            let load = forecast.path(self.policy.quantile)[index];
+            // who is in play takes longest to find out, and matters to few bins
+            let at_most = Rate::per_second(need(median, load, most));
+            if at_most.is_valid() && best.is_some_and(|(_, best, _)| at_most <= best) {
+                continue;
+            }
+            // a kick-off inside the bin covers the bin
+            let last = (at + forecast.step - TimeDelta::milliseconds(1)).min(to);
+            let at = at.max(from);
+            let cover = self.cover_at(at).max(self.cover_at(last.max(at)));
+            let load = Rate::per_second(need(median, load, cover));
             // the first of equal peaks: that is when it must be ready
-            .reduce(|best, next| if next.1 > best.1 { next } else { best })
+            if load.is_valid() && best.is_none_or(|(_, best, _)| load > best) {
+                best = Some((at, load, cover));
+            }
+        }
+        best
     }
 }
 
