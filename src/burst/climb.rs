@@ -30,20 +30,20 @@ const CROOKED: f64 = 0.15;
 
 /// One sample of a climb.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Climbed {
+pub(super) struct Climbed {
     /// Its interval, seconds from the spike's likeliest beginning.
-    pub from: f64,
+    pub(super) from: f64,
     /// End of the interval.
-    pub to: f64,
+    pub(super) to: f64,
     /// Load above what there was before, in multiples of the load a spike multiplies.
-    pub excess: f64,
+    pub(super) excess: f64,
     /// Standard deviation of that by the scatter of counts.
-    pub deviation: f64,
+    pub(super) deviation: f64,
 }
 
 /// The excess that the share `level` of spikes which began like this do not exceed, in multiples
 /// of the load a spike multiplies, with `simultaneous` fixtures in play.
-pub fn top(sizes: &SpikeSizes, simultaneous: u32, climb: &[Climbed], level: f64) -> f64 {
+pub(super) fn top(sizes: &SpikeSizes, simultaneous: u32, climb: &[Climbed], level: f64) -> f64 {
     let rises = RISES.map(|deviate| {
         let typical = sizes.rise().num_milliseconds() as f64 / 1e3;
         (typical * (RISE_SPREAD * deviate).exp()).max(0.1)

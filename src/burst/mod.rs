@@ -3,7 +3,7 @@
 //! Pure like everything that decides: the controller's one-second loop, the replay and the tests
 //! hand it live samples and the time.
 
-pub mod climb;
+mod climb;
 pub mod detector;
 mod follow;
 pub mod headroom;

@@ -258,7 +258,7 @@ fn the_jump_is_the_usual_spike_of_the_phase_and_the_slope_speaks_beyond_it() {
     let usual = alone.expected.live.quantile(0.9, 1) * 200.0;
     let jumped = alone.load();
     assert!(
-        (usual * 0.9..usual * 1.26).contains(&jumped),
+        (usual..usual * 1.26).contains(&jumped),
         "{jumped} for {usual}"
     );
     // and once it has stopped rising it was a small one

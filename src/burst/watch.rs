@@ -338,16 +338,29 @@ impl Watch {
     ) -> Option<News> {
         let every = policy.false_alarm_every;
         let alarm = self.detector.observe(sample, expected.forecast, every)?;
-        let peak = self.recent.load_since(alarm.since);
-        let peak = peak.unwrap_or(sample.offered);
-        let mut spike = Spike::new(&alarm, alarm.expected, peak, sample, expected.in_play);
-        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
-        self.spike = Some(spike);
+        let wanted = self.begin(&alarm, alarm.expected, sample, expected, policy);
         Some(News::Alarm {
             since: alarm.since,
             before: alarm.expected,
-            wanted: spike.wanted,
+            wanted,
         })
+    }
+
+    /// Begins to follow a spike that multiplies `base`; what it asks for.
+    fn begin(
+        &mut self,
+        alarm: &Alarm,
+        base: Rate,
+        sample: &LiveSample,
+        expected: &Expected,
+        policy: &BurstPolicy,
+    ) -> Rate {
+        let peak = self.recent.load_since(alarm.since);
+        let peak = peak.unwrap_or(sample.offered);
+        let mut spike = Spike::new(alarm, base, peak, sample, expected.in_play);
+        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
+        self.spike = Some(spike);
+        spike.wanted
     }
 
     fn follow(
@@ -406,16 +419,12 @@ impl Watch {
         let (sizes, _) = expected.phase();
         let seen = last.seen(sizes.half_life());
         self.learn(&seen, last.in_play);
-        let peak = self.recent.load_since(alarm.since);
-        let peak = peak.unwrap_or(sample.offered);
-        let mut spike = Spike::new(alarm, last.base, peak, sample, expected.in_play);
-        spike.wanted = spike.asks(&self.recent, &self.detector, expected, policy);
-        self.spike = Some(spike);
+        let wanted = self.begin(alarm, last.base, sample, expected, policy);
         News::Again {
             last: seen,
             since: alarm.since,
             before: alarm.expected,
-            wanted: spike.wanted,
+            wanted,
         }
     }
 

@@ -42,8 +42,9 @@ pub enum LiveCover {
     Share(f64),
 }
 
-/// Share of spikes that `spikeCover: auto` covers, unless a policy says otherwise. On generated
-/// Sundays one more replica-hour of cover then saves ten to fifty units from being lost.
+/// Share of spikes that `spikeCover: auto` covers, unless a policy says otherwise. On the
+/// generated Sundays of the replay sample a replica-hour of cover saves about a hundred units up to
+/// there, and forty beyond.
 pub const AUTO_COVER: f64 = 0.9;
 
 /// Why a text is not a cover.

@@ -259,7 +259,7 @@ const LANES: usize = 5;
 
 /// From the jump to the answer of the API server, over real sockets.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures; takes 25 s a trial"]
+#[ignore = "measures for four minutes"]
 async fn from_the_jump_to_the_write() {
     let trials: usize = std::env::var("TRIALS").map_or(50, |text| text.parse().unwrap());
     let lanes = (0..LANES).map(|lane| jumps((lane..trials).step_by(LANES)));
