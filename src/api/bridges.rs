@@ -5,9 +5,6 @@ use super::v1alpha1::{BridgesSpec, NodesSpec, ResizeSpec};
 use crate::plan::Bridges;
 use crate::plan::bridges::{CpuBridge, NodeBridge, PAUSE_IMAGE};
 
-/// Default of `bridges.resize.factor`: a spike of twice the load is the typical one.
-const FACTOR: f64 = 2.0;
-
 /// The bridges that are enabled; `most` is the policy's `maxReplicas`.
 pub(super) fn bridges_of(written: Option<&BridgesSpec>, most: u32) -> Result<Bridges, SpecError> {
     let BridgesSpec { resize, nodes } = written.cloned().unwrap_or_default();
@@ -29,7 +26,7 @@ fn cpu(written: ResizeSpec) -> Result<CpuBridge, SpecError> {
         factor,
         max,
     } = written;
-    let factor = multiple("bridges.resize.factor", factor.as_deref())?.unwrap_or(FACTOR);
+    let factor = multiple("bridges.resize.factor", factor.as_deref())?.unwrap_or(CpuBridge::FACTOR);
     let most = match max {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| SpecError::Field {

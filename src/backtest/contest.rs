@@ -156,6 +156,13 @@ impl Contest<'_> {
         self.tipoff_under(name, &policy)
     }
 
+    /// Tipoff without more CPU for running pods.
+    pub fn tipoff_without_resize(&self, name: &str) -> TipoffPolicy {
+        let mut policy = self.policy();
+        policy.bridges.cpu = None;
+        self.tipoff_under(name, &policy)
+    }
+
     fn tipoff_under(&self, name: &str, policy: &Policy) -> TipoffPolicy {
         let tipoff = TipoffPolicy::new(
             name,

@@ -144,6 +144,14 @@ pub struct BurstDemand {
     pub reason: String,
 }
 
+impl BurstDemand {
+    /// Load that running replicas will have to carry before others are Ready; `None` while only a
+    /// hint was heard, for then they still carry what they did.
+    pub fn to_carry(&self) -> Option<Rate> {
+        (self.reached > Rate::ZERO).then_some(self.load)
+    }
+}
+
 /// What happened with a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum News {

@@ -13,6 +13,7 @@ use super::demand::{self, Crowd, Sizing};
 use super::observed::Observed;
 use super::policy::{Mode, Policy};
 use super::{Action, safety::Trusted};
+use crate::burst::BurstDemand;
 use crate::units::{Millicores, Rate, Timestamp};
 
 /// How far ahead nodes are asked for: a node takes 45 to 320 s to boot, and an autoscaler adds
@@ -39,6 +40,9 @@ pub struct CpuBridge {
 }
 
 impl CpuBridge {
+    /// The usual multiple: a spike of twice the load is the typical one.
+    pub const FACTOR: f64 = 2.0;
+
     /// What a container with this limit is raised to; `None` when it has as much already.
     pub fn raised(&self, limit: Millicores) -> Option<Millicores> {
         let wished = Millicores((limit.0 as f64 * self.factor).round() as u64);
@@ -104,6 +108,26 @@ pub(super) struct Footing<'p> {
     pub(super) desired: u32,
 }
 
+/// Load above which running replicas should get more CPU without waiting for the next tick, given
+/// what one carries; `None` where no bridge is asked for, or all that may be raised is.
+pub fn overload(observed: &Observed, policy: &Policy, carried: Option<Rate>) -> Option<Rate> {
+    policy.bridges.cpu?;
+    let ready = observed.workload.ready;
+    let state = observed.bridges.cpu?;
+    let may = state != CpuState::Raised && policy.mode == Mode::Enforce && ready > 0;
+    // a learnt capacity has its margin in it
+    let target = policy
+        .per_replica
+        .map_or(1.0, |_| policy.target_utilization);
+    let carried = carried.filter(|_| may)?;
+    Some(carried * (target * f64::from(ready)))
+}
+
+/// Whether a spike is more than [`overload`] says.
+pub fn exceeds(demand: &BurstDemand, overload: Option<Rate>) -> bool {
+    overload.is_some_and(|most| demand.to_carry().is_some_and(|load| load > most))
+}
+
 /// What is to be done, each with its reason.
 pub(super) fn decide(
     observed: &Observed,
@@ -125,8 +149,9 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
     };
     let sizing = footing.sizing?;
     // by whichever knows of more: the fast loop is seconds ahead of the metric
-    let spike = observed.burst.demand.as_ref().map(|demand| demand.reached);
-    let spike = spike.filter(|reached| *reached > Rate::ZERO);
+    // and knows where a spike is going: CPU must be there before the load is
+    let spike = observed.burst.demand.as_ref();
+    let spike = spike.and_then(BurstDemand::to_carry);
     let offered = [footing.trusted.offered, observed.burst.offered, spike];
     let offered = offered.into_iter().flatten().reduce(Rate::max)?;
     let ready = observed.workload.ready;
@@ -134,7 +159,7 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
     let coming = footing.desired.saturating_sub(ready);
     if offered > carries && coming > 0 && ready > 0 && state != CpuState::Raised {
         let why = format!(
-            "raise CPU {:.1}x: {offered} are offered, {ready} ready replicas carry {carries}, and \
+            "raise CPU {:.1}x: {offered} are offered or coming, {ready} ready replicas carry {carries}, and \
              {coming} more are on their way",
             bridge.factor
         );
@@ -319,6 +344,40 @@ mod tests {
         assert_eq!(learnt(None), carried);
         assert_eq!(learnt(Some(CpuState::AsMade)), carried);
         assert_eq!(learnt(Some(CpuState::Raised)), None);
+    }
+
+    #[test]
+    fn a_spike_that_will_be_more_than_is_carried_gets_cpu_before_it_is() {
+        let mut seen = observed(4, 4, 200.0, 200.0);
+        let spike = |reached: f64| BurstDemand {
+            load: Rate::per_second(900.0),
+            seen: None,
+            reached: Rate::per_second(reached),
+            since: noon(),
+            confirmed: false,
+            reason: "touchdown".into(),
+        };
+        seen.burst.demand = Some(spike(300.0));
+        assert_eq!(bridging(&seen, &policy()), [Action::RaiseCpu]);
+        // a hint alone raises the size, not the CPU of pods that carry what they did
+        seen.burst.demand = Some(spike(0.0));
+        assert_eq!(bridging(&seen, &policy()), []);
+    }
+
+    #[test]
+    fn what_pods_carry_is_told_while_they_may_be_given_more() {
+        let policy = policy();
+        let mut seen = observed(4, 4, 200.0, 200.0);
+        let carried = Some(Rate::per_second(100.0));
+        let four = Some(Rate::per_second(400.0));
+        assert_eq!(overload(&seen, &policy, carried), four);
+        seen.bridges.cpu = Some(CpuState::PartlyRaised);
+        assert_eq!(overload(&seen, &policy, carried), four, "the rest follows");
+        assert_eq!(overload(&seen, &policy, None), None);
+        for cpu in [Some(CpuState::Raised), None] {
+            seen.bridges.cpu = cpu;
+            assert_eq!(overload(&seen, &policy, carried), None);
+        }
     }
 
     #[test]

@@ -207,6 +207,10 @@ fn replay_day(
         };
         contest.tipoff_covering(&name, cover)
     }));
+    // what the bridge is worth
+    let bridged = scenario.arena.policy.bridges.cpu.is_some();
+    let plain = bridged.then(|| contest.tipoff_without_resize(&format!("{TIPOFF}-no-resize")));
+    let tipoffs = tipoffs.chain(plain);
     for mut policy in tipoffs {
         let record = simulate(&world, &mut policy);
         keep(&record, policy.seen_spikes());

@@ -46,8 +46,11 @@ pub struct PolicyReport {
     pub unserved_ratio: f64,
     /// Units offered.
     pub offered_requests: f64,
-    /// Pods paid for, from their creation to their end, times hours.
+    /// Pods paid for, from their creation to their end, times hours, and the CPU lent to them in
+    /// the worth of replicas.
     pub replica_hours: f64,
+    /// The part of it that was lent to running pods.
+    pub lent_replica_hours: f64,
     /// Ready pods times hours.
     pub ready_replica_hours: f64,
     /// Replica-hours over those of the static peak, when that is among the policies.
@@ -181,6 +184,7 @@ fn sum(runs: &[&PolicyDay]) -> PolicyReport {
         },
         offered_requests: offered,
         replica_hours: total(|t| t.replica_hours),
+        lent_replica_hours: total(|t| t.lent_hours),
         ready_replica_hours: total(|t| t.ready_hours),
         over_static_peak: None,
         peak_replicas: runs
@@ -360,6 +364,16 @@ fn notes(scenario: &Scenario) -> Vec<String> {
                 .map_or_else(|| "-".to_owned(), |lag| HumanDuration(lag).to_string()),
         ),
     ];
+    if let Some(bridge) = scenario.arena.policy.bridges.cpu {
+        notes.push(format!(
+            "Tipoff's running pods get {}x their CPU {} after it is asked for, {}/s of them, and \
+             serve in proportion; nodes are taken to have it, as they are to have room for every \
+             pod that is asked for. Replica-hours count it from the order to its return.",
+            bridge.factor,
+            scenario.arena.cluster.model.resize.takes,
+            number(scenario.arena.cluster.model.resize.pods_per_second),
+        ));
+    }
     if let LoadSource::Generated(_) = scenario.load {
         notes.push(
             "Load is generated: it proves that machinery works, and nothing about anybody's real \

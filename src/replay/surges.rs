@@ -204,6 +204,7 @@ mod tests {
             step: TimeDelta::seconds(1),
             ready: vec![ready; desired.len()],
             paid: desired.clone(),
+            lent: vec![0.0; desired.len()],
             offered: vec![0.0; desired.len()],
             unserved: vec![0.0; desired.len()],
             desired,

@@ -191,6 +191,52 @@ fn without_history_tipoff_has_no_forecast_and_still_answers() {
 }
 
 #[test]
+fn more_cpu_for_running_pods_serves_a_spike_before_new_ones_are_ready() {
+    let recorded = SCENARIO
+        .replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}")
+        .replace("covers: [4x]", "covers: []")
+        + "  bridges: {resize: {enabled: true, factor: 4x}}\n";
+    // the policy's last line must be the bridges'
+    let (policy, rest) = recorded.split_once("simulation:").unwrap();
+    let (rest, bridges) = rest.split_once("  bridges").unwrap();
+    let text =
+        policy.replace("covers", &format!("  bridges{bridges}covers")) + "simulation:" + rest;
+    let scenario = scenario::parse(&text, "two.yaml").unwrap();
+    let mut values = vec![400.0; 7800];
+    values[3600..3700].fill(1600.0);
+    let materials = Materials {
+        calendar: Calendar::default(),
+        source: Source::Recorded {
+            seconds: Series::from_raw(time("2030-10-06T16:20:00Z"), TimeDelta::seconds(1), values),
+            history: None,
+        },
+    };
+    let report = run(&scenario, &materials, 1, &|_| {}).unwrap().report;
+    let row = |name: &str| report.policies.iter().find(|row| row.name == name).unwrap();
+    let (own, plain) = (row("tipoff"), row("tipoff-no-resize"));
+    assert!(
+        own.unserved_requests < 0.5 * plain.unserved_requests,
+        "{own:?} {plain:?}"
+    );
+    // seen in two seconds, done in two, and given back when the new ones are ready
+    assert!((4.0..12.0).contains(&own.seconds_short), "{own:?}");
+    assert!(plain.seconds_short > 15.0, "{plain:?}");
+    assert!(own.lent_replica_hours > 0.0 && plain.lent_replica_hours == 0.0);
+    let pods = own.replica_hours - own.lent_replica_hours;
+    assert!(
+        (pods - plain.replica_hours).abs() < 0.05 * plain.replica_hours,
+        "{own:?} {plain:?}"
+    );
+    assert!(own.lent_replica_hours < 0.05 * pods, "{own:?}");
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("4x their CPU 2s after"))
+    );
+}
+
+#[test]
 fn work_is_done_once_and_its_results_keep_their_order() {
     let items: Vec<u32> = (0..50).collect();
     let doubled = each(3, &items, |item| item * 2);

@@ -12,6 +12,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, LogNormal};
 use serde::{Deserialize, Serialize};
 
+use super::loan::{CpuOrder, Loans, ResizeModel};
+use crate::plan::bridges::CpuState;
 use crate::units::{HumanDuration, Timestamp};
 
 /// Standard normal deviate of the 95th percentile.
@@ -113,6 +115,8 @@ pub struct ClusterModel {
     pub nodes: Option<Nodes>,
     /// How long a deleted pod still occupies, and costs, its place. It serves nothing meanwhile.
     pub termination: TimeDelta,
+    /// How running pods come to more CPU.
+    pub resize: ResizeModel,
 }
 
 impl ClusterModel {
@@ -123,6 +127,7 @@ impl ClusterModel {
             pods_per_second: 20.0,
             nodes: None,
             termination: TimeDelta::zero(),
+            resize: ResizeModel::default(),
         }
     }
 }
@@ -153,6 +158,8 @@ pub struct Cluster {
     extra_nodes: Vec<Timestamp>,
     /// Since when fewer nodes would do.
     spare_since: Option<Timestamp>,
+    /// The CPU of the pods.
+    loans: Loans,
 }
 
 impl Cluster {
@@ -163,6 +170,7 @@ impl Cluster {
             created: now - TimeDelta::hours(1),
         };
         let mut cluster = Self {
+            loans: Loans::new(model.resize),
             model,
             rng: StdRng::seed_from_u64(seed),
             replicas,
@@ -205,6 +213,26 @@ impl Cluster {
             self.leaving.pop();
         }
         (self.pods.len() + self.leaving.len()) as u32
+    }
+
+    /// Asks for more CPU for the pods that are Ready, or gives it back.
+    pub fn order_cpu(&mut self, order: CpuOrder, now: Timestamp) {
+        self.loans.order(order, self.ready(now), now);
+    }
+
+    /// The CPU of running pods.
+    pub fn cpu(&self) -> CpuState {
+        self.loans.state()
+    }
+
+    /// CPU lent to running pods, in replicas' worth: what is paid for beside them.
+    pub fn lent(&self) -> f64 {
+        self.loans.lent(self.pods.len())
+    }
+
+    /// What Ready pods serve at `now`, in replicas as they were made.
+    pub fn strength(&self, now: Timestamp) -> f64 {
+        f64::from(self.ready(now)) + self.loans.at_work(self.pods.len(), now)
     }
 
     /// Asks for `replicas` pods. Deleting takes effect at once, those not Ready first, then the
@@ -345,6 +373,26 @@ mod tests {
         cluster.set_replicas(8, second(1001));
         cluster.set_replicas(12, second(1002));
         assert_eq!(cluster.ready(second(1020)), 10, "the node had gone");
+    }
+
+    #[test]
+    fn more_cpu_is_at_work_before_new_pods_are_ready_and_stays_with_the_old_ones() {
+        let mut cluster = Cluster::new(
+            ClusterModel::constant(TimeDelta::seconds(30)),
+            4,
+            second(0),
+            1,
+        );
+        cluster.set_replicas(8, second(10));
+        cluster.order_cpu(CpuOrder::Raise(2.0), second(10));
+        assert_eq!((cluster.strength(second(11)), cluster.lent()), (4.0, 4.0));
+        assert_eq!(cluster.strength(second(13)), 8.0);
+        assert_eq!(cluster.strength(second(41)), 12.0, "the new ones as made");
+        // the youngest go first
+        cluster.set_replicas(3, second(50));
+        assert_eq!((cluster.strength(second(50)), cluster.lent()), (6.0, 3.0));
+        cluster.order_cpu(CpuOrder::Restore, second(51));
+        assert_eq!((cluster.strength(second(51)), cluster.lent()), (3.0, 0.0));
     }
 
     #[test]

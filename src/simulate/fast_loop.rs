@@ -5,9 +5,10 @@ use chrono::TimeDelta;
 
 use super::policies::Sight;
 use crate::burst::spike::Learnt;
-use crate::burst::{LearntSpikes, LiveSample, News, Watch};
+use crate::burst::{BurstDemand, LearntSpikes, LiveSample, News, Watch};
+use crate::plan::bridges::exceeds;
 use crate::plan::briefing::Briefing;
-use crate::plan::{BurstSight, Memory, Observed, Policy};
+use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy};
 use crate::units::{Rate, Timestamp};
 
 /// A spike the fast loop saw.
@@ -30,6 +31,10 @@ pub(super) struct FastLoop {
     briefing: Option<Briefing>,
     /// Load asked for when the plan was last told.
     told: Option<Rate>,
+    /// Load above which running replicas should get more CPU.
+    overload: Option<Rate>,
+    /// Load the last plan knew running replicas would have to carry.
+    carried: Option<Rate>,
     seen: Vec<SeenSpike>,
 }
 
@@ -41,6 +46,8 @@ impl FastLoop {
             watch: Watch::with_learnt(learnt),
             briefing: None,
             told: None,
+            overload: None,
+            carried: None,
             seen: Vec::new(),
         }
     }
@@ -59,7 +66,19 @@ impl FastLoop {
         self.watch.let_go(now);
         let demand = self.watch.demand(now);
         self.briefing = Some(briefing);
-        demand.is_some_and(|demand| self.told.is_none_or(|told| demand.load > told))
+        demand.is_some_and(|demand| {
+            self.told.is_none_or(|told| demand.load > told) || exceeds(&demand, self.overload)
+        })
+    }
+
+    /// Takes in what came of the briefing: `overload` is what running replicas carry where they may
+    /// be given more CPU. Where a plan gave none, only more load is a reason to think again.
+    pub(super) fn told(&mut self, overload: Option<Rate>, plan: &Plan) {
+        let raised = plan.actions.contains(&Action::RaiseCpu);
+        let carried = self.carried;
+        self.overload = overload
+            .filter(|_| !raised)
+            .map(|most| carried.map_or(most, |carried| most.max(carried)));
     }
 
     /// Is briefed anew, and says what it sees.
@@ -75,6 +94,7 @@ impl FastLoop {
         // before the first sample nothing is amiss
         let sight = briefing.sight(&self.watch, self.watch.last().is_some(), now);
         self.told = sight.demand.as_ref().map(|demand| demand.load);
+        self.carried = sight.demand.as_ref().and_then(BurstDemand::to_carry);
         self.briefing = Some(briefing);
         sight
     }

@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod drill;
 mod fast_loop;
 pub mod hindsight;
+mod loan;
 pub mod peers;
 pub mod policies;
 pub mod season;
@@ -24,6 +25,7 @@ pub mod yardstick;
 
 pub use cluster::{Cluster, ClusterModel, Nodes, StartUpTime};
 pub use fast_loop::SeenSpike;
+pub use loan::{CpuOrder, ResizeModel};
 pub use policies::{Sample, ScalingPolicy, Sight};
 pub use tipoff::{Outlook, TipoffPolicy};
 pub use traffic::{GameDay, Results, Traffic};
@@ -66,6 +68,8 @@ pub struct Run {
     pub ready: Vec<u32>,
     /// Pods that occupy a place: starting, Ready, leaving.
     pub paid: Vec<u32>,
+    /// CPU lent to running pods, in replicas' worth.
+    pub lent: Vec<f64>,
     /// Load offered, units per second.
     pub offered: Vec<f64>,
     /// Load not served, units per second.
@@ -81,8 +85,10 @@ pub struct Totals {
     pub unserved: f64,
     /// Time during which anything was not served.
     pub under_provisioned: TimeDelta,
-    /// Pods paid for, from their creation, times hours.
+    /// Pods paid for, from their creation, times hours, and what was lent to them.
     pub replica_hours: f64,
+    /// The part of it that was lent to running pods.
+    pub lent_hours: f64,
     /// Ready pods times hours.
     pub ready_hours: f64,
     /// Largest size asked for.
@@ -109,11 +115,13 @@ impl Run {
         let hours = seconds / 3600.0;
         let pods = |counts: &[u32]| counts.iter().map(|&n| f64::from(n)).sum::<f64>() * hours;
         let short = self.unserved.iter().filter(|&&rate| rate > 0.0).count();
+        let lent = self.lent.iter().sum::<f64>() * hours;
         Totals {
             offered: self.offered.iter().sum::<f64>() * seconds,
             unserved: self.unserved.iter().sum::<f64>() * seconds,
             under_provisioned: self.step * i32::try_from(short).unwrap_or(i32::MAX),
-            replica_hours: pods(&self.paid),
+            replica_hours: pods(&self.paid) + lent,
+            lent_hours: lent,
             ready_hours: pods(&self.ready),
             peak_replicas: self.desired.iter().copied().max().unwrap_or(0),
             scale_events: self.desired.windows(2).filter(|w| w[0] != w[1]).count(),
@@ -139,6 +147,7 @@ pub fn run(world: &World<'_>, policy: &mut dyn ScalingPolicy) -> Run {
         desired: Vec::with_capacity(steps),
         ready: Vec::with_capacity(steps),
         paid: Vec::with_capacity(steps),
+        lent: Vec::with_capacity(steps),
         offered: Vec::with_capacity(steps),
         unserved: Vec::with_capacity(steps),
     };
@@ -150,6 +159,7 @@ pub fn run(world: &World<'_>, policy: &mut dyn ScalingPolicy) -> Run {
                 ready: cluster.ready(now),
             },
             pods: cluster.pods(),
+            cpu: cluster.cpu(),
             per_replica: world.per_replica,
             load: world.load,
             now,
@@ -159,15 +169,19 @@ pub fn run(world: &World<'_>, policy: &mut dyn ScalingPolicy) -> Run {
         };
         let desired = policy.decide(&sight, now);
         cluster.set_replicas(desired, now);
+        if let Some(order) = policy.cpu() {
+            cluster.order_cpu(order, now);
+        }
         let ready = cluster.ready(now);
         let offered = world.load.at(now).map_or(0.0, Rate::as_per_second);
-        let capacity = world.per_replica.as_per_second() * f64::from(ready);
+        let capacity = world.per_replica.as_per_second() * cluster.strength(now);
         // a hair of floating point is not a lost request
         let short = offered - capacity;
         let unserved = if short > 1e-9 * offered { short } else { 0.0 };
         record.desired.push(desired);
         record.ready.push(ready);
         record.paid.push(cluster.occupying(now));
+        record.lent.push(cluster.lent());
         record.offered.push(offered);
         record.unserved.push(unserved);
     }
@@ -176,7 +190,7 @@ pub fn run(world: &World<'_>, policy: &mut dyn ScalingPolicy) -> Run {
     for counts in [&mut record.desired, &mut record.ready, &mut record.paid] {
         counts.drain(..settling);
     }
-    for rates in [&mut record.offered, &mut record.unserved] {
+    for rates in [&mut record.lent, &mut record.offered, &mut record.unserved] {
         rates.drain(..settling);
     }
     record.from = world.from + step * i32::try_from(settling).unwrap_or(i32::MAX);

@@ -7,7 +7,9 @@
 use chrono::TimeDelta;
 
 use super::cluster::Pod;
+use super::loan::CpuOrder;
 use crate::plan::Workload;
+use crate::plan::bridges::CpuState;
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
@@ -19,6 +21,11 @@ pub trait ScalingPolicy {
     /// The size it wants at `now`. It is asked at every step and keeps its own period: between
     /// its decisions it returns `sight.workload.replicas`.
     fn decide(&mut self, sight: &Sight<'_>, now: Timestamp) -> u32;
+
+    /// What its last decision wants of the CPU of running pods; nothing, unless it knows how.
+    fn cpu(&mut self) -> Option<CpuOrder> {
+        None
+    }
 }
 
 /// A metric sample.
@@ -39,6 +46,8 @@ pub struct Sight<'a> {
     pub workload: Workload,
     /// Pods not deleted, in order of the time they become Ready.
     pub pods: &'a [Pod],
+    /// The CPU of running pods.
+    pub cpu: CpuState,
     /// Load one replica carries at 100 % of its request.
     pub per_replica: Rate,
     pub(super) load: &'a Series,

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::fast_loop::{FastLoop, SeenSpike};
+use super::loan::CpuOrder;
 use super::policies::{ScalingPolicy, Sight};
 use crate::burst::LearntSpikes;
 use crate::fixture::Calendar;
 use crate::forecast::Forecast;
-use crate::plan::{self, BridgesSeen, BurstSight, Memory, Mode, Observed, Policy, Signal};
+use crate::plan::{
+    self, Action, BridgesSeen, BurstSight, Memory, Mode, Observed, Policy, Signal, bridges,
+};
 use crate::units::Timestamp;
 
 /// What was known of the future, moment by moment: forecasts by origin and the calendar by the
@@ -68,6 +71,7 @@ pub struct TipoffPolicy {
     next: Option<Timestamp>,
     memory: Memory,
     fast: Option<FastLoop>,
+    cpu: Option<CpuOrder>,
 }
 
 impl TipoffPolicy {
@@ -93,6 +97,7 @@ impl TipoffPolicy {
             next: None,
             memory: Memory::default(),
             fast: None,
+            cpu: None,
         }
     }
 
@@ -154,7 +159,11 @@ impl TipoffPolicy {
             calendar_note: None,
             calendar: self.outlook.calendar(now),
             manual: None,
-            bridges: BridgesSeen::default(),
+            bridges: BridgesSeen {
+                cpu: Some(sight.cpu),
+                // nobody's nodes are in question beyond those of the model
+                reserve: None,
+            },
         }
     }
 
@@ -164,7 +173,14 @@ impl TipoffPolicy {
         if let Some(fast) = &mut self.fast {
             observed.burst = fast.brief(&observed, &self.policy, &self.memory, now);
         }
-        plan::plan(&observed, &self.policy, &self.memory, now)
+        let plan = plan::plan(&observed, &self.policy, &self.memory, now);
+        if let Some(fast) = &mut self.fast {
+            fast.told(
+                bridges::overload(&observed, &self.policy, plan.per_replica),
+                &plan,
+            );
+        }
+        plan
     }
 }
 
@@ -179,11 +195,23 @@ impl ScalingPolicy for TipoffPolicy {
         if !spike && self.next.is_some_and(|next| now < next) {
             return sight.workload.replicas;
         }
-        if self.next.is_none_or(|next| now >= next) {
+        let turn = self.next.is_none_or(|next| now >= next);
+        if turn {
             self.next = Some(now + self.every);
         }
         let plan = self.plan(sight, now);
+        let factor = self.policy.bridges.cpu.map(|bridge| bridge.factor);
+        self.cpu = plan.actions.iter().find_map(|action| match action {
+            Action::RaiseCpu => factor.map(CpuOrder::Raise),
+            // letting go is the slow loop's
+            Action::RestoreCpu => turn.then_some(CpuOrder::Restore),
+            Action::Scale { .. } | Action::Reserve { .. } => None,
+        });
         self.memory = plan.memory;
         plan.desired
+    }
+
+    fn cpu(&mut self) -> Option<CpuOrder> {
+        self.cpu.take()
     }
 }

@@ -8,9 +8,10 @@ use serde_saphyr::Spanned;
 use super::fields::{live_cover, multiple, positive};
 use super::place::{ScenarioError, refuse};
 use crate::forecast::Quantile;
+use crate::plan::bridges::CpuBridge;
 use crate::plan::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
-use crate::plan::{Mode, Policy};
-use crate::simulate::{ClusterModel, Nodes, StartUpTime};
+use crate::plan::{Bridges, Mode, Policy};
+use crate::simulate::{ClusterModel, Nodes, ResizeModel, StartUpTime};
 use crate::units::{HumanDuration, Rate};
 
 /// What policies are compared on.
@@ -44,6 +45,8 @@ pub(crate) struct RawCluster {
     nodes: Option<Nodes>,
     #[serde(default = "no_time")]
     termination: HumanDuration,
+    #[serde(default)]
+    resize: Option<Spanned<ResizeModel>>,
 }
 
 const fn twenty() -> f64 {
@@ -74,6 +77,23 @@ pub(crate) struct RawPolicy {
     release: RawRelease,
     #[serde(default)]
     max_raise_per_minute: Option<u32>,
+    #[serde(default)]
+    bridges: RawBridges,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawBridges {
+    resize: RawResize,
+}
+
+/// Without `max`: a simulated pod has no amount of CPU.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawResize {
+    enabled: bool,
+    #[serde(deserialize_with = "multiple")]
+    factor: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +147,13 @@ impl RawPolicy {
                     .unwrap_or(base.start_up.pods_per_second),
             },
             max_raise_per_minute: self.max_raise_per_minute,
+            bridges: Bridges {
+                cpu: self.bridges.resize.enabled.then(|| CpuBridge {
+                    factor: self.bridges.resize.factor.unwrap_or(CpuBridge::FACTOR),
+                    most: None,
+                }),
+                nodes: None,
+            },
             release: Release {
                 window: time(self.release.window, base.release.window),
                 rung: self.release.rung.unwrap_or(base.release.rung),
@@ -161,6 +188,11 @@ pub(crate) fn arena(
             problem,
         ));
     }
+    if let Some(resize) = &cluster.resize
+        && let Some(problem) = resize.value.problem()
+    {
+        return Err(refuse(name, resize.referenced, "cluster.resize", problem));
+    }
     let place = policy.referenced;
     let policy = policy
         .value
@@ -178,6 +210,9 @@ pub(crate) fn arena(
                 pods_per_second: cluster.pods_per_second,
                 nodes: cluster.nodes,
                 termination: cluster.termination.0,
+                resize: cluster
+                    .resize
+                    .map_or_else(ResizeModel::default, |resize| resize.value),
             },
         },
         policy,

@@ -29,6 +29,7 @@ impl Ledger {
                 desired: Vec::new(),
                 ready: Vec::new(),
                 paid: Vec::new(),
+                lent: Vec::new(),
                 offered: Vec::new(),
                 unserved: Vec::new(),
             },
@@ -58,6 +59,8 @@ impl Ledger {
             self.run.ready.push(ready);
             // a pod that starts or leaves is paid for too
             self.run.paid.push(seen.replicas.max(seen.ready));
+            // the demo's policy asks for no bridge
+            self.run.lent.push(0.0);
             self.run.offered.push(offered);
             self.run.unserved.push((offered - served).max(0.0));
         }

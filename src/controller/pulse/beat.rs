@@ -5,10 +5,10 @@ use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
 use crate::controller::act::{Applied, Order, Outcome};
 use crate::controller::state::PolicyKey;
-use crate::plan::bridges::{CpuBridge, CpuState};
+use crate::plan::bridges::{CpuBridge, CpuState, exceeds, overload};
 use crate::plan::briefing::{Briefing, sport};
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{Action, BurstSight, Memory, Mode, Observed, Plan, Policy, Workload, plan};
+use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy, Workload, plan};
 use crate::target::TargetError;
 use crate::units::{Rate, Timestamp};
 
@@ -53,17 +53,9 @@ impl Stance {
         }
     }
 
-    /// What ready replicas carry, where more CPU may be asked for and was not.
-    fn carries_as_made(&self) -> Option<Rate> {
-        self.policy.bridges.cpu?;
-        let as_made = self.observed.bridges.cpu == Some(CpuState::AsMade);
-        let may = as_made && self.policy.mode == Mode::Enforce && self.observed.workload.ready > 0;
-        // a learnt capacity has its margin in it
-        let target = self.policy.per_replica;
-        let target = target.map_or(1.0, |_| self.policy.target_utilization);
-        let ready = f64::from(self.observed.workload.ready);
-        let carried = self.carried.filter(|_| may)?;
-        Some(carried * (target * ready))
+    /// Load above which running replicas should get more CPU.
+    fn overload(&self) -> Option<Rate> {
+        overload(&self.observed, &self.policy, self.carried)
     }
 
     /// The sport of its fixtures.
@@ -127,7 +119,7 @@ pub(super) struct Pulse {
     written: Option<WrittenBetween>,
     /// Load above which running replicas should get more CPU; `None` where no bridge is asked for,
     /// or it is up.
-    overloads: Option<Rate>,
+    overload: Option<Rate>,
     /// What a bridge has become since the last tick.
     cpu: Option<CpuState>,
 }
@@ -167,7 +159,7 @@ impl Pulse {
             let planned = planned.map_or(Rate::ZERO, |demand| demand.load);
             self.decided = self.decided.min(planned);
         }
-        self.overloads = stance.carries_as_made();
+        self.overload = stance.overload();
         self.briefing = Some(briefing);
         self.stance = Some(stance);
     }
@@ -233,9 +225,8 @@ impl Pulse {
         }
         self.watch.let_go(now);
         let demand = self.watch.demand(now);
-        let news = |demand: &BurstDemand| {
-            demand.load > self.decided || self.overloads.is_some_and(|most| demand.reached > most)
-        };
+        let news =
+            |demand: &BurstDemand| demand.load > self.decided || exceeds(demand, self.overload);
         told.decide =
             !self.deciding && !briefing.is_stale(now) && demand.as_ref().is_some_and(news);
         self.deciding |= told.decide;
@@ -249,12 +240,11 @@ impl Pulse {
         let stance = self.stance.as_mut()?;
         let sight = briefing.sight(&self.watch, true, now);
         let demand = sight.demand.as_ref()?;
-        let overloads = self.overloads.is_some_and(|most| demand.reached > most);
-        if demand.load <= self.decided && !overloads {
+        if demand.load <= self.decided && !exceeds(demand, self.overload) {
             return None;
         }
         self.decided = self.decided.max(demand.load);
-        let reached = demand.reached;
+        let carried = demand.to_carry();
         stance.observed.burst = sight;
         let mut plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
@@ -269,10 +259,10 @@ impl Pulse {
         // asked for once; what became of it is told when it is known. Where it was not asked for,
         // only more load is a reason to think again
         let raised = plan.actions.contains(&Action::RaiseCpu);
-        self.overloads = self
-            .overloads
+        self.overload = self
+            .overload
             .filter(|_| !raised)
-            .map(|most| most.max(reached));
+            .map(|most| carried.map_or(most, |carried| most.max(carried)));
         let decided = (self.key.clone()?, stance.order.clone(), plan);
         (!decided.2.actions.is_empty()).then_some(decided)
     }
@@ -285,9 +275,10 @@ impl Pulse {
     /// Takes note of what a bridge has become, for this loop and for the next tick.
     pub(super) fn bridged(&mut self, cpu: CpuState) {
         self.cpu = Some(cpu);
-        self.overloads = None;
         if let Some(stance) = &mut self.stance {
             stance.observed.bridges.cpu = Some(cpu);
+            // what was left of many pods follows with the next sample
+            self.overload = stance.overload();
         }
     }
 
@@ -497,6 +488,33 @@ mod tests {
         assert!(story.pulse.decide(story.now).is_none());
         let sight = story.pulse.seen(true, story.now).burst;
         assert!(sight.demand.is_some() && sight.note.is_none());
+    }
+
+    #[test]
+    fn what_is_left_of_many_pods_gets_cpu_with_the_next_sample() {
+        let mut story = Story::new(Mode::Enforce);
+        let mut bridged = stance(story.now, Mode::Enforce, 3);
+        bridged.carried = Some(Rate::per_second(100.0));
+        bridged.policy.bridges.cpu = Some(CpuBridge {
+            factor: 2.0,
+            most: None,
+        });
+        bridged.observed.bridges.cpu = Some(CpuState::AsMade);
+        story.pulse.brief(bridged, &Learnt::default(), story.now);
+        for (state, again) in [(CpuState::PartlyRaised, true), (CpuState::Raised, false)] {
+            assert!(story.see(1_600.0));
+            let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+            assert!(plan.actions.contains(&Action::RaiseCpu), "{}", plan.summary);
+            let scaled = Outcome::Scaled {
+                from: plan.current,
+                to: plan.desired,
+            };
+            story.pulse.bridged(state);
+            story.pulse.wrote(&scaled, &plan, story.now);
+            story.pulse.rest();
+            assert_eq!(story.see(1_600.0), again, "{state:?}");
+            story.pulse.rest();
+        }
     }
 
     #[test]

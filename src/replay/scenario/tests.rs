@@ -96,6 +96,18 @@ fn every_fault_names_its_place_and_what_to_write() {
             ),
             told("fixtures: [games.csv]\n", ""),
             told("perReplica: 50\n  startUp", "perReplicas: 50\n  startUp"),
+            told(
+                "cluster:",
+                "cluster:\n  resize: {takes: 1s, podsPerSecond: 0}"
+            ),
+            told(
+                "minReplicas: 2",
+                "bridges: {resize: {enabled: true, factor: 20x}}\n  minReplicas: 2"
+            ),
+            told(
+                "minReplicas: 2",
+                "bridges: {resize: {max: 2}}\n  minReplicas: 2"
+            ),
             told("minReplicas: 2", "minReplicas: 300"),
             told("zone: America/New_York", "zone: New York"),
             told("zone:", "covers: [0.5x]\nzone:"),
