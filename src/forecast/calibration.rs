@@ -8,7 +8,7 @@ use super::quantile::{GROUPS, Group};
 /// Coverage of the bounds given in the last four weeks, for moments of one kind and one distance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// `calm`, `event`, `event with entries` or `event without precedent`.
+    /// `calm`, `event`, `end of event`, both `with entries`, or `event without precedent`.
     pub kind: String,
     /// Longest lead, minutes; the last also stands for what lies beyond.
     pub up_to_minutes: u32,
@@ -51,6 +51,8 @@ impl Calibration {
             "calm",
             "event",
             "event with entries",
+            "end of event",
+            "end of event with entries",
             "event without precedent",
         ];
         let tallies = kinds.iter().zip(&self.0);

@@ -127,7 +127,7 @@ pub(crate) fn coefficients(
                 y = above(y, usual, CENSORED_SPREAD);
             }
             let mut weight = OBSERVATIONS_PER_DAY / DAY as f64;
-            if history.rows.in_event[bin] {
+            if history.rows.in_event(bin) {
                 weight *= EVENT_WEIGHT;
             } else if let (Some(limits), Some(known)) = (&limits, trust) {
                 weight *= limits.weight(y - history.rows.fit(bin, known));
@@ -186,7 +186,7 @@ impl Limits {
         spreads: &mut Vec<f64>,
     ) -> Option<Self> {
         let mut residuals: Vec<f64> = bins
-            .filter(|&bin| !history.rows.in_event[bin])
+            .filter(|&bin| !history.rows.in_event(bin))
             .map(|bin| history.seen(bin) - history.rows.fit(bin, known))
             .filter(|residual| residual.is_finite())
             .collect();

@@ -1,8 +1,9 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
 //! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, event
-//! window, the same with entries known, the same without any precedent} by lead bucket; a score's weight halves every eight
-//! days. Pseudo-scores from a Student t with four degrees of freedom stand in before enough has
+//! window, the same near and after a fixture's end, both with entries known, without any precedent} by
+//! lead bucket; a score's weight halves every eight days. The end has groups of its own because its
+//! moment is not known: errors there are half as large again as during play. Pseudo-scores from a Student t with four degrees of freedom stand in before enough has
 //! matured, so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted
 //! conformal bounds miss their level by at most the drift between the weighted scores and the
 //! present (Barber et al., Conformal prediction beyond exchangeability, 2023).
@@ -12,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::features::Moment;
 use super::lead::{self, BUCKETS, PRIOR_SCALE};
 
 /// Upper quantiles kept.
@@ -44,20 +46,31 @@ pub(crate) type Margins = [f64; 3];
 pub(crate) enum Group {
     /// No fixture's window.
     Calm,
-    /// In the window of a fixture, by the calendar alone.
+    /// In the window of a fixture that is not near its end, by the calendar alone.
     Event,
-    /// In the window of a fixture whose entries were known.
+    /// The same with entries known.
     Entries,
+    /// In the window of a fixture that may be over, by the calendar alone.
+    Closing,
+    /// The same with entries known.
+    ClosingEntries,
     /// In the window of a fixture of a competition never seen before: the prior alone spoke.
     Cold,
 }
 
 /// Number of groups.
-pub(crate) const GROUPS: usize = 4;
+pub(crate) const GROUPS: usize = 6;
 
-impl From<bool> for Group {
-    fn from(in_event: bool) -> Self {
-        if in_event { Self::Event } else { Self::Calm }
+impl Group {
+    /// The group of a moment that has precedents.
+    pub(crate) fn of(moment: Moment, entries: bool) -> Self {
+        match (moment, entries) {
+            (Moment::Calm, _) => Self::Calm,
+            (Moment::Play, false) => Self::Event,
+            (Moment::Play, true) => Self::Entries,
+            (Moment::Closing, false) => Self::Closing,
+            (Moment::Closing, true) => Self::ClosingEntries,
+        }
     }
 }
 
@@ -117,16 +130,10 @@ impl Scores {
     }
 
     /// Keeps one score, so many days old.
-    pub(crate) fn add(
-        &mut self,
-        group: impl Into<Group>,
-        bucket: usize,
-        score: f64,
-        age_days: f64,
-    ) {
+    pub(crate) fn add(&mut self, group: Group, bucket: usize, score: f64, age_days: f64) {
         if score.is_finite() {
             let weight = 0.5_f64.powf(age_days / MEMORY);
-            self.groups[group.into() as usize][bucket].add(score, weight);
+            self.groups[group as usize][bucket].add(score, weight);
         }
     }
 
@@ -166,8 +173,8 @@ pub(crate) struct MarginTable([[Margins; BUCKETS]; GROUPS]);
 
 impl MarginTable {
     /// Log margins at a lead of `lead` model bins.
-    pub(crate) fn at(&self, group: impl Into<Group>, lead: f64) -> Margins {
-        let table = &self.0[group.into() as usize];
+    pub(crate) fn at(&self, group: Group, lead: f64) -> Margins {
+        let table = &self.0[group as usize];
         let [(a, wa), (b, wb)] = lead::blend(lead);
         std::array::from_fn(|level| wa * table[a][level] + wb * table[b][level])
     }
@@ -203,16 +210,16 @@ mod tests {
     #[test]
     fn margins_start_at_the_prior_and_follow_the_scores() {
         let empty = Scores::new().margins(&[30.0; BUCKETS]);
-        let [p90, p95, p99] = empty.at(true, 200.0);
+        let [p90, p95, p99] = empty.at(Group::Event, 200.0);
         assert!(p90 > 0.4 && p95 > p90 && p99 > p95 && p99 < 2.0);
         assert!(empty.is_sound());
 
         let mut scores = Scores::new();
         for place in 0..10_000 {
             let score = f64::from(place) / 10_000.0 - 0.5;
-            scores.add(true, 4, score, 1.0);
+            scores.add(Group::Event, 4, score, 1.0);
         }
-        let margins = scores.margins(&[30.0; BUCKETS]).at(true, 200.0);
+        let margins = scores.margins(&[30.0; BUCKETS]).at(Group::Event, 200.0);
         assert!((margins[0] - 0.40).abs() < 0.01, "{margins:?}");
         assert!((margins[1] - 0.45).abs() < 0.01, "{margins:?}");
     }
@@ -221,13 +228,13 @@ mod tests {
     fn old_scores_fade() {
         let mut scores = Scores::new();
         for _ in 0..1_000 {
-            scores.add(false, 0, 1.0, 0.0);
+            scores.add(Group::Calm, 0, 1.0, 0.0);
         }
         scores.age(80.0);
         for _ in 0..1_000 {
-            scores.add(false, 0, 0.1, 0.0);
+            scores.add(Group::Calm, 0, 0.1, 0.0);
         }
-        let margin = scores.margins(&[0.0; BUCKETS]).at(false, 1.0)[1];
+        let margin = scores.margins(&[0.0; BUCKETS]).at(Group::Calm, 1.0)[1];
         assert!((margin - 0.1).abs() <= CELL, "{margin}");
     }
 
@@ -239,7 +246,8 @@ mod tests {
             scores.add(Group::Event, 2, f64::from(place % 100) / 50.0, 0.0);
         }
         let table = scores.margins(&[0.0; BUCKETS]);
-        let (by_entries, by_calendar) = (table.at(Group::Entries, 20.0), table.at(true, 20.0));
+        let (by_entries, by_calendar) =
+            (table.at(Group::Entries, 20.0), table.at(Group::Event, 20.0));
         assert!((by_entries[1] * 4.0 - by_calendar[1]).abs() < 0.05);
         let below = (0..100).filter(|p| f64::from(*p) / 200.0 <= by_entries[1]);
         assert!(below.count() >= 95);
@@ -249,8 +257,11 @@ mod tests {
     fn a_model_that_always_overshoots_gets_no_negative_margin() {
         let mut scores = Scores::new();
         for _ in 0..1_000 {
-            scores.add(false, 0, -1.0, 0.0);
+            scores.add(Group::Calm, 0, -1.0, 0.0);
         }
-        assert_eq!(scores.margins(&[0.0; BUCKETS]).at(false, 1.0), [0.0; 3]);
+        assert_eq!(
+            scores.margins(&[0.0; BUCKETS]).at(Group::Calm, 1.0),
+            [0.0; 3]
+        );
     }
 }

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::event_response::LEAST_HOURS;
 use super::grid::{DAY, Grid, STEP};
 use super::lead::BUCKETS;
-use super::quantile::{MarginTable, Scores};
+use super::quantile::{Group, MarginTable, Scores};
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
 
@@ -73,7 +73,7 @@ impl Fit for SeasonalNaive {
             let score = ((grid.values[bin] + OFFSET) / (said + OFFSET)).ln();
             let age = (grid.len() - bin) as f64 / DAY as f64;
             for bucket in 0..BUCKETS {
-                scores.add(false, bucket, score, age);
+                scores.add(Group::Calm, bucket, score, age);
             }
         }
         Ok(FittedSeasonalNaive {
@@ -117,7 +117,7 @@ impl Predict for FittedSeasonalNaive {
                 .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
             let median = sum / count;
             paths[0].push(median);
-            let margins = self.margins.at(false, 0.0);
+            let margins = self.margins.at(Group::Calm, 0.0);
             for (path, margin) in paths[1..].iter_mut().zip(margins) {
                 path.push((median + OFFSET) * margin.exp() - OFFSET);
             }

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::event_response::{FittedEventResponse, as_known, reaching};
 use super::experts::{MODELS, Mixture};
-use super::features::{Rows, WINDOW};
+use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, OUTAGE, STEP};
 use super::lead;
 use super::level::Level;
@@ -193,14 +193,15 @@ impl<'a> View<'a> {
             let lead = self.lead(at);
             let log = self.log(&rows, index, lead);
             let shift = self.shift(&near, &rows, index);
-            let in_event = rows.in_event[index];
+            let moment = rows.moment[index];
+            let in_event = moment != Moment::Calm;
             let far_off = lead::bucket(lead as usize) >= lead::FAR_OFF;
             let leading = rows.leading(index).filter(|_| far_off);
             let group = match shift {
-                _ if !in_event => Group::Calm,
-                _ if leading.is_some_and(|slot| model.seen.is_first(&near[slot])) => Group::Cold,
-                Some(_) => Group::Entries,
-                None => Group::Event,
+                _ if in_event && leading.is_some_and(|slot| model.seen.is_first(&near[slot])) => {
+                    Group::Cold
+                }
+                entries => Group::of(moment, entries.is_some()),
             };
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);

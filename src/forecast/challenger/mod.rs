@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use super::event_response::{LEAST_HOURS, log_offset};
 use super::grid::{DAY, Grid, STEP};
 use super::lead::{self, BUCKETS};
-use super::quantile::{MarginTable, Scores};
+use super::quantile::{Group, MarginTable, Scores};
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::series::faults::Faults;
 use crate::units::Timestamp;
@@ -129,7 +129,7 @@ fn held_out(log: &[f64]) -> Scores {
             };
             let score = actual - trend.at(ahead) - seasons.at(bin - cut);
             let age = (log.len() - bin) as f64 / DAY as f64;
-            scores.add(false, lead::bucket(ahead), score, age);
+            scores.add(Group::Calm, lead::bucket(ahead), score, age);
         }
     }
     scores
@@ -168,7 +168,7 @@ impl Predict for FittedMstl {
             let mut count = 0.0;
             for ahead in pieces {
                 let log = trend.at(ahead) + self.seasons.at(since + ahead);
-                let margins = self.margins.at(false, (ahead + behind) as f64);
+                let margins = self.margins.at(Group::Calm, (ahead + behind) as f64);
                 sums[0] += self.rate(log);
                 for (sum, margin) in sums[1..].iter_mut().zip(margins) {
                     *sum += self.rate(log + margin);

@@ -32,7 +32,7 @@ mod rows;
 
 pub(crate) use design::Design;
 use design::{HARMONICS, WEEKEND_HARMONICS, place};
-pub(crate) use rows::Rows;
+pub(crate) use rows::{Moment, Rows};
 
 /// Exponent of the number of simultaneous fixtures (`g` above). Between .3 and .8 it changes the
 /// error by less than a hundredth on the reference trace.
@@ -97,7 +97,7 @@ impl Design {
             } else {
                 &active
             };
-            let in_event =
+            let moment =
                 self.event_part(&mut scratch, known, counted, at, weekend, &mut rows.crowd);
             rows.crowd_ends.push(rows.crowd.len() as u32);
             let used = if active.is_empty() {
@@ -113,7 +113,7 @@ impl Design {
                 }
             }
             rows.ends.push(rows.columns.len() as u32);
-            rows.in_event.push(in_event);
+            rows.moment.push(moment);
             rows.calm.push(active.is_empty());
             rows.week_bin.push(week_bin(day, second));
         }
@@ -142,7 +142,7 @@ impl Design {
         row[next] = f64::from(matchday);
     }
 
-    /// Responses of the active slots; says whether the moment lies in an event window.
+    /// Responses of the active slots; says what the moment is to them.
     fn event_part(
         &self,
         row: &mut [f64],
@@ -151,14 +151,17 @@ impl Design {
         at: i64,
         weekend: bool,
         crowd: &mut Vec<(u32, f32)>,
-    ) -> bool {
+    ) -> Moment {
         let (factor, total) = overlap(known, active, at);
         let event = &mut row[self.events..];
-        let mut in_event = false;
+        let mut moment = Moment::Calm;
         for &index in active {
             let KnownSlot { slot, weight, .. } = &known[index];
-            in_event |= slot.in_window(at);
             let minute = slot.anchors.minute(at);
+            let phase = response::phase(minute);
+            if slot.in_window(at) {
+                moment = moment.max(Moment::in_phase(phase));
+            }
             let shape = slot.prior.shape(minute);
             let share = shape.max(SHAPE_FLOOR) * weight / total;
             crowd.push((index as u32, share as f32));
@@ -168,7 +171,6 @@ impl Design {
                 event[place::HAT + hat] += weight * value;
             }
             event[place::RUSH] += weight * response::rush(minute);
-            let phase = response::phase(minute);
             if let Some(phase) = phase {
                 if weekend {
                     event[place::WEEKEND + phase] += weight;
@@ -184,7 +186,7 @@ impl Design {
                 }
             }
         }
-        in_event
+        moment
     }
 
     fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {

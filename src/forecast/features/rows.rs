@@ -1,13 +1,36 @@
 //! Sparse rows of the regression, and which slots they speak of.
 
+use crate::forecast::response;
+
+/// What a moment is to the fixtures around it; the later, the less is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Moment {
+    /// In no fixture's window.
+    Calm,
+    /// In the window of a fixture that is not near its end.
+    Play,
+    /// In the window of a fixture that may be over, or is.
+    Closing,
+}
+
+impl Moment {
+    /// A moment of a fixture's window, in this coarse phase of the response.
+    pub(super) fn in_phase(phase: Option<usize>) -> Self {
+        match phase {
+            Some(phase) if phase >= response::FULL_TIME => Self::Closing,
+            _ => Self::Play,
+        }
+    }
+}
+
 /// Sparse rows, one after the other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub(super) ends: Vec<u32>,
     pub(super) columns: Vec<u16>,
     pub(super) values: Vec<f64>,
-    /// True for moments in a slot's event window.
-    pub(crate) in_event: Vec<bool>,
+    /// What the moments are to the fixtures around them.
+    pub(crate) moment: Vec<Moment>,
     /// True for moments that no slot's response reaches.
     pub(crate) calm: Vec<bool>,
     /// Five minutes of the audience's week.
@@ -49,6 +72,11 @@ impl Rows {
         &self.crowd[from..self.crowd_ends[index] as usize]
     }
 
+    /// Whether a moment lies in an event window.
+    pub(crate) fn in_event(&self, index: usize) -> bool {
+        self.moment[index] != Moment::Calm
+    }
+
     /// The slot that draws most of the crowd at a moment.
     pub(crate) fn leading(&self, index: usize) -> Option<usize> {
         let shares = self.crowd(index).iter();
@@ -71,5 +99,23 @@ impl Rows {
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_full_time_on_a_fixture_may_be_over() {
+        let moment = |minute| Moment::in_phase(response::phase(minute));
+        for minute in [-300.0, -30.0, 0.0, 89.0] {
+            assert_eq!(moment(minute), Moment::Play, "{minute}");
+        }
+        for minute in [90.0, 110.0, 160.0, 224.0] {
+            assert_eq!(moment(minute), Moment::Closing, "{minute}");
+        }
+        // of two fixtures the one of which less is known speaks
+        assert!(Moment::Closing > Moment::Play && Moment::Play > Moment::Calm);
     }
 }

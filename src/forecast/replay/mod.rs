@@ -9,7 +9,7 @@
 
 use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
-use super::features::Rows;
+use super::features::{Moment, Rows};
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
@@ -175,17 +175,22 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                         margins: margins.at(group, ahead as f64),
                     });
                 };
-                let in_event = history.rows.in_event[bin];
+                let moment = history.rows.moment[bin];
+                let in_event = moment != Moment::Calm;
                 let leading = history.rows.leading(bin).filter(|_| in_event);
                 let cold = bucket >= lead::FAR_OFF
                     && leading.is_some_and(|slot| peaks.is_cold(slot, origin));
-                let group = if cold { Group::Cold } else { in_event.into() };
+                let group = if cold {
+                    Group::Cold
+                } else {
+                    Group::of(moment, false)
+                };
                 keep(group, median);
                 if in_event
                     && !cold
                     && let Some(shift) = peaks.shift(past, coefficients, bin)
                 {
-                    keep(Group::Entries, median + shift);
+                    keep(Group::of(moment, true), median + shift);
                 }
             }
         }
