@@ -11,6 +11,8 @@
 //! Scores are kept as weights on a fine grid, not one by one: margins can then be drawn at every
 //! past origin, which is what realised coverage is measured with.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::features::Moment;
@@ -74,32 +76,59 @@ impl Group {
     }
 }
 
-/// Weights of scores on a grid from `-REACH` to `REACH`.
+/// Weights of scores on a grid from `-REACH` to `REACH`. Only cells that were ever touched are
+/// looked at: most scores are small, and some groups have none.
 #[derive(Debug, Clone)]
-struct Histogram(Vec<f64>);
+struct Histogram {
+    cells: Vec<f64>,
+    touched: Range<usize>,
+}
 
 impl Histogram {
     fn new() -> Self {
-        Self(vec![0.0; CELLS])
+        Self {
+            cells: vec![0.0; CELLS],
+            touched: 0..0,
+        }
     }
 
     fn add(&mut self, score: f64, weight: f64) {
         let place = ((score + REACH) / CELL)
             .floor()
-            .clamp(0.0, (CELLS - 1) as f64);
-        self.0[place as usize] += weight;
+            .clamp(0.0, (CELLS - 1) as f64) as usize;
+        self.cells[place] += weight;
+        self.touched = if self.touched.is_empty() {
+            place..place + 1
+        } else {
+            self.touched.start.min(place)..self.touched.end.max(place + 1)
+        };
+    }
+
+    /// Every weight becomes this share of itself.
+    fn fade(&mut self, keep: f64) {
+        for weight in &mut self.cells[self.touched.clone()] {
+            *weight *= keep;
+        }
+    }
+
+    /// Becomes what another is.
+    fn copy_from(&mut self, other: &Self) {
+        self.cells[self.touched.clone()].fill(0.0);
+        self.touched = other.touched.clone();
+        self.cells[self.touched.clone()].copy_from_slice(&other.cells[self.touched.clone()]);
     }
 
     /// For each ascending level, the smallest upper edge of a cell with at least so much of the
     /// weight at or below it.
     fn quantiles(&self, levels: [f64; 3]) -> [f64; 3] {
-        let total: f64 = self.0.iter().sum();
+        let weights = &self.cells[self.touched.clone()];
+        let total: f64 = weights.iter().sum();
         let mut found = [0.0; 3];
         if total <= 0.0 {
             return found;
         }
         let (mut seen, mut next) = (0.0, 0);
-        for (place, weight) in self.0.iter().enumerate() {
+        for (place, weight) in self.touched.clone().zip(weights) {
             seen += weight;
             while next < levels.len() && seen >= levels[next] * total {
                 found[next] = (place + 1) as f64 * CELL - REACH;
@@ -140,18 +169,18 @@ impl Scores {
     /// So many days pass.
     pub(crate) fn age(&mut self, days: f64) {
         let keep = 0.5_f64.powf(days / MEMORY);
-        let cells = self.groups.iter_mut().flatten();
-        for weight in cells.flat_map(|histogram| &mut histogram.0) {
-            *weight *= keep;
+        for histogram in self.groups.iter_mut().flatten() {
+            histogram.fade(keep);
         }
     }
 
     /// The margins of every group and bucket. `pseudo` is the weight of all pseudo-scores of a
     /// bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
+        let mut scores = Histogram::new();
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
-                let mut scores = self.groups[group][bucket].clone();
+                scores.copy_from(&self.groups[group][bucket]);
                 let share = pseudo[bucket] / PSEUDO as f64;
                 let wider = if group == Group::Cold as usize {
                     COLD
