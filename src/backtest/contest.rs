@@ -23,6 +23,9 @@ use crate::units::{Rate, Timestamp};
 /// Name of Tipoff's own row.
 pub const TIPOFF: &str = "tipoff";
 
+/// Name of its row without more CPU for running pods.
+pub const NO_RESIZE: &str = "tipoff-no-resize";
+
 /// Smallest and largest factor tried to reach a level of service.
 const SMALLEST: f64 = 0.05;
 const LARGEST: f64 = 50.0;
@@ -157,10 +160,10 @@ impl Contest<'_> {
     }
 
     /// Tipoff without more CPU for running pods.
-    pub fn tipoff_without_resize(&self, name: &str) -> TipoffPolicy {
+    pub fn tipoff_without_resize(&self) -> TipoffPolicy {
         let mut policy = self.policy();
         policy.bridges.cpu = None;
-        self.tipoff_under(name, &policy)
+        self.tipoff_under(NO_RESIZE, &policy)
     }
 
     fn tipoff_under(&self, name: &str, policy: &Policy) -> TipoffPolicy {

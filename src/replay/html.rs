@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use super::report::PolicyReport;
 use super::strip::{DayPicture, Strip, Zoom};
 use super::{Outcome, Report};
-use crate::backtest::contest::TIPOFF;
+use crate::backtest::contest::{NO_RESIZE, TIPOFF};
 use crate::backtest::html::STYLE;
 use crate::backtest::html::parts::{area, figure, key, line, point_key, table};
 use crate::backtest::report::{number, percent};
@@ -103,7 +103,8 @@ fn price(body: &mut String, report: &Report) {
     let place = |policy: &PolicyReport| (policy.replica_hours, policy.unserved_ratio * 1e6);
     let mut curve: Vec<(f64, f64)> = shown
         .iter()
-        .filter(|(_, policy)| policy.name.starts_with(TIPOFF))
+        // another cover is another point of the curve; another lever is another curve
+        .filter(|(_, policy)| policy.name.starts_with(TIPOFF) && policy.name != NO_RESIZE)
         .map(|(_, policy)| place(policy))
         .collect();
     curve.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -241,7 +242,8 @@ fn close_up(body: &mut String, picture: &DayPicture, zoom: Zoom) {
     figure(
         body,
         &chart,
-        "Replicas Ready, second by second. What lies above the frame has more than enough. \
+        "Replicas Ready, second by second; CPU lent to running pods is not among them. What \
+         lies above the frame has more than enough. \
          Times are UTC.",
     );
 }

@@ -209,7 +209,7 @@ fn replay_day(
     }));
     // what the bridge is worth
     let bridged = scenario.arena.policy.bridges.cpu.is_some();
-    let plain = bridged.then(|| contest.tipoff_without_resize(&format!("{TIPOFF}-no-resize")));
+    let plain = bridged.then(|| contest.tipoff_without_resize());
     let tipoffs = tipoffs.chain(plain);
     for mut policy in tipoffs {
         let record = simulate(&world, &mut policy);
