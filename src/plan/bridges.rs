@@ -159,8 +159,8 @@ fn cpu(observed: &Observed, policy: &Policy, footing: &Footing<'_>) -> Option<(A
     let coming = footing.desired.saturating_sub(ready);
     if offered > carries && coming > 0 && ready > 0 && state != CpuState::Raised {
         let why = format!(
-            "raise CPU {:.1}x: {offered} are offered or coming, {ready} ready replicas carry {carries}, and \
-             {coming} more are on their way",
+            "raise CPU {:.1}x: {offered} are offered or coming, {ready} ready replicas carry \
+             {carries}, and {coming} more are on their way",
             bridge.factor
         );
         return Some((Action::RaiseCpu, why));

@@ -227,12 +227,12 @@ impl Cluster {
 
     /// CPU lent to running pods, in replicas' worth: what is paid for beside them.
     pub fn lent(&self) -> f64 {
-        self.loans.lent(self.pods.len())
+        self.loans.lent()
     }
 
     /// What Ready pods serve at `now`, in replicas as they were made.
     pub fn strength(&self, now: Timestamp) -> f64 {
-        f64::from(self.ready(now)) + self.loans.at_work(self.pods.len(), now)
+        f64::from(self.ready(now)) + self.loans.at_work(now)
     }
 
     /// Asks for `replicas` pods. Deleting takes effect at once, those not Ready first, then the
@@ -249,6 +249,7 @@ impl Cluster {
                 }
             }
         }
+        self.loans.left(self.pods.len());
         self.release_nodes(now);
         for _ in have..want {
             self.create(now);
@@ -391,6 +392,9 @@ mod tests {
         // the youngest go first
         cluster.set_replicas(3, second(50));
         assert_eq!((cluster.strength(second(50)), cluster.lent()), (6.0, 3.0));
+        cluster.set_replicas(8, second(50));
+        assert_eq!(cluster.lent(), 3.0, "those that came since are as made");
+        cluster.set_replicas(3, second(50));
         cluster.order_cpu(CpuOrder::Restore, second(51));
         assert_eq!((cluster.strength(second(51)), cluster.lent()), (3.0, 0.0));
     }

@@ -94,16 +94,22 @@ impl Loans {
         self.running.map_or(CpuState::AsMade, |_| CpuState::Raised)
     }
 
-    /// What is lent to pods of which `there` are left, in replicas' worth of CPU: paid from the
-    /// order on. The oldest pods are the last to go, and were the first to be raised.
-    pub(super) fn lent(&self, there: usize) -> f64 {
-        self.running.map_or(0.0, |loan| {
-            (loan.factor - 1.0) * loan.pods.min(there) as f64
-        })
+    /// Only so many pods are left. The oldest are the last to go, and were the first to be raised;
+    /// what those that went had is gone with them, also when others come in their place.
+    pub(super) fn left(&mut self, pods: usize) {
+        if let Some(loan) = &mut self.running {
+            loan.pods = loan.pods.min(pods);
+        }
+    }
+
+    /// What is lent, in replicas' worth of CPU: paid from the order on.
+    pub(super) fn lent(&self) -> f64 {
+        self.running
+            .map_or(0.0, |loan| (loan.factor - 1.0) * loan.pods as f64)
     }
 
     /// The part of it that pods have by `now`.
-    pub(super) fn at_work(&self, there: usize, now: Timestamp) -> f64 {
+    pub(super) fn at_work(&self, now: Timestamp) -> f64 {
         let Some(loan) = self.running else {
             return 0.0;
         };
@@ -113,7 +119,7 @@ impl Loans {
         }
         // the first is changed at once
         let changed = 1 + (since as f64 / 1e3 * self.model.pods_per_second) as usize;
-        (loan.factor - 1.0) * loan.pods.min(there).min(changed) as f64
+        (loan.factor - 1.0) * loan.pods.min(changed) as f64
     }
 }
 
@@ -131,21 +137,20 @@ mod tests {
         assert_eq!(loans.state(), CpuState::AsMade);
         loans.order(CpuOrder::Raise(3.0), 150, second(10));
         assert_eq!(loans.state(), CpuState::Raised);
-        assert_eq!(loans.lent(150), 300.0);
-        assert_eq!(loans.at_work(150, second(11)), 0.0);
-        assert_eq!(loans.at_work(150, second(12)), 2.0);
-        assert_eq!(loans.at_work(150, second(13)), 202.0, "a hundred a second");
-        assert_eq!(loans.at_work(150, second(14)), 300.0);
+        assert_eq!(loans.lent(), 300.0);
+        assert_eq!(loans.at_work(second(11)), 0.0);
+        assert_eq!(loans.at_work(second(12)), 2.0);
+        assert_eq!(loans.at_work(second(13)), 202.0, "a hundred a second");
+        assert_eq!(loans.at_work(second(14)), 300.0);
         // a second order while the first stands changes nothing
         loans.order(CpuOrder::Raise(3.0), 400, second(15));
-        assert_eq!(loans.lent(400), 300.0);
-        // pods that went take theirs with them
-        assert_eq!(loans.at_work(40, second(15)), 80.0);
+        assert_eq!(loans.lent(), 300.0);
+        // pods that went take theirs with them, for good
+        loans.left(40);
+        loans.left(400);
+        assert_eq!((loans.lent(), loans.at_work(second(15))), (80.0, 80.0));
         loans.order(CpuOrder::Restore, 400, second(16));
-        assert_eq!(
-            (loans.lent(400), loans.at_work(400, second(20))),
-            (0.0, 0.0)
-        );
+        assert_eq!((loans.lent(), loans.at_work(second(20))), (0.0, 0.0));
         assert_eq!(loans.state(), CpuState::AsMade);
     }
 
