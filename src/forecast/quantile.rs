@@ -1,11 +1,12 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
 //! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, event
-//! window, the same near and after a fixture's end, both with entries known, without any precedent} by
-//! lead bucket; a score's weight halves every eight days. The end has groups of its own because its
-//! moment is not known: on generated slates errors after it are up to 1.4 times those of play. Pseudo-scores from a Student t with four degrees of freedom stand in before enough has
-//! matured, so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted
-//! conformal bounds miss their level by at most the drift between the weighted scores and the
+//! window, the same from full time on, both with entries known, without any precedent} by lead
+//! bucket; a score's weight halves every eight days. The end has groups of its own because its
+//! moment is not known: on generated slates errors after it are up to 1.4 times those of play.
+//! Pseudo-scores from a Student t with four degrees of freedom stand in before enough has matured,
+//! so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted conformal
+//! bounds miss their level by at most the drift between the weighted scores and the
 //! present (Barber et al., Conformal prediction beyond exchangeability, 2023).
 //!
 //! Scores are kept as weights on a fine grid, not one by one: margins can then be drawn at every
