@@ -191,7 +191,13 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
     let raw = place::read(
         text,
         name,
-        &["evaluate", "policy", "cluster", "cluster.startUp"],
+        &[
+            "evaluate",
+            "policy",
+            "cluster",
+            "cluster.startUp",
+            "cluster.resize",
+        ],
     )?;
     check(raw, name)
 }

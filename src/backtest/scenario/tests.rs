@@ -143,6 +143,11 @@ fn every_fault_names_its_place_and_a_remedy() {
             "lognormal: {median: 60s, p95: 10s}",
             "cluster.startUp: lognormal needs",
         ),
+        (
+            "cluster:\n",
+            "cluster:\n  resize: {takes: soon}\n",
+            "s.yaml:6:19: cluster.resize.takes: \"soon\" is not a duration",
+        ),
     ] {
         let text = MINIMAL.replacen(from, to, 1);
         assert_ne!(text, MINIMAL);

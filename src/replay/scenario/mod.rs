@@ -257,6 +257,7 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         "policy",
         "cluster",
         "cluster.startUp",
+        "cluster.resize",
     ];
     let raw: Raw = place::read(text, name, &spanned)?;
     let spans = spans(&raw, name)?;

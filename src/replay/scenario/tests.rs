@@ -100,6 +100,7 @@ fn every_fault_names_its_place_and_what_to_write() {
                 "cluster:",
                 "cluster:\n  resize: {takes: 1s, podsPerSecond: 0}"
             ),
+            told("cluster:", "cluster:\n  resize: {takes: -2s}"),
             told(
                 "minReplicas: 2",
                 "bridges: {resize: {enabled: true, factor: 20x}}\n  minReplicas: 2"
