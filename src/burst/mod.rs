@@ -9,6 +9,7 @@ mod follow;
 pub mod headroom;
 mod recent;
 pub mod sample;
+mod scatter;
 pub mod spike;
 pub mod watch;
 
