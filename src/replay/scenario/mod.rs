@@ -162,7 +162,7 @@ struct Raw {
     metric_lag: HumanDuration,
     #[serde(default = "fifteen_seconds")]
     metric_window: HumanDuration,
-    #[serde(default = "a_second")]
+    #[serde(default = "at_once")]
     live_lag: HumanDuration,
     #[serde(default)]
     simulation: RawSimulation,
@@ -199,8 +199,9 @@ const fn fifteen_seconds() -> HumanDuration {
     HumanDuration(TimeDelta::seconds(15))
 }
 
-const fn a_second() -> HumanDuration {
-    HumanDuration(TimeDelta::seconds(1))
+const fn at_once() -> HumanDuration {
+    // a counter that is read directly counts up to the moment it is answered
+    HumanDuration(TimeDelta::zero())
 }
 
 fn six() -> NaiveTime {

@@ -22,7 +22,7 @@ fn what_is_left_out_has_its_default() {
     let scenario = parse(MINIMAL, "replay.yaml").unwrap();
     assert_eq!(scenario.title, "replay.yaml");
     assert_eq!(scenario.simulation.step, TimeDelta::seconds(1));
-    assert_eq!(scenario.view.live_lag, Some(TimeDelta::seconds(1)));
+    assert_eq!(scenario.view.live_lag, Some(TimeDelta::zero()));
     assert_eq!(scenario.view.metric_window, TimeDelta::seconds(15));
     assert_eq!(scenario.forecast, Forecasting::default());
     assert_eq!(scenario.peers.len(), 6);
