@@ -6,6 +6,13 @@
 //! whole history for every half-life and every past origin, where sums of these small equations
 //! only decay. Rows are sparse, so a row costs the square of what it holds, not of all columns.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is dispatched must be compiled with it for each kind of processor"
+)]
+
+use pulp::{Arch, Simd, WithSimd};
+
 /// Normal equations of a weighted regression with `k` columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Normal {
@@ -65,33 +72,63 @@ impl Normal {
             l[j * (j + 1) / 2 + j] += penalty[j];
             b[j] += penalty[j] * prior[j];
         }
+        let solved = Arch::new().dispatch(Equations {
+            l: &mut l,
+            b: &mut b,
+        });
+        solved.then_some(b)
+    }
+}
+
+/// A symmetric matrix by the rows of its lower triangle, and the right side. Solved with vectors as
+/// wide as the processor has them; the last digit of a sum may differ between two kinds of it.
+struct Equations<'e> {
+    l: &'e mut [f64],
+    b: &'e mut [f64],
+}
+
+impl WithSimd for Equations<'_> {
+    /// Whether the matrix was positive definite: then `b` holds the solution.
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let Self { l, b } = self;
+        let k = b.len();
         let mut inverse = vec![0.0; k];
         for i in 0..k {
             let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
             let line = &mut rest[..=i];
-            let row = |j: usize| &done[j * (j + 1) / 2..=j * (j + 3) / 2];
             // four columns at once share the loads of this line
             let mut j = 0;
             while j + 4 <= i {
-                let rows = [row(j), row(j + 1), row(j + 2), row(j + 3)];
-                let sums = four_dots(&line[..j], rows.map(|row| &row[..j]));
+                let rows = [
+                    row(done, j),
+                    row(done, j + 1),
+                    row(done, j + 2),
+                    row(done, j + 3),
+                ];
+                let sums = four_dots(simd, &line[..j], rows);
                 for (place, sum) in sums.into_iter().enumerate() {
-                    let close = dot(&line[j..j + place], &rows[place][j..j + place]);
-                    line[j + place] = (line[j + place] - sum - close) * inverse[j + place];
+                    let mut left = line[j + place] - sum;
+                    for column in j..j + place {
+                        left -= line[column] * rows[place][column];
+                    }
+                    line[j + place] = left * inverse[j + place];
                 }
                 j += 4;
             }
             for j in j..i {
-                line[j] = (line[j] - dot(&line[..j], &row(j)[..j])) * inverse[j];
+                line[j] = (line[j] - dot(simd, &line[..j], row(done, j))) * inverse[j];
             }
-            let pivot = line[i] - dot(&line[..i], &line[..i]);
+            let pivot = line[i] - dot(simd, &line[..i], &line[..i]);
             if !(pivot > 0.0 && pivot.is_finite()) {
-                return None;
+                return false;
             }
             line[i] = pivot.sqrt();
             inverse[i] = line[i].recip();
             // forward substitution rides along
-            b[i] = (b[i] - dot(&line[..i], &b[..i])) * inverse[i];
+            b[i] = (b[i] - dot(simd, &line[..i], &b[..i])) * inverse[i];
         }
         for i in (0..k).rev() {
             let base = i * (i + 1) / 2;
@@ -101,44 +138,58 @@ impl Normal {
                 *target -= factor * value;
             }
         }
-        b.iter().all(|value| value.is_finite()).then_some(b)
+        b.iter().all(|value| value.is_finite())
     }
 }
 
-/// Inner product with four running sums, which the compiler turns into vector code.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a4, a_rest) = a.as_chunks::<4>();
-    let (b4, b_rest) = b.as_chunks::<4>();
-    let mut sums = [0.0; 4];
-    for (x, y) in a4.iter().zip(b4) {
-        for lane in 0..4 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let tail: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + tail
+/// The `j`-th row of a lower triangle by rows.
+#[inline(always)]
+fn row(triangle: &[f64], j: usize) -> &[f64] {
+    &triangle[j * (j + 1) / 2..=j * (j + 3) / 2]
 }
 
-/// Inner products of one vector with four others of the same length, four lanes each: sixteen
-/// running sums keep the processor's vector units busy without a load too many.
-fn four_dots(a: &[f64], rows: [&[f64]; 4]) -> [f64; 4] {
-    let (a4, a_rest) = a.as_chunks::<4>();
-    let [(r0, t0), (r1, t1), (r2, t2), (r3, t3)] = rows.map(|row| row.as_chunks::<4>());
-    let mut sums = [[0.0; 4]; 4];
-    for ((((x, y0), y1), y2), y3) in a4.iter().zip(r0).zip(r1).zip(r2).zip(r3) {
-        for lane in 0..4 {
-            sums[0][lane] += x[lane] * y0[lane];
-            sums[1][lane] += x[lane] * y1[lane];
-            sums[2][lane] += x[lane] * y2[lane];
-            sums[3][lane] += x[lane] * y3[lane];
-        }
+/// Inner product of `a` with as much of `b`.
+#[inline(always)]
+fn dot<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_tail) = S::as_simd_f64s(a);
+    let (b, b_tail) = S::as_simd_f64s(&b[..a.len() * S::F64_LANES + a_tail.len()]);
+    let (a_tail, b_tail) = (
+        simd.partial_load_f64s(a_tail),
+        simd.partial_load_f64s(b_tail),
+    );
+    let mut sum = simd.mul_f64s(a_tail, b_tail);
+    for (x, y) in a.iter().zip(b) {
+        sum = simd.mul_add_e_f64s(*x, *y, sum);
     }
-    let tails = [t0, t1, t2, t3];
-    std::array::from_fn(|place| {
-        let tail: f64 = a_rest.iter().zip(tails[place]).map(|(x, y)| x * y).sum();
-        let [a, b, c, d] = sums[place];
-        (a + b) + (c + d) + tail
-    })
+    simd.reduce_sum_f64s(sum)
+}
+
+/// Inner products of `a` with as much of four others: each load of it serves four sums.
+#[inline(always)]
+fn four_dots<S: Simd>(simd: S, a: &[f64], rows: [&[f64]; 4]) -> [f64; 4] {
+    let length = a.len();
+    let (a, a_tail) = S::as_simd_f64s(a);
+    let (b0, t0) = S::as_simd_f64s(&rows[0][..length]);
+    let (b1, t1) = S::as_simd_f64s(&rows[1][..length]);
+    let (b2, t2) = S::as_simd_f64s(&rows[2][..length]);
+    let (b3, t3) = S::as_simd_f64s(&rows[3][..length]);
+    let a_tail = simd.partial_load_f64s(a_tail);
+    let mut s0 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t0));
+    let mut s1 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t1));
+    let mut s2 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t2));
+    let mut s3 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t3));
+    for ((((x, y0), y1), y2), y3) in a.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
+        s0 = simd.mul_add_e_f64s(*x, *y0, s0);
+        s1 = simd.mul_add_e_f64s(*x, *y1, s1);
+        s2 = simd.mul_add_e_f64s(*x, *y2, s2);
+        s3 = simd.mul_add_e_f64s(*x, *y3, s3);
+    }
+    [
+        simd.reduce_sum_f64s(s0),
+        simd.reduce_sum_f64s(s1),
+        simd.reduce_sum_f64s(s2),
+        simd.reduce_sum_f64s(s3),
+    ]
 }
 
 #[cfg(test)]
