@@ -186,7 +186,7 @@ impl Detector {
         let run_length = false_alarm_every.num_milliseconds() as f64 / 1e3 / seconds;
         let threshold = (run_length.max(2.0) * self.charts.len() as f64).ln();
         let likelier = |a: &&Chart, b: &&Chart| a.statistic.total_cmp(&b.statistic);
-        let alarms = |chart: &&Chart| chart.alarms(threshold, self.scatter.lump()).is_some();
+        let alarms = |chart: &&Chart| chart.alarms(threshold, phi.lump()).is_some();
         let alarming = self.charts.iter().filter(alarms).max_by(likelier);
         if let Some(excursion) = alarming.and_then(|chart| chart.excursion) {
             let alarm = Alarm {
@@ -205,7 +205,7 @@ impl Detector {
             self.scatter.measure(residual, expected, seconds);
         }
         // a sample that may belong to a jump moves the level no further than chance would
-        let most = (expected * LEVEL_MOVES).max(expected + 3.0 * deviation + self.scatter.lump());
+        let most = (expected * LEVEL_MOVES).max(expected + 3.0 * deviation + phi.lump());
         self.follow(counted.min(most), base, seconds);
         None
     }
@@ -398,6 +398,22 @@ mod tests {
             assert!(quiet <= days as usize, "{quiet} at {lumps} lumps a second");
             if let Some(jump) = jumps {
                 assert!(alarms(days * day..days * day + 25, lumps * jump) > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_load_that_is_off_at_night_is_seen_when_it_comes_back() {
+        let mut rng = StdRng::seed_from_u64(17);
+        let mut detector = Detector::default();
+        for hour in 0..36 {
+            for second in hour * 3_600..(hour + 1) * 3_600 {
+                let on = hour / 6 % 2 == 1;
+                let count = if on { draw(&mut rng, 500.0, 4.0) } else { 0.0 };
+                let alarm = detector.observe(&sample(second, count), None, DAY);
+                if hour % 12 == 6 && second == hour * 3_600 {
+                    assert!(alarm.is_some(), "hour {hour}");
+                }
             }
         }
     }

@@ -5,7 +5,9 @@
 //! unit looks like a jump. There the size of what comes is seen in the samples themselves. If units
 //! come in lumps of `q`, at random, then `φ` is no less than `q`; a share `p` of samples stays empty
 //! when there are `−ln p` lumps in each, so that `q` is the mean over that. It is no more than the
-//! smallest that ever came, nor than the variance over the mean of all samples.
+//! smallest that ever came, nor than the variance over the mean of all samples. And they must come
+//! at random: a load that is on for an hour and off for the next, or was in between by an outage,
+//! has empty samples beside empty ones, and no lumps.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,11 @@ pub(super) struct Phi {
 }
 
 impl Phi {
+    /// Units that come at once, 1 or more.
+    pub(super) fn lump(self) -> f64 {
+        self.lump
+    }
+
     /// Of units.
     pub(super) fn units(self) -> f64 {
         self.lump * self.lumps
@@ -88,9 +95,13 @@ pub(super) struct Scatter {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Lumps {
-    /// Decayed number of samples, and of those that were not empty.
+    /// Decayed number of samples, of those that were not empty, and of those among them that
+    /// followed an empty one.
     all: f64,
     filled: f64,
+    begun: f64,
+    /// Whether the last one was not empty.
+    on: bool,
     /// Decayed sums of their counts and of the squares of those.
     counts: f64,
     squares: f64,
@@ -153,6 +164,8 @@ impl Lumps {
         let filled = counted > 0.0;
         self.all = self.all * keep + 1.0;
         self.filled = self.filled * keep + f64::from(u8::from(filled));
+        self.begun = self.begun * keep + f64::from(u8::from(filled && !self.on));
+        self.on = filled;
         self.counts = self.counts * keep + counted;
         self.squares = self.squares * keep + counted * counted;
         if filled {
@@ -177,7 +190,9 @@ impl Lumps {
             return smallest;
         }
         let variance = self.squares / self.all - mean * mean;
-        smallest.min(mean / lumps).min(variance / mean)
+        // of samples filled at random a share of 1 - filled follows an empty one
+        let random = (self.begun / (self.filled * (1.0 - filled))).min(1.0);
+        random * smallest.min(mean / lumps).min(variance / mean)
     }
 }
 
@@ -234,7 +249,22 @@ mod tests {
         for _ in 0..10 {
             scatter.count(500.0, 1.0);
         }
-        assert!(scatter.lump() < 50.0, "{}", scatter.lump());
+        assert!(scatter.lump() < 5.0, "{}", scatter.lump());
+    }
+
+    #[test]
+    fn a_load_that_is_off_at_night_has_no_lumps_in_the_morning() {
+        let mut scatter = Scatter::default();
+        for hour in 0..48 {
+            let count = if hour % 24 < 12 { 0.0 } else { 500.0 };
+            for _ in 0..3_600 {
+                scatter.count(count, 1.0);
+            }
+        }
+        for _ in 0..12 * 3_600 {
+            scatter.count(0.0, 1.0);
+        }
+        assert!(scatter.lump() < 2.0, "{}", scatter.lump());
     }
 
     #[test]
