@@ -1,14 +1,14 @@
 //! Sees a jump in its first samples: one-sided CUSUMs on counts against what was expected.
 //!
 //! `S ← max(0, S + e)`, where `e` is the evidence of a sample for a load `r` times as large as
-//! expected: the log-likelihood ratio of the count, `(x ln r − m (r−1)) / φ` for `x` units where `m`
-//! were expected and counts vary by `φ` times their mean. An alarm is `S > h`. The mean time to a
-//! false alarm is at least `e^h` samples (Lorden 1971), and no detector with that guarantee is
-//! faster in the worst case for the jump it is made for (Moustakides 1986), so `h` follows from how
-//! often a false alarm may come and is not a matter of taste.
+//! expected: the log-likelihood ratio of its count. An alarm is `S > h`. Where counts are as the
+//! ratio takes them the mean time to a false alarm is at least `e^h` samples (Lorden 1971), and no
+//! detector with that guarantee is faster in the worst case for the jump it is made for (Moustakides
+//! 1986), so `h` follows from how often a false alarm may come and is not a matter of taste.
 //!
-//! Two of them run side by side and share the false alarms: one made for small jumps, and one for
-//! large ones, which at a few units a second needs a third of the time for eight times the load.
+//! Two of them run side by side and share the false alarms: one made for small jumps, with Poisson's
+//! ratio over `φ`, and one for large ones, with that of uneven counts, which at a unit or two a
+//! second needs half the time or less for eight times the load.
 //!
 //! `m` is the forecast times the level at which load has lately run against it; without a
 //! forecast it is that level alone. `φ` is measured in quiet time at the width of the samples.
@@ -160,7 +160,7 @@ impl Detector {
         let base = forecast.map_or(1.0, Rate::as_per_second) * seconds;
         let counted = sample.count();
         let warm = self.seen * 1e3 >= WARM_UP.num_milliseconds() as f64;
-        let expected = self.level().map(|level| level * base);
+        let expected = self.expectation(base, seconds);
         let Some(expected) = expected.filter(|_| warm) else {
             // nothing is clipped yet: a load that scatters widely is known by it from the start
             if let Some(expected) = expected {
@@ -232,9 +232,14 @@ impl Detector {
         self.charts = [Chart::default(); 2];
     }
 
+    /// Takes in a sample of a time in which nothing is looked for: while a spike is followed.
+    pub fn pass_over(&mut self, sample: &LiveSample) {
+        self.scatter.count(sample.count(), sample.seconds());
+    }
+
     /// Learns from an alarm that was none: what gave it is how much this load scatters.
     pub fn was_scatter(&mut self, counted: f64, expected: f64) {
-        self.scatter.learn(counted - expected, expected);
+        self.scatter.learn(counted, expected);
     }
 
     /// Load that is expected where the forecast says `forecast`.
@@ -244,7 +249,7 @@ impl Detector {
             return None;
         }
         let base = forecast.map_or(1.0, Rate::as_per_second);
-        self.level().map(|level| Rate::per_second(level * base))
+        self.expectation(base, 1.0).map(Rate::per_second)
     }
 
     /// Variance over mean of the counts around `expected` of them.
@@ -252,9 +257,12 @@ impl Detector {
         self.scatter.phi(expected)
     }
 
-    /// Load over forecast (or over one unit a second).
-    fn level(&self) -> Option<f64> {
-        (self.forecast > 0.0).then(|| (self.counted + UNSEEN * self.scatter.lump()) / self.forecast)
+    /// Units expected in so many seconds, in which the forecast expects `base`, or one a second.
+    fn expectation(&self, base: f64, seconds: f64) -> Option<f64> {
+        (self.forecast > 0.0 && self.seen > 0.0).then(|| {
+            let unseen = UNSEEN * self.scatter.lump() * seconds / self.seen;
+            self.counted / self.forecast * base + unseen
+        })
     }
 
     /// Keeps the level's load when a forecast comes or goes.
@@ -418,6 +426,47 @@ mod tests {
         }
     }
 
+    /// Seconds from the jump to the alarm, after `quiet` at one count a second and 500 a second for
+    /// `steady` seconds.
+    fn delay_after(quiet: &[f64], steady: i64, jump: f64) -> Option<i64> {
+        let mut rng = StdRng::seed_from_u64(19);
+        let mut detector = Detector::default();
+        let mut second = 0;
+        let mut next = |count: f64| {
+            second += 1;
+            detector
+                .observe(&sample(second, count), None, DAY)
+                .is_some()
+        };
+        for count in quiet {
+            next(*count);
+        }
+        for _ in 0..steady {
+            next(draw(&mut rng, 500.0, 4.0));
+        }
+        (1..=60).find(|_| next(draw(&mut rng, 500.0 * jump, 4.0)))
+    }
+
+    #[test]
+    fn empty_samples_at_the_start_do_not_hide_a_jump() {
+        for zeros in [1, 5, 14] {
+            let delay = delay_after(&vec![0.0; zeros], 60, 8.0);
+            assert!(delay.is_some_and(|delay| delay <= 2), "{zeros}: {delay:?}");
+        }
+    }
+
+    #[test]
+    fn a_burst_into_an_idle_service_does_not_hide_the_crowd() {
+        // all that ever came was 1,000 at once: five hundred might be half of one more such lump
+        for (burst, most) in [(60.0, 2), (1_000.0, 8)] {
+            let mut quiet = vec![0.0; 3_600];
+            quiet[3_000] = burst;
+            let delay = delay_after(&quiet, 0, 1.0);
+            let soon = delay.is_some_and(|delay| delay <= most);
+            assert!(soon, "{burst}: {delay:?}");
+        }
+    }
+
     #[test]
     fn a_morning_that_doubles_in_ten_minutes_is_no_jump() {
         let mut rng = StdRng::seed_from_u64(3);
@@ -471,17 +520,24 @@ mod tests {
     proptest! {
         #[test]
         fn more_load_never_means_less_alarm(
-            counts in proptest::collection::vec(0.0..500.0_f64, 30..80),
+            samples in proptest::collection::vec(
+                (prop_oneof![Just(0.0), 0.0..500.0_f64], prop_oneof![Just(1), 1..20_i64]),
+                30..80,
+            ),
+            last in prop_oneof![Just(0.0), 0.0..2_000.0_f64],
             more in 0.0..500.0_f64,
         ) {
             let mut a = Detector::default();
-            for (second, count) in counts.iter().enumerate() {
-                a.observe(&sample(second as i64, *count), None, DAY);
+            let mut at = 0;
+            for (rate, seconds) in samples {
+                let mut seen = sample(at, rate);
+                at += seconds;
+                seen.to = seen.from + TimeDelta::seconds(seconds);
+                a.observe(&seen, None, DAY);
             }
             let mut b = a;
-            let next = counts.len() as i64;
-            let fewer = a.observe(&sample(next, 300.0), None, DAY);
-            let larger = b.observe(&sample(next, 300.0 + more), None, DAY);
+            let fewer = a.observe(&sample(at, last), None, DAY);
+            let larger = b.observe(&sample(at, last + more), None, DAY);
             prop_assert!(fewer.is_none() || larger.is_some());
         }
 

@@ -19,6 +19,12 @@ const MEMORY: TimeDelta = TimeDelta::minutes(10);
 /// twice Poisson's, and load that moves by 3 % from one second to the next.
 const PRIOR: (f64, f64, f64) = (2.0, 0.03, 30.0);
 
+/// Fewer samples that follow an empty one are an accident where most are not empty.
+const FEW: f64 = 3.0;
+
+/// Sums do not decay below this.
+const FORGOTTEN: f64 = 1e-100;
+
 /// Residuals count up to this many standard deviations.
 const CLIP: f64 = 4.0;
 
@@ -69,15 +75,18 @@ impl Phi {
     /// binomial, as are counts whose rate is itself a gamma's.
     ///
     /// With its size kept (`m / (φ − 1)`: unevenness grows with the load) the ratio of two of them
-    /// is `x (ln r − L) − m L / (φ − 1)`, `L = ln(1 + (r − 1)(φ − 1) / φ)`, and Poisson's at `φ` = 1.
+    /// is `−x ln(1 − (r − 1) / (r φ)) − m ln(1 + (r − 1)(φ − 1) / φ) / (φ − 1)`, and Poisson's at
+    /// `φ` = 1.
     pub(super) fn for_large_jump(self, ratio: f64, counted: f64, expected: f64) -> f64 {
         let (x, m) = (counted / self.lump, expected / self.lump);
         let uneven = self.lumps - 1.0;
         if uneven < 1e-6 {
             return x * ratio.ln() - m * (ratio - 1.0);
         }
-        let tail = ((ratio - 1.0) * uneven / self.lumps).ln_1p();
-        x * (ratio.ln() - tail) - m * tail / uneven
+        let larger = ratio - 1.0;
+        let each = -(-larger / (ratio * self.lumps)).ln_1p();
+        let none = (larger * uneven / self.lumps).ln_1p() / uneven;
+        x * each - m * none
     }
 }
 
@@ -102,7 +111,8 @@ struct Lumps {
     begun: f64,
     /// Whether the last one was not empty.
     on: bool,
-    /// Decayed sums of their counts and of the squares of those.
+    /// Decayed sums of their lengths, of their counts, and of the squares of those over the lengths.
+    seconds: f64,
     counts: f64,
     squares: f64,
     /// The smallest that was not empty.
@@ -149,10 +159,13 @@ impl Scatter {
         self.samples = self.samples * keep + 1.0;
     }
 
-    /// Takes in a residual at its full size, as of an alarm that was none.
-    pub(super) fn learn(&mut self, residual: f64, expected: f64) {
-        if expected > 0.0 && residual.is_finite() {
-            self.squares += residual * residual / expected;
+    /// Takes in a count at its full size, as of an alarm that was none. Over what is larger, counted
+    /// or expected: where next to nothing was expected, that was a guess, and one sample over it
+    /// would hide all that follow.
+    pub(super) fn learn(&mut self, counted: f64, expected: f64) {
+        let over = expected.max(counted);
+        if over > 0.0 && over.is_finite() {
+            self.squares += (counted - expected).powi(2) / over;
             self.samples += 1.0;
         }
     }
@@ -160,14 +173,21 @@ impl Scatter {
 
 impl Lumps {
     fn count(&mut self, counted: f64, seconds: f64) {
-        let keep = decay(seconds, LUMPS_MEMORY);
         let filled = counted > 0.0;
+        let keep = decay(seconds, LUMPS_MEMORY);
+        if !filled && self.filled * keep < FORGOTTEN {
+            // what came weeks ago is still all that is known: only ratios matter from here on
+            self.on = false;
+            return;
+        }
+        let one = |is: bool| f64::from(u8::from(is));
         self.all = self.all * keep + 1.0;
-        self.filled = self.filled * keep + f64::from(u8::from(filled));
-        self.begun = self.begun * keep + f64::from(u8::from(filled && !self.on));
-        self.on = filled;
+        self.filled = self.filled * keep + one(filled);
+        self.begun = self.begun * keep + one(filled && !self.on);
+        self.seconds = self.seconds * keep + seconds;
         self.counts = self.counts * keep + counted;
-        self.squares = self.squares * keep + counted * counted;
+        self.squares = self.squares * keep + counted * counted / seconds;
+        self.on = filled;
         if filled {
             let grown = self.smallest.map(|smallest| smallest * SMALLEST_GROWS);
             self.smallest = Some(grown.map_or(counted, |grown| grown.min(counted)));
@@ -179,20 +199,18 @@ impl Lumps {
             return 0.0;
         };
         let filled = self.filled / self.all;
-        if filled >= 1.0 {
-            // a share of 0 empty ones bounds nothing
+        if filled >= 1.0 || (filled > 0.5 && self.begun < FEW) {
+            // one empty sample or two among many bound nothing
             return 0.0;
         }
         let lumps = -(-filled).ln_1p();
         let mean = self.counts / self.all;
-        if lumps < f64::MIN_POSITIVE || mean < f64::MIN_POSITIVE {
-            // the last one came so long ago that only its size is remembered
-            return smallest;
-        }
-        let variance = self.squares / self.all - mean * mean;
+        // about the mean rate, so that samples of different length do not count as scatter
+        let squares = self.squares - self.counts * self.counts / self.seconds;
+        let variance = squares / self.all / (self.counts / self.seconds);
         // of samples filled at random a share of 1 - filled follows an empty one
         let random = (self.begun / (self.filled * (1.0 - filled))).min(1.0);
-        random * smallest.min(mean / lumps).min(variance / mean)
+        random * smallest.min(mean / lumps).min(variance)
     }
 }
 
@@ -265,6 +283,29 @@ mod tests {
             scatter.count(0.0, 1.0);
         }
         assert!(scatter.lump() < 2.0, "{}", scatter.lump());
+        // nor after an off-season
+        for _ in 0..60 * 86_400 / 60 {
+            scatter.count(0.0, 60.0);
+        }
+        assert!(scatter.lump() < 2.0, "{}", scatter.lump());
+    }
+
+    #[test]
+    fn samples_of_different_length_and_one_empty_one_are_no_lumps() {
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut scatter = Scatter::default();
+        for second in 0..1_200_u32 {
+            let seconds = if second % 100 == 99 { 10.0 } else { 1.0 };
+            let count = Poisson::new(500.0 * seconds).unwrap().sample(&mut rng);
+            let empty = second % 300 == 150;
+            scatter.count(if empty { 0.0 } else { count }, seconds);
+        }
+        assert!(scatter.lump() < 5.0, "{}", scatter.lump());
+        let mut minutes = Scatter::default();
+        for minute in 0..30 {
+            minutes.count(if minute == 20 { 0.0 } else { 3_000.0 }, 60.0);
+        }
+        assert_eq!(minutes.lump(), 1.0);
     }
 
     #[test]
@@ -277,7 +318,7 @@ mod tests {
         scatter.measure(10_000.0, 100.0, 1.0);
         assert!(scatter.phi(100.0) < before * 1.5);
         scatter.learn(10_000.0, 100.0);
-        assert!(scatter.phi(100.0) > before * 100.0);
+        assert!(scatter.phi(100.0) > before * 50.0);
     }
 
     #[test]

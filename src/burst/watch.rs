@@ -382,9 +382,9 @@ impl Watch {
         let rate = self.recent.load_since(spike.since);
         let rate = rate.unwrap_or(sample.offered);
         // judged by what was known before this sample
-        if let Some(alarm) =
-            spike.looks_again(sample, (&self.recent, &self.detector), expected, policy)
-        {
+        let again = spike.looks_again(sample, (&self.recent, &self.detector), expected, policy);
+        self.detector.pass_over(sample);
+        if let Some(alarm) = again {
             return Some(self.begin_again(&spike, &alarm, sample, expected, policy));
         }
         let news = spike
