@@ -175,9 +175,9 @@ fn without_history_tipoff_has_no_forecast_and_still_answers() {
     let report = run(&scenario, &materials, 1, &|_| {}).unwrap().report;
     let own = &report.policies[0];
     assert_eq!((own.surges, own.surges_met), (1, 0));
-    // a sample of the second after the step, a second late
-    assert_eq!(own.first_reaction_seconds, Some(2.0));
-    assert!(own.seconds_to_desired.unwrap() <= 4.0, "{own:?}");
+    // the sample of the second after the step, as it ends
+    assert_eq!(own.first_reaction_seconds, Some(1.0));
+    assert!(own.seconds_to_desired.unwrap() <= 3.0, "{own:?}");
 
     let late = SCENARIO
         .replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}")
