@@ -16,6 +16,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::chart::Chart;
 use super::sample::LiveSample;
 use super::scatter::Scatter;
 use crate::units::{Rate, Timestamp};
@@ -47,9 +48,6 @@ const UNSEEN: f64 = 2.0;
 /// Nothing is an alarm before load has been seen for this long.
 const WARM_UP: TimeDelta = TimeDelta::seconds(15);
 
-/// Units or lumps above the expected ones that an alarm takes at least: fewer are a person or two.
-const LEAST_EXCESS: f64 = 8.0;
-
 /// A pause longer than this between two samples empties the statistic: what happened in between
 /// is not known.
 const GAP: TimeDelta = TimeDelta::seconds(90);
@@ -70,51 +68,6 @@ pub struct Detector {
     scatter: Scatter,
     /// End of the last sample.
     last: Option<Timestamp>,
-}
-
-/// A statistic for one jump.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Chart {
-    /// `S`.
-    statistic: f64,
-    /// Where its present excursion from zero began.
-    excursion: Option<Excursion>,
-}
-
-impl Chart {
-    /// Takes in a sample that began at `from`, and what it is evidence of.
-    fn take_in(&mut self, evidence: f64, [counted, expected]: [f64; 2], from: Timestamp) {
-        self.statistic = (self.statistic + evidence).max(0.0);
-        if self.statistic > 0.0 {
-            let excursion = self.excursion.get_or_insert(Excursion {
-                since: from,
-                counted: 0.0,
-                expected: 0.0,
-            });
-            excursion.counted += counted;
-            excursion.expected += expected;
-        } else {
-            self.excursion = None;
-        }
-    }
-
-    /// The excursion, when it is none of chance.
-    fn alarms(&self, threshold: f64, lump: f64) -> Option<Excursion> {
-        self.excursion.filter(|excursion| {
-            let excess = excursion.counted - excursion.expected;
-            self.statistic > threshold && excess >= LEAST_EXCESS * lump
-        })
-    }
-}
-
-/// An excursion of a statistic from zero.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Excursion {
-    since: Timestamp,
-    counted: f64,
-    expected: f64,
 }
 
 /// A jump that is not chance.
@@ -185,10 +138,10 @@ impl Detector {
         }
         let run_length = false_alarm_every.num_milliseconds() as f64 / 1e3 / seconds;
         let threshold = (run_length.max(2.0) * self.charts.len() as f64).ln();
-        let likelier = |a: &&Chart, b: &&Chart| a.statistic.total_cmp(&b.statistic);
-        let alarms = |chart: &&Chart| chart.alarms(threshold, phi.lump()).is_some();
+        let likelier = |a: &&Chart, b: &&Chart| a.statistic().total_cmp(&b.statistic());
+        let alarms = |chart: &&Chart| chart.alarms(threshold, phi.lump());
         let alarming = self.charts.iter().filter(alarms).max_by(likelier);
-        if let Some(excursion) = alarming.and_then(|chart| chart.excursion) {
+        if let Some(excursion) = alarming.and_then(Chart::excursion) {
             let alarm = Alarm {
                 at: sample.to,
                 since: excursion.since,
@@ -200,7 +153,7 @@ impl Detector {
             return Some(alarm);
         }
         let deviation = (phi.units() * expected).sqrt();
-        if self.charts.iter().all(|c| c.statistic < threshold / 2.0) {
+        if self.charts.iter().all(|c| c.statistic() < threshold / 2.0) {
             let residual = counted - expected;
             self.scatter.measure(residual, expected, seconds);
         }
@@ -555,7 +508,7 @@ mod tests {
                 if let Some(alarm) = alarm {
                     prop_assert!(alarm.multiple.is_finite() && alarm.expected.is_valid());
                 }
-                prop_assert!(detector.charts.iter().all(|chart| chart.statistic.is_finite()));
+                prop_assert!(detector.charts.iter().all(|chart| chart.statistic().is_finite()));
             }
         }
     }

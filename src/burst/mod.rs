@@ -3,6 +3,7 @@
 //! Pure like everything that decides: the controller's one-second loop, the replay and the tests
 //! hand it live samples and the time.
 
+mod chart;
 mod climb;
 pub mod detector;
 mod follow;
