@@ -10,7 +10,7 @@
 //! ratio over `φ`, and one for large ones, with that of uneven counts, which at a unit or two a
 //! second needs half the time or less for eight times the load.
 //!
-//! `m` is the forecast times the level at which load has lately run against it; without a
+//! Expected is the forecast times the level at which load has lately run against it; without a
 //! forecast it is that level alone. `φ` is measured in quiet time at the width of the samples.
 
 use chrono::TimeDelta;

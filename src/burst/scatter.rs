@@ -176,7 +176,7 @@ impl Lumps {
         let filled = counted > 0.0;
         let keep = decay(seconds, LUMPS_MEMORY);
         if !filled && self.filled * keep < FORGOTTEN {
-            // what came weeks ago is still all that is known: only ratios matter from here on
+            // nothing came yet, or so long ago that only the ratios of the sums matter any more
             self.on = false;
             return;
         }
