@@ -63,6 +63,8 @@ pub mod reason {
     pub const FALLBACK: &str = "Fallback";
     /// The forecast is recent, but entries are missing from it; the message says why.
     pub const ENTRIES_MISSING: &str = "EntriesMissing";
+    /// The forecast is recent, but a list of faults is missing from it; the message says why.
+    pub const FAULTS_MISSING: &str = "FaultsMissing";
     /// No model has been fitted yet.
     pub const TRAINING: &str = "Training";
     /// The forecast is missing or unusable; the message says why.

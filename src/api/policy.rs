@@ -46,6 +46,8 @@ pub struct ValidPolicy {
     pub entries: Option<EntriesQueries>,
     /// Calendars named.
     pub calendars: Vec<String>,
+    /// Fault lists named.
+    pub faults: Vec<String>,
     /// How far ahead to forecast.
     pub horizon: TimeDelta,
     /// How much history to learn from.
@@ -63,6 +65,8 @@ pub struct Queries {
     pub load: String,
     /// Load shed, units per second.
     pub shed: Option<String>,
+    /// Above zero while no more could be carried.
+    pub saturated: Option<String>,
     /// Work that waits, units.
     pub queue: Option<String>,
 }
@@ -224,6 +228,7 @@ impl PredictiveAutoscalerSpec {
             live,
             entries,
             calendars: calendars.clone(),
+            faults: load.faults.clone(),
             horizon: span("forecast.horizon", horizon, HORIZON, LONGEST_HORIZON)?,
             history: span("forecast.history", history, HISTORY, LONGEST_HISTORY)?,
             zone: zone_of(zone.as_deref())?,
@@ -236,15 +241,19 @@ fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
     let LoadSpec {
         prometheus,
         shed,
+        saturated,
+        faults: _,
         queue,
         drain_within,
         live: _,
     } = load;
     let shed = shed.as_ref().map(|source| &source.prometheus.query);
+    let saturated = saturated.as_ref().map(|source| &source.prometheus.query);
     let queue = queue.as_ref().map(|source| &source.prometheus.query);
     for (field, query) in [
         ("load.prometheus.query", Some(&prometheus.query)),
         ("load.shed.prometheus.query", shed),
+        ("load.saturated.prometheus.query", saturated),
         ("load.queue.prometheus.query", queue),
     ] {
         if query.is_some_and(|query| query.trim().is_empty()) {
@@ -263,6 +272,7 @@ fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
     let queries = Queries {
         load: prometheus.query.clone(),
         shed: shed.cloned(),
+        saturated: saturated.cloned(),
         queue: queue.cloned(),
     };
     Ok((queries, drain_within.map(TimeDelta::from)))

@@ -140,6 +140,17 @@ pub struct LoadSpec {
     /// `or vector(0)` if its series are missing while nothing is shed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shed: Option<LoadSource>,
+    /// Above zero while the workload could carry no more, for example
+    /// `max_over_time((kube_deployment_status_replicas{deployment="scoring"} >= bool 300)[5m:])`.
+    /// What was served then is learnt as the least that was wanted; no series means that it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<LoadSource>,
+    /// Names of fault lists in the controller's configuration: spans in which load served was not
+    /// what people wanted, such as outages, deploys and load tests, and that are not to be learnt
+    /// as they stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::names")]
+    pub faults: Vec<String>,
     /// Work that waits, in units (not per second).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<LoadSource>,

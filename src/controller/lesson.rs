@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 
 use crate::api::policy::EntriesQueries;
 use crate::fixture::Calendar;
+use crate::series::faults::Faults;
 
 /// What a policy wants forecast.
 #[derive(Debug, Clone)]
@@ -15,6 +16,10 @@ pub(super) struct Lesson {
     pub(super) query: String,
     /// PromQL of the load shed.
     pub(super) shed: Option<String>,
+    /// PromQL that is above zero while no more could be carried.
+    pub(super) saturated: Option<String>,
+    /// Spans that somebody declared not to be learnt as they stand.
+    pub(super) faults: Arc<Faults>,
     /// Contest entries.
     pub(super) entries: Option<EntriesQueries>,
     /// The fixtures that move it.
@@ -37,9 +42,15 @@ impl Lesson {
             && self.history == other.history
     }
 
+    /// Whether the same spans of it are to be learnt with care.
+    pub(super) fn shares_faults(&self, other: &Self) -> bool {
+        self.saturated == other.saturated && Arc::ptr_eq(&self.faults, &other.faults)
+    }
+
     /// Whether nothing needs to be done.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.shares_load(other)
+            && self.shares_faults(other)
             && self.entries == other.entries
             && self.horizon == other.horizon
             && Arc::ptr_eq(&self.calendar, &other.calendar)

@@ -345,7 +345,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
             state.bridges.raised_between(ctx.pulses.take_cpu(&key));
             raw.bridges = bridges::look(&ctx, &key, &object.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
-            let ending = match validate(&object.spec, raw, &mut state.merged) {
+            let ending = match validate(&object.spec, raw, &mut state.lists) {
                 Err(refusal) => {
                     // a window in which the workload was not seen is not a full one
                     state.memory.sighted_since = None;

@@ -1,4 +1,4 @@
-//! From load served and load shed to what people wanted. Pure.
+//! From load served, and what is known of the load that was not, to what people wanted. Pure.
 //!
 //! A service that sheds looks idle, so what is learnt is served plus shed. Where shed load is
 //! usually known but not for a while, what was served is the least that was wanted: a fault by
@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use crate::series::Series;
 use crate::series::faults::{Cause, Fault, Faults};
-use crate::units::Rate;
+use crate::units::{Rate, Timestamp};
 
 /// Shed load is usually known when it is for at least this share of the load, from when it was
 /// first measured.
@@ -64,19 +64,28 @@ pub(super) fn offered(served: &Series, shed: &Series) -> Offered {
     let faults = if usually { unknown } else { Vec::new() };
     Offered {
         load: Series::from_raw(served.start(), served.step(), values),
-        faults: spans(served, &faults),
+        faults: spans(served, &faults, Cause::Shed),
         note,
     }
 }
 
+/// When no more could be carried: where the signal is above zero.
+pub(super) fn full(signal: &Series) -> Faults {
+    let above = |(_, value): &(Timestamp, Option<Rate>)| value.is_some_and(|v| v > Rate::ZERO);
+    let bins: Vec<usize> = (signal.iter().enumerate())
+        .filter_map(|(bin, value)| above(&value).then_some(bin))
+        .collect();
+    spans(signal, &bins, Cause::Saturated)
+}
+
 /// Ascending bins as faults, those side by side as one.
-fn spans(series: &Series, bins: &[usize]) -> Faults {
+fn spans(series: &Series, bins: &[usize], cause: Cause) -> Faults {
     bins.chunk_by(|a, b| a + 1 == *b)
         .filter_map(|run| {
             Some(Fault {
                 from: series.time(*run.first()?),
                 to: series.time(run.last()? + 1),
-                cause: Cause::Shed,
+                cause,
             })
         })
         .collect()
@@ -89,7 +98,6 @@ fn hours(step: TimeDelta, bins: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Timestamp;
 
     const GAP: f64 = f64::NAN;
 
@@ -125,6 +133,16 @@ mod tests {
         // 2 was before its time, 3 was a gap anyway
         assert_eq!(faults, [(6, 7), (8, 9)]);
         assert!(noted);
+    }
+
+    #[test]
+    fn full_is_above_zero_and_no_series_is_not() {
+        let signal = series(0, &[GAP, 1.0, 1.0, 0.0, GAP, 300.0]);
+        let bin = |at: Timestamp| at.timestamp() / 300;
+        let full = full(&signal);
+        let spans: Vec<_> = full.iter().map(|f| (bin(f.from), bin(f.to))).collect();
+        assert_eq!(spans, [(1, 3), (5, 6)]);
+        assert!(full.iter().all(|fault| fault.cause == Cause::Saturated));
     }
 
     #[test]

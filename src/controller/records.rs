@@ -1,4 +1,5 @@
-//! Everything a policy has seen: load served and shed, entries and places, each read on its own.
+//! Everything a policy has seen: load served and shed, when it was too much, entries and places,
+//! each read on its own.
 //!
 //! Only load served must be there. What fails beside it leaves what was read of it before, and a
 //! sentence that says so; how old entries may be is the forecaster's to decide.
@@ -7,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::history::{History, Question};
 use super::lesson::Lesson;
-use super::offered::{Offered, offered};
+use super::offered::{Offered, full, offered};
 use crate::api::policy::EntriesQueries;
 use crate::entries::{Entries, SlateEntries};
 use crate::series::Series;
@@ -28,6 +29,7 @@ pub(super) struct Records {
     step: TimeDelta,
     served: History,
     shed: History,
+    saturated: History,
     entries: History,
     spots: History,
 }
@@ -39,7 +41,7 @@ pub(super) struct Known {
     pub(super) served: Series,
     /// Load wanted, units per second.
     pub(super) load: Series,
-    /// Where more than that may have been wanted.
+    /// Where that is not what was wanted.
     pub(super) faults: Faults,
     /// Contest entries.
     pub(super) entries: Entries,
@@ -49,6 +51,8 @@ pub(super) struct Known {
     pub(super) entries_note: Option<String>,
     /// The same of shed load.
     pub(super) shed_note: Option<String>,
+    /// The same of when no more could be carried.
+    pub(super) saturated_note: Option<String>,
 }
 
 impl Records {
@@ -58,6 +62,7 @@ impl Records {
             step,
             served: History::new(step),
             shed: History::new(step),
+            saturated: History::new(step),
             entries: History::new(step),
             spots: History::new(step),
         }
@@ -67,6 +72,11 @@ impl Records {
     pub(super) fn forget_entries(&mut self) {
         self.entries = History::new(self.step);
         self.spots = History::new(self.step);
+    }
+
+    /// Forgets when no more could be carried, for it is asked in another way.
+    pub(super) fn forget_saturated(&mut self) {
+        self.saturated = History::new(self.step);
     }
 
     /// Reads what is new of all, at the same time.
@@ -83,6 +93,7 @@ impl Records {
         let Self {
             served,
             shed,
+            saturated,
             entries,
             spots,
             ..
@@ -90,12 +101,13 @@ impl Records {
         let length = lesson.history;
         let sold = length.min(LONGEST_ENTRIES);
         let queries = lesson.entries.as_ref();
-        let (served_read, shed_read, entries_read, spots_read) = tokio::join!(
+        let (served_read, shed_read, saturated_read, entries_read, spots_read) = tokio::join!(
             served.refresh(source, Question::One(&lesson.query), length, now),
+            read(shed, source, one(lesson.shed.as_ref()), length, now),
             read(
-                shed,
+                saturated,
                 source,
-                lesson.shed.as_deref().map(Question::One),
+                one(lesson.saturated.as_ref()),
                 length,
                 now
             ),
@@ -108,7 +120,7 @@ impl Records {
             Some(error)
         };
         let (shed_failed, entries_failed) = (failed(shed_read), failed(entries_read));
-        let spots_failed = failed(spots_read);
+        let (saturated_failed, spots_failed) = (failed(saturated_read), failed(spots_read));
         if let Some(error) = failed(served_read) {
             return Err(error);
         }
@@ -123,16 +135,20 @@ impl Records {
         };
         let shed_note = shed_failed.map(|error| format!("shed load was not read: {error}"));
         let (entries, slates) = self.sold(now);
+        let full = full(&self.saturated.series());
+        let faults = [faults, full, lesson.faults.before(now)];
         Ok(Known {
             served,
             load,
-            faults,
+            faults: faults.iter().flat_map(Faults::iter).copied().collect(),
             entries_note: queries.and_then(|queries| {
                 self.entries_note(queries, entries_failed.as_ref(), spots_failed.as_ref())
             }),
             slates: queries.map(|_| slates),
             entries,
             shed_note: shed_note.or(note),
+            saturated_note: saturated_failed
+                .map(|error| format!("when no more could be carried was not read: {error}")),
         })
     }
 
@@ -190,6 +206,10 @@ async fn read(
         Some(question) => history.refresh(source, question, length, now).await,
         None => Ok(()),
     }
+}
+
+fn one(query: Option<&String>) -> Option<Question<'_>> {
+    query.map(|query| Question::One(query))
 }
 
 fn rate(queries: &EntriesQueries) -> Question<'_> {

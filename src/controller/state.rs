@@ -15,6 +15,7 @@ use crate::api::conditions::{ConditionType, Holds};
 use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::fixture::Calendar;
 use crate::plan::Memory;
+use crate::series::faults::Faults;
 use crate::settings::Live;
 use crate::units::Timestamp;
 
@@ -48,11 +49,34 @@ impl From<ConditionType> for ConditionName {
     }
 }
 
-/// The fixtures of the calendars a policy names, merged once per change.
+/// The lists of one kind that a policy names, merged once per change.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Merged {
-    pub(super) parts: Vec<Arc<Calendar>>,
-    pub(super) calendar: Arc<Calendar>,
+pub(super) struct Merged<T> {
+    parts: Vec<Arc<T>>,
+    whole: Arc<T>,
+}
+
+impl<T> Merged<T> {
+    /// All items of the lists, the very same as long as the lists are the same.
+    pub(super) fn of(&mut self, parts: Vec<Arc<T>>, merge: impl FnOnce(&[Arc<T>]) -> T) -> Arc<T> {
+        let same = parts.len() == self.parts.len()
+            && (parts.iter().zip(&self.parts)).all(|(new, old)| Arc::ptr_eq(new, old));
+        if !same {
+            self.whole = match parts.as_slice() {
+                [one] => Arc::clone(one),
+                several => Arc::new(merge(several)),
+            };
+            self.parts = parts;
+        }
+        Arc::clone(&self.whole)
+    }
+}
+
+/// What the settings hold of the lists a policy names.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub(super) calendars: Merged<Calendar>,
+    pub(super) faults: Merged<Faults>,
 }
 
 /// Everything kept for one policy.
@@ -68,8 +92,8 @@ pub(super) struct PolicyState {
     pub(super) seen: Option<Seen>,
     /// When the next one is due.
     pub(super) due_at: Option<Timestamp>,
-    /// The merged calendar.
-    pub(super) merged: Merged,
+    /// The lists it names.
+    pub(super) lists: Lists,
     /// The last status this process wrote, while it leads.
     pub(super) written: Option<PredictiveAutoscalerStatus>,
     /// What Events have told.

@@ -277,7 +277,15 @@ fn alike(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) -> bool
 fn notes(forecast: &Forecast, standing: Option<&Standing>) -> Vec<String> {
     let signals = standing
         .into_iter()
-        .flat_map(|standing| [&standing.entries_note, &standing.shed_note])
+        .flat_map(|standing| {
+            let Standing {
+                entries_note,
+                shed_note,
+                saturated_note,
+                ..
+            } = standing;
+            [entries_note, shed_note, saturated_note]
+        })
         .flatten();
     let all: Vec<&String> = signals.chain(&forecast.notes).collect();
     let mut notes: Vec<String> = all

@@ -125,10 +125,13 @@ mod tests {
                 slates: None,
                 entries_note: None,
                 shed_note: None,
+                saturated_note: None,
             }),
             lesson: Arc::new(Lesson {
                 query: "load".into(),
                 shed: None,
+                saturated: None,
+                faults: Arc::default(),
                 entries: None,
                 calendar: Arc::new(Calendar::default()),
                 zone: Tz::UTC,

@@ -223,16 +223,23 @@ impl Task {
                         return;
                     }
                     let next = self.lesson.borrow_and_update().clone();
-                    if !next.shares_load(&lesson) {
+                    if next.shares_load(&lesson) {
+                        if next.entries != lesson.entries {
+                            records.forget_entries();
+                        }
+                        if next.saturated != lesson.saturated {
+                            records.forget_saturated();
+                        }
+                        let learns_otherwise =
+                            next.entries != lesson.entries || !next.shares_faults(&lesson);
+                        if let (Some(model), true) = (&mut model, learns_otherwise) {
+                            model.due_at = Timestamp::MIN_UTC;
+                        }
+                    } else {
                         records = Records::new(STEP);
                         model = None;
                         // a forecast of another load is none
                         self.outlook.send_replace(Outlook::default());
-                    } else if next.entries != lesson.entries {
-                        records.forget_entries();
-                        if let Some(model) = &mut model {
-                            model.due_at = Timestamp::MIN_UTC;
-                        }
                     }
                     lesson = next;
                 }
@@ -305,6 +312,7 @@ impl Task {
             entries_slates: known.slates,
             entries_note: known.entries_note.clone(),
             shed_note: known.shed_note.clone(),
+            saturated_note: known.saturated_note.clone(),
             ..Standing::of(&fitted)
         };
         if anew {

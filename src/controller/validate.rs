@@ -7,7 +7,7 @@ use super::act::Order;
 use super::gather::{Raw, Reading};
 use super::lesson::Lesson;
 use super::pulse::WrittenBetween;
-use super::state::Merged;
+use super::state::{Lists, Merged};
 use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
 use crate::api::live::LiveFeed;
@@ -105,7 +105,7 @@ impl Refusal {
 pub(super) fn validate(
     spec: &PredictiveAutoscalerSpec,
     raw: Raw,
-    merged: &mut Merged,
+    lists: &mut Lists,
 ) -> Result<Validated, Refusal> {
     let Raw {
         now,
@@ -130,6 +130,7 @@ pub(super) fn validate(
         live: feed,
         entries,
         calendars,
+        faults,
         horizon,
         history,
         zone,
@@ -145,7 +146,12 @@ pub(super) fn validate(
         .map(SourceError::kind)
         .collect();
     let load = load_finding(&policy, now, load, shed, queue, drain);
-    let (calendar, calendar_note, calendar_finding) = fixtures(&calendars, &live, merged);
+    let (calendar, calendar_note, calendar_finding) =
+        fixtures(&calendars, &live, &mut lists.calendars);
+    let (faults, no_faults) = all(&faults, |name| live.fault_list(name));
+    let faults = lists.faults.of(faults, |lists| {
+        lists.iter().flat_map(|list| list.iter()).copied().collect()
+    });
     let (no_lowering, enforcing) = enforcing(&mut policy, &hpa, rival);
     let Outlook {
         forecast,
@@ -160,6 +166,7 @@ pub(super) fn validate(
             forecast.is_some(),
             forecast_note.as_deref(),
             standing.as_deref(),
+            no_faults.as_deref(),
         ),
         calendar_finding,
         enforcing,
@@ -192,6 +199,8 @@ pub(super) fn validate(
         lesson: Lesson {
             query: queries.load,
             shed: queries.shed,
+            saturated: queries.saturated,
+            faults,
             entries,
             calendar,
             zone,
@@ -279,19 +288,31 @@ fn load_finding(
     }
 }
 
-/// Another model or silent entries make a forecast worse, not missing: it is there, and says so.
-fn forecast_finding(there: bool, note: Option<&str>, standing: Option<&Standing>) -> Finding {
+/// Another model or a silent signal make a forecast worse, not missing: it is there, and says so.
+fn forecast_finding(
+    there: bool,
+    note: Option<&str>,
+    standing: Option<&Standing>,
+    no_faults: Option<&str>,
+) -> Finding {
     let condition = ConditionType::ForecastAvailable;
     let fallback = standing.and_then(|standing| standing.fallback.as_deref());
     let entries = standing.and_then(|standing| standing.entries_note.as_deref());
     match (there, note) {
         (true, None) => {
-            let (why, message) = match (fallback, entries) {
-                (None, None) => (reason::FRESH, "the forecast is recent".to_owned()),
-                (None, Some(entries)) => (reason::ENTRIES_MISSING, entries.to_owned()),
-                (Some(fallback), None) => (reason::FALLBACK, fallback.to_owned()),
-                (Some(fallback), Some(entries)) => {
-                    (reason::FALLBACK, format!("{fallback}; {entries}"))
+            let doubts: Vec<(&str, &str)> = [
+                (reason::FALLBACK, fallback),
+                (reason::ENTRIES_MISSING, entries),
+                (reason::FAULTS_MISSING, no_faults),
+            ]
+            .into_iter()
+            .filter_map(|(why, message)| Some((why, message?)))
+            .collect();
+            let (why, message) = match doubts.first() {
+                None => (reason::FRESH, "the forecast is recent".to_owned()),
+                Some((why, _)) => {
+                    let all: Vec<&str> = doubts.iter().map(|(_, message)| *message).collect();
+                    (*why, all.join("; "))
                 }
             };
             Finding::new(condition, true, why, message)
@@ -312,41 +333,35 @@ fn forecast_finding(there: bool, note: Option<&str>, standing: Option<&Standing>
     }
 }
 
+/// The lists named that are in force, and what is missing of them.
+fn all<'l, T: 'l>(
+    names: &[String],
+    find: impl Fn(&str) -> Result<&'l Arc<T>, String>,
+) -> (Vec<Arc<T>>, Option<String>) {
+    let mut parts = Vec::new();
+    let mut missing = Vec::new();
+    for name in names {
+        match find(name) {
+            Ok(list) => parts.push(Arc::clone(list)),
+            Err(why) => missing.push(why),
+        }
+    }
+    (parts, (!missing.is_empty()).then(|| missing.join("; ")))
+}
+
 /// The fixtures of every calendar named, what is missing of them, and the finding.
 fn fixtures(
     names: &[String],
     live: &Live,
-    merged: &mut Merged,
+    merged: &mut Merged<Calendar>,
 ) -> (Arc<Calendar>, Option<String>, Finding) {
-    let mut parts = Vec::new();
-    let mut missing = Vec::new();
-    for name in names {
-        match live.calendar(name) {
-            Ok(calendar) => parts.push(Arc::clone(calendar)),
-            Err(why) => missing.push(why),
-        }
-    }
-    let same = parts.len() == merged.parts.len()
-        && parts
-            .iter()
-            .zip(&merged.parts)
-            .all(|(new, old)| Arc::ptr_eq(new, old));
-    if !same {
-        merged.calendar = match parts.as_slice() {
-            [one] => Arc::clone(one),
-            several => Arc::new(
-                several
-                    .iter()
-                    .flat_map(|calendar| calendar.iter())
-                    .cloned()
-                    .collect(),
-            ),
-        };
-        merged.parts = parts;
-    }
+    let (parts, missing) = all(names, |name| live.calendar(name));
+    let calendar = merged.of(parts, |lists| {
+        lists.iter().flat_map(|list| list.iter()).cloned().collect()
+    });
     let condition = ConditionType::CalendarAvailable;
-    let finding = if !missing.is_empty() {
-        Finding::new(condition, false, reason::NOT_CONFIGURED, missing.join("; "))
+    let finding = if let Some(missing) = &missing {
+        Finding::new(condition, false, reason::NOT_CONFIGURED, missing.as_str())
     } else if names.is_empty() {
         Finding::new(
             condition,
@@ -359,11 +374,10 @@ fn fixtures(
             condition,
             true,
             reason::CONFIGURED,
-            format!("{} fixtures", merged.calendar.len()),
+            format!("{} fixtures", calendar.len()),
         )
     };
-    let note = (!missing.is_empty()).then(|| missing.join("; "));
-    (Arc::clone(&merged.calendar), note, finding)
+    (calendar, missing, finding)
 }
 
 /// Whether decisions are carried out; turns the policy to `Recommend` when something else owns
@@ -454,7 +468,7 @@ mod tests {
     #[test]
     fn a_worse_forecast_is_still_one_and_says_why() {
         let said = |standing: &Standing| {
-            let finding = forecast_finding(true, None, Some(standing));
+            let finding = forecast_finding(true, None, Some(standing), None);
             assert_eq!(finding.holds, Holds::True);
             (finding.reason, finding.message)
         };
@@ -474,7 +488,7 @@ mod tests {
             pair("Fallback", "last week predicted better")
         );
         // what is not renewed is worse than either
-        let finding = forecast_finding(true, Some("timeout"), Some(&standing));
+        let finding = forecast_finding(true, Some("timeout"), Some(&standing), None);
         assert_eq!(finding.reason, reason::NOT_RENEWED);
     }
 }

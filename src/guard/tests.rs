@@ -29,7 +29,7 @@ fn breakers(limits: Limits) -> (Arc<ManualClock>, watch::Sender<Arc<Live>>, Brea
     let clock = ManualClock::new("2026-09-13T17:00:00Z".parse().unwrap());
     let mut settings = Settings::new(PrometheusSettings::new("http://p".parse().unwrap()));
     settings.breakers.kubernetes = limits;
-    let (live, seen) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+    let (live, seen) = watch::channel(Arc::new(Live::fixed(settings)));
     let shared: SharedClock = clock.clone();
     let breakers = Breakers::new(&shared, &seen, &Metrics::new().unwrap());
     (clock, live, breakers)

@@ -54,15 +54,27 @@ pub enum Reloaded {
     Settings,
     /// A calendar.
     Calendar,
+    /// A fault list.
+    FaultList,
 }
 
 impl Reloaded {
-    const ALL: [Self; 2] = [Self::Settings, Self::Calendar];
+    const ALL: [Self; 3] = [Self::Settings, Self::Calendar, Self::FaultList];
 
     fn label(self) -> &'static str {
         match self {
             Self::Settings => "settings",
             Self::Calendar => "calendar",
+            Self::FaultList => "fault_list",
+        }
+    }
+
+    /// As a sentence speaks of it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Calendar => "calendar",
+            Self::FaultList => "fault list",
         }
     }
 }

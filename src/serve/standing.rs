@@ -18,6 +18,8 @@ pub struct Standing {
     pub entries_note: Option<String>,
     /// The same of shed load.
     pub shed_note: Option<String>,
+    /// The same of when no more could be carried.
+    pub saturated_note: Option<String>,
 }
 
 impl Standing {

@@ -1,6 +1,6 @@
 //! What is shown, asked for as a client would.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -77,7 +77,7 @@ fn shown() -> Shown {
     let metrics = Metrics::new().unwrap();
     let clock: SharedClock = ManualClock::new(noon());
     let settings = Settings::new(PrometheusSettings::new("http://p".parse().unwrap()));
-    let (_, live) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+    let (_, live) = watch::channel(Arc::new(Live::fixed(settings)));
     Shown {
         breakers: Breakers::new(&clock, &live, &metrics),
         metrics,
@@ -90,7 +90,7 @@ fn shown() -> Shown {
 fn push() -> Push {
     let metrics = Metrics::new().unwrap();
     let prometheus = PrometheusSettings::new("http://prometheus".parse().unwrap());
-    let live = Live::fixed(Settings::new(prometheus), BTreeMap::new());
+    let live = Live::fixed(Settings::new(prometheus));
     let (_, live) = watch::channel(Arc::new(live));
     let inbox = Inbox::new(metrics.clone());
     Push::new(inbox, live, SystemClock::shared(), metrics)

@@ -16,7 +16,7 @@ use super::fields::{
 };
 use super::push::RawPush;
 use super::{
-    Auth, BudgetSettings, CalendarSettings, LeaderElectionSettings, LogSettings,
+    Auth, BudgetSettings, CalendarSettings, FaultListSettings, LeaderElectionSettings, LogSettings,
     PrometheusSettings, Settings, SettingsError,
 };
 
@@ -120,6 +120,8 @@ struct RawSettings {
     #[serde(default)]
     calendars: Vec<RawCalendar>,
     #[serde(default)]
+    faults: Vec<RawFaultList>,
+    #[serde(default)]
     budget: RawBudget,
     #[serde(default)]
     breakers: RawBreakers,
@@ -162,6 +164,13 @@ struct RawCalendar {
     zone: Option<Zone>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RawFaultList {
+    name: Spanned<Name>,
+    source: FilePath,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RawBudget {
@@ -191,6 +200,7 @@ impl RawSettings {
         let Self {
             prometheus,
             calendars,
+            faults,
             budget,
             breakers,
             listen,
@@ -201,6 +211,7 @@ impl RawSettings {
         } = self;
         let mut settings = Settings::new(prometheus.check(place)?);
         settings.calendars = check_calendars(calendars, place)?;
+        settings.faults = check_fault_lists(faults, place)?;
         settings.budget = budget.check(place)?;
         settings.breakers = breakers.check(settings.prometheus.timeout, place)?;
         if let Some(Listen(listen)) = listen {
@@ -292,31 +303,48 @@ fn check_calendars(
     raw: Vec<RawCalendar>,
     place: &Place<'_>,
 ) -> Result<Vec<CalendarSettings>, SettingsError> {
+    let names = raw.iter().map(|calendar| &calendar.name);
+    each_named_once("calendars", "calendar", names, place)?;
+    let check = |raw: RawCalendar| CalendarSettings {
+        name: raw.name.value.0,
+        source: place.beside(raw.source.0),
+        format: raw.format.map(|FormatName(format)| format),
+        zone: raw.zone.map(|Zone(zone)| zone),
+    };
+    Ok(raw.into_iter().map(check).collect())
+}
+
+fn check_fault_lists(
+    raw: Vec<RawFaultList>,
+    place: &Place<'_>,
+) -> Result<Vec<FaultListSettings>, SettingsError> {
+    let names = raw.iter().map(|list| &list.name);
+    each_named_once("faults", "fault list", names, place)?;
+    let check = |raw: RawFaultList| FaultListSettings {
+        name: raw.name.value.0,
+        source: place.beside(raw.source.0),
+    };
+    Ok(raw.into_iter().map(check).collect())
+}
+
+/// Refuses a name that another item of the list `field` has.
+fn each_named_once<'n>(
+    field: &str,
+    noun: &str,
+    names: impl Iterator<Item = &'n Spanned<Name>>,
+    place: &Place<'_>,
+) -> Result<(), SettingsError> {
     let mut seen = BTreeSet::new();
-    let mut calendars = Vec::with_capacity(raw.len());
-    for (index, calendar) in raw.into_iter().enumerate() {
-        let RawCalendar {
-            name,
-            source: FilePath(source),
-            format,
-            zone,
-        } = calendar;
-        if !seen.insert(name.value.0.clone()) {
-            let field = format!("calendars[{index}].name");
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name.value.0.as_str()) {
             let reason = format!(
-                "{:?} is there twice: give each calendar its own name",
+                "{:?} is there twice: give each {noun} its own name",
                 name.value.0
             );
-            return Err(place.refuse(&field, &name, reason));
+            return Err(place.refuse(&format!("{field}[{index}].name"), name, reason));
         }
-        calendars.push(CalendarSettings {
-            name: name.value.0,
-            source: place.beside(source),
-            format: format.map(|FormatName(format)| format),
-            zone: zone.map(|Zone(zone)| zone),
-        });
     }
-    Ok(calendars)
+    Ok(())
 }
 
 impl RawBudget {

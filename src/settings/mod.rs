@@ -7,27 +7,29 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use crate::breaker::Limits;
-use crate::fixture::Calendar;
 use crate::fixture::import::Format;
 
 mod breakers;
 pub mod calendar_file;
 mod calendars;
 mod error;
+mod fault_lists;
 mod fields;
 mod file;
+mod in_force;
 mod push;
 pub mod reload;
+mod watched;
 
 pub use error::SettingsError;
 pub use file::{parse, read};
+pub use in_force::{InForce, Live};
 pub use reload::Reloader;
 
 /// Where the settings file is looked for when nobody says.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub prometheus: PrometheusSettings,
     /// The fixture lists policies may name.
     pub calendars: Vec<CalendarSettings>,
+    /// The lists of faults policies may name.
+    pub faults: Vec<FaultListSettings>,
     /// How fast the cluster may be written to.
     pub budget: BudgetSettings,
     /// When outside calls are not made for a while.
@@ -63,6 +67,7 @@ impl Settings {
             breakers: BreakerSettings::new(prometheus.timeout),
             prometheus,
             calendars: Vec::new(),
+            faults: Vec::new(),
             budget: BudgetSettings::default(),
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             leader_election: LeaderElectionSettings::default(),
@@ -158,6 +163,15 @@ pub struct CalendarSettings {
     pub format: Option<Format>,
     /// Zone of local times in it that name none.
     pub zone: Option<Tz>,
+}
+
+/// A list of spans of the past that are not to be learnt as they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultListSettings {
+    /// Name policies use.
+    pub name: String,
+    /// The file; a relative one lies beside the settings file.
+    pub source: PathBuf,
 }
 
 /// The token bucket in front of every write to the cluster.
@@ -272,52 +286,4 @@ impl Default for PushSettings {
 pub struct LogSettings {
     /// A level or filter; the command line overrides it.
     pub level: Option<String>,
-}
-
-/// The configuration in force, with what is wrong about newer versions of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Live {
-    /// The last good settings.
-    pub settings: Settings,
-    /// The last good version of each calendar that ever loaded, by name.
-    pub calendars: BTreeMap<String, Arc<Calendar>>,
-    /// What a person should repair; empty when the files are in force as they are.
-    pub problems: Vec<String>,
-    /// Why a calendar of the settings has never loaded, by name.
-    pub missing: BTreeMap<String, String>,
-}
-
-impl Live {
-    /// A configuration that comes from no file and never changes.
-    pub fn fixed(settings: Settings, calendars: BTreeMap<String, Arc<Calendar>>) -> Self {
-        Self {
-            settings,
-            calendars,
-            problems: Vec::new(),
-            missing: BTreeMap::new(),
-        }
-    }
-
-    /// The calendar a policy names.
-    ///
-    /// # Errors
-    /// Why there is none, for the policy's status.
-    pub fn calendar(&self, name: &str) -> Result<&Arc<Calendar>, String> {
-        if let Some(calendar) = self.calendars.get(name) {
-            return Ok(calendar);
-        }
-        Err(match self.missing.get(name) {
-            Some(reason) => format!("calendar {name:?} has not loaded: {reason}"),
-            None => format!(
-                "calendar {name:?} is not in the controller's settings, which have [{}]: add it \
-                 under calendars, or correct the name",
-                self.settings
-                    .calendars
-                    .iter()
-                    .map(|calendar| calendar.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        })
-    }
 }

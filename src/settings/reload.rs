@@ -1,10 +1,9 @@
-//! Keeps the settings and calendars in force while their files change.
+//! Keeps the settings and the files they name in force while those change.
 //!
 //! Files are polled by content, which sees a `ConfigMap`'s swapped symlinks as well as an editor's
 //! rename. Each file stands for itself: a bad version of one is refused and said aloud, its last
 //! good version stays, and the others are not touched.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +13,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::calendars::Calendars;
-use super::{Live, Settings, SettingsError, file};
+use super::watched::Watched;
+use super::{CalendarSettings, FaultListSettings, Live, Settings, SettingsError, file};
 use crate::clock::SharedClock;
 use crate::serve::metrics::{Metrics, Reloaded};
 use crate::telemetry;
@@ -23,7 +22,7 @@ use crate::telemetry;
 /// Real time between two looks at the files. A `ConfigMap` takes about a minute to arrive anyway.
 const POLL: TimeDelta = TimeDelta::seconds(3);
 
-/// Watches the settings file and the calendars it names.
+/// Watches the settings file and the files it names.
 #[derive(Debug)]
 pub struct Reloader {
     path: PathBuf,
@@ -34,12 +33,13 @@ pub struct Reloader {
     /// What the process was started with; some of it cannot change while it runs.
     started_with: Settings,
     refused: Option<String>,
-    calendars: Calendars,
+    calendars: Watched<CalendarSettings>,
+    faults: Watched<FaultListSettings>,
     live: watch::Sender<Arc<Live>>,
 }
 
 impl Reloader {
-    /// Loads everything once. A calendar that does not load is a problem; settings that do not
+    /// Loads everything once. A list that does not load is a problem; settings that do not
     /// are an error, for there is no last good version yet.
     ///
     /// # Errors
@@ -51,8 +51,7 @@ impl Reloader {
     ) -> Result<(Self, watch::Receiver<Arc<Live>>), SettingsError> {
         let seen = fingerprint(path);
         let settings = file::read(path)?;
-        let (live, receiver) =
-            watch::channel(Arc::new(Live::fixed(settings.clone(), BTreeMap::new())));
+        let (live, receiver) = watch::channel(Arc::new(Live::fixed(settings.clone())));
         let mut reloader = Self {
             path: path.to_owned(),
             clock,
@@ -61,14 +60,12 @@ impl Reloader {
             started_with: settings.clone(),
             settings,
             refused: None,
-            calendars: Calendars::default(),
+            calendars: Watched::new(),
+            faults: Watched::new(),
             live,
         };
         reloader.follow_log_level();
-        let now = reloader.clock.now();
-        reloader
-            .calendars
-            .refresh(&reloader.settings.calendars, now, &reloader.metrics);
+        reloader.refresh_lists();
         reloader.publish();
         Ok((reloader, receiver))
     }
@@ -121,17 +118,29 @@ impl Reloader {
                 }
             }
         }
-        let now = self.clock.now();
-        changed |= self
-            .calendars
-            .refresh(&self.settings.calendars, now, &self.metrics);
+        changed |= self.refresh_lists();
         if changed {
             self.publish();
         }
     }
 
+    /// Reads what changed of the files that the settings name; true when anything did.
+    fn refresh_lists(&mut self) -> bool {
+        let Self {
+            clock,
+            metrics,
+            settings,
+            calendars,
+            faults,
+            ..
+        } = self;
+        let now = clock.now();
+        let calendars = calendars.refresh(&settings.calendars, now, metrics);
+        let faults = faults.refresh(&settings.faults, now, metrics);
+        calendars || faults
+    }
+
     fn publish(&self) {
-        let (calendars, missing) = self.calendars.in_force();
         let mut problems: Vec<String> = self
             .refused
             .iter()
@@ -139,12 +148,13 @@ impl Reloader {
             .collect();
         problems.extend(self.waiting_for_restart());
         problems.extend(self.calendars.problems());
+        problems.extend(self.faults.problems());
         self.metrics.settings_problems(problems.len());
         self.live.send_replace(Arc::new(Live {
             settings: self.settings.clone(),
-            calendars,
+            calendars: self.calendars.in_force(),
+            faults: self.faults.in_force(),
             problems,
-            missing,
         }));
     }
 

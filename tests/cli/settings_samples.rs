@@ -1,4 +1,4 @@
-//! The sample settings do what they say: they load with their calendar, and show the defaults.
+//! The sample settings do what they say: they load with their lists, and show the defaults.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +14,14 @@ fn sample(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_sample_settings_load_with_their_calendar() {
+fn the_sample_settings_load_with_their_lists() {
     let clock = ManualClock::new("2023-09-10T12:00:00Z".parse().unwrap());
     let path = sample("samples/tipoff-full.yaml");
     let (_reloader, live) = Reloader::open(&path, clock, Metrics::new().unwrap()).unwrap();
     let live = Arc::clone(&live.borrow());
     assert_eq!(live.problems, [""; 0]);
-    assert_eq!(live.calendars["nfl"].len(), 5);
+    assert_eq!(live.calendar("nfl").unwrap().len(), 5);
+    assert_eq!(live.fault_list("incidents").unwrap().len(), 2);
 }
 
 #[test]
@@ -28,6 +29,7 @@ fn the_sample_settings_show_the_defaults() {
     let written = settings::read(&sample("samples/tipoff-full.yaml")).unwrap();
     let mut default = Settings::new(written.prometheus.clone());
     default.calendars.clone_from(&written.calendars);
+    default.faults.clone_from(&written.faults);
     default.log.clone_from(&written.log);
     assert_eq!(written, default);
     let address = written.prometheus.url.clone();

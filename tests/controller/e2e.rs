@@ -3,7 +3,6 @@
 //! its own and needs only the API server, the workload controllers and something that makes pods
 //! Ready.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -282,7 +281,7 @@ async fn from_one_end_to_the_other() {
     .await;
     let mut settings = Settings::new(prometheus.settings());
     settings.tick = TimeDelta::seconds(1);
-    let (_live, live) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+    let (_live, live) = watch::channel(Arc::new(Live::fixed(settings)));
 
     // an API server refuses what contradicts itself, in words
     if world.real {

@@ -13,6 +13,7 @@ mod decides;
 mod e2e;
 mod entries;
 mod fast_loop;
+mod faults;
 mod leader;
 mod live_feeders;
 mod refuses;

@@ -1,6 +1,5 @@
 //! A controller on the embedded cluster whose pods are real servers, on the real clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +68,7 @@ impl Stage {
         let prometheus = FakePrometheus::start(move |_| load).await;
         let mut settings = Settings::new(prometheus.settings());
         settings.tick = tick;
-        let (_, live) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+        let (_, live) = watch::channel(Arc::new(Live::fixed(settings)));
         let metrics = Metrics::new().unwrap();
         let inbox = Inbox::new(metrics.clone());
         let workloads = Workloads::default();

@@ -1,6 +1,5 @@
 //! Live signals sent over real sockets: who may send, how much, and what becomes of each item.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,7 +45,7 @@ impl Stage {
         // the flood has a test of its own
         settings.push.burst = 1_000;
         change(&mut settings.push);
-        let (live, watched) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+        let (live, watched) = watch::channel(Arc::new(Live::fixed(settings)));
         let clock = ManualClock::new(crate::support::at("2026-09-13T17:00:00Z"));
         let metrics = Metrics::new().unwrap();
         let inbox = Inbox::new(metrics.clone());

@@ -175,6 +175,8 @@ fn each_fault_is_named_with_its_place_and_remedy() {
         "prometheus: {url: 'http://p'}\ncalendars:\n  - name: nfl\n    source: a\n    format: word\n",
         "prometheus: {url: 'http://p'}\ncalendars:\n  - name: nfl\n    source: a\n    zone: Mars/Olympus\n",
         "prometheus: {url: 'http://p'}\ncalendars: nfl\n",
+        "prometheus: {url: 'http://p'}\nfaults:\n  - {name: ops, source: a}\n  - {name: ops, source: b}\n",
+        "prometheus: {url: 'http://p'}\nfaults:\n  - {name: ops, path: a}\n",
         "prometheus: {url: 'http://p'}\nbudget:\n  writesPerSecond: -1\n",
         "prometheus: {url: 'http://p'}\nbudget: {burst: 0}\n",
         "prometheus: {url: 'http://p'}\nbreakers:\n  prometheus: {failurePercentage: 0}\n",
@@ -258,7 +260,8 @@ impl Bench {
 }
 
 fn fixtures(live: &Live) -> Vec<String> {
-    live.calendars["nfl"]
+    live.calendar("nfl")
+        .unwrap()
         .iter()
         .map(|f| f.id.0.clone())
         .collect()
@@ -426,6 +429,43 @@ fn a_calendar_under_another_file_starts_afresh() {
     bench.write("tipoff.yaml", MINIMAL);
     reloader.poll();
     assert!(live.borrow().calendars.is_empty());
+}
+
+#[test]
+fn a_fault_list_is_watched_and_a_bad_edit_leaves_the_last_good_one() {
+    let bench = Bench::new();
+    let settings = format!("{MINIMAL}faults: [{{name: incidents, source: incidents.csv}}]\n");
+    bench.write("tipoff.yaml", &settings);
+    let (mut reloader, live) = bench.open();
+    let spans = |live: &Live| live.fault_list("incidents").map(|list| list.len());
+    let why = spans(&live.borrow()).unwrap_err();
+    assert!(
+        why.starts_with("fault list \"incidents\" has not loaded") && why.contains("incidents.csv"),
+        "{why}"
+    );
+    assert_eq!(live.borrow().problems.len(), 1);
+    let unknown = live.borrow().fault_list("deploys").unwrap_err();
+    assert!(
+        unknown.contains("[incidents]") && unknown.contains("under faults"),
+        "{unknown}"
+    );
+
+    let outage = "from,to,cause\n2026-09-06T21:10:00Z,2026-09-06T21:40:00Z,outage\n";
+    bench.write("incidents.csv", outage);
+    reloader.poll();
+    assert_eq!(spans(&live.borrow()), Ok(1));
+    assert!(live.borrow().problems.is_empty());
+    assert!(bench.counted("tipoff_reloads_total{outcome=\"ok\",what=\"fault_list\"} 1"));
+
+    let nonsense = format!("{outage}2026-09-07T00:00:00Z,2026-09-07T01:00:00Z,rain\n");
+    bench.write("incidents.csv", &nonsense);
+    reloader.poll();
+    assert_eq!(spans(&live.borrow()), Ok(1), "the last good one stays");
+    let problems = live.borrow().problems.clone();
+    assert!(
+        problems[0].contains("incidents.csv:3: ") && problems[0].contains("\"rain\""),
+        "{problems:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! A cluster, a clock and controllers on them, with the questions tests ask.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,7 +102,7 @@ impl Rig {
         // breakers sleep in real time, of which a test has little
         settings.breakers.prometheus.sleep_window = Duration::from_millis(100);
         settings.breakers.kubernetes.sleep_window = Duration::from_millis(100);
-        let (live, _) = watch::channel(Arc::new(Live::fixed(settings, BTreeMap::new())));
+        let (live, _) = watch::channel(Arc::new(Live::fixed(settings)));
         Self {
             cluster,
             clock,
@@ -117,9 +116,16 @@ impl Rig {
     pub fn calendar(&self, name: &str, calendar: Calendar) {
         self.live.send_modify(|live| {
             let mut changed = live.as_ref().clone();
-            changed
-                .calendars
-                .insert(name.to_owned(), Arc::new(calendar));
+            changed.calendars.insert(name, Arc::new(calendar));
+            *live = Arc::new(changed);
+        });
+    }
+
+    /// Puts a fault list in force, as a changed file would.
+    pub fn fault_list(&self, name: &str, faults: tipoff::series::faults::Faults) {
+        self.live.send_modify(|live| {
+            let mut changed = live.as_ref().clone();
+            changed.faults.insert(name, Arc::new(faults));
             *live = Arc::new(changed);
         });
     }

@@ -109,6 +109,11 @@ impl Faults {
         self.spans.iter()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
