@@ -8,7 +8,8 @@ use super::quantile::{GROUPS, Group};
 /// Coverage of the bounds given in the last four weeks, for moments of one kind and one distance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// `calm`, `event`, `end of event`, both `with entries`, or `event without precedent`.
+    /// `calm`, `before event`, `event`, `end of event`, these three `with entries`, or `event
+    /// without precedent`.
     pub kind: String,
     /// Longest lead, minutes; the last also stands for what lies beyond.
     pub up_to_minutes: u32,
@@ -18,6 +19,25 @@ pub struct Coverage {
     pub covered: [f64; 3],
     /// Mean factor of p95 over p50.
     pub width: f64,
+}
+
+/// What the groups are called, in their order.
+const KINDS: [&str; GROUPS] = [
+    "calm",
+    "before event",
+    "before event with entries",
+    "event",
+    "event with entries",
+    "end of event",
+    "end of event with entries",
+    "event without precedent",
+];
+
+impl Coverage {
+    /// Whether the moments lie in the windows of fixtures.
+    pub fn around_fixtures(&self) -> bool {
+        self.kind != KINDS[Group::Calm as usize]
+    }
 }
 
 /// Counts by group and lead bucket.
@@ -47,15 +67,7 @@ impl Calibration {
 
     /// Rows with at least one point.
     pub(crate) fn rows(&self) -> Vec<Coverage> {
-        let kinds = [
-            "calm",
-            "event",
-            "event with entries",
-            "end of event",
-            "end of event with entries",
-            "event without precedent",
-        ];
-        let tallies = kinds.iter().zip(&self.0);
+        let tallies = KINDS.iter().zip(&self.0);
         tallies
             .flat_map(|(kind, buckets)| {
                 buckets

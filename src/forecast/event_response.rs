@@ -17,6 +17,7 @@ use super::calibration::{Calibration, Coverage};
 use super::drift::Track;
 use super::experts::Weights;
 use super::features::{Design, WINDOW};
+use super::foreseen::Foreseen;
 use super::grid::{DAY, Grid, STEP};
 use super::learn::{self, Coefficients, History};
 use super::novelty::Seen;
@@ -137,10 +138,12 @@ impl Fit for EventResponse {
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
         let windows = windows(&near, &grid);
+        let foreseen = Foreseen::of(&near, &design, &grid);
         let grid_bins = grid.len();
         let history = History {
             log,
             rows,
+            foreseen,
             floor: grid.floor,
             end: grid.end,
         };

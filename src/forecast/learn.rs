@@ -6,6 +6,7 @@
 
 use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, Rows};
+use super::foreseen::Foreseen;
 use super::grid::DAY;
 use super::ridge::Normal;
 
@@ -54,6 +55,8 @@ pub(crate) struct History {
     pub(crate) end: i64,
     /// One row per bin.
     pub(crate) rows: Rows,
+    /// The rows that were others before the end of a fixture was known.
+    pub(crate) foreseen: Foreseen,
 }
 
 impl History {
@@ -70,6 +73,14 @@ impl History {
     pub(crate) fn peak(&self, bins: std::ops::Range<usize>) -> f64 {
         let known = self.log[bins].iter().copied().filter(|y| y.is_finite());
         known.fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The row of a bin as it was seen at `origin`: its place in the rows returned.
+    pub(crate) fn row_seen(&self, bin: usize, origin: usize) -> (&Rows, usize) {
+        match self.foreseen.at(bin, origin) {
+            Some(place) => (&self.foreseen.rows, place),
+            None => (&self.rows, bin),
+        }
     }
 
     /// Number of periods, the first of which may be short.

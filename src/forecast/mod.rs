@@ -21,6 +21,7 @@ mod evidence;
 mod experts;
 mod features;
 mod forecaster;
+mod foreseen;
 mod grid;
 mod lead;
 mod learn;

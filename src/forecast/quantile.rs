@@ -1,9 +1,10 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
-//! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, event
-//! window, the same from full time on, both with entries known, without any precedent} by lead
-//! bucket; a score's weight halves every eight days. The end has groups of its own because its
-//! moment is not known: on generated slates errors after it are up to 1.4 times those of play.
+//! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, before a
+//! fixture's lock, in play, from full time on, these three with entries known, without any
+//! precedent} by lead bucket; a score's weight halves every eight days. The hour before the lock
+//! is apart because the crowd that comes then is the surest (on generated slates it errs half as
+//! much as play), the end because its moment is not known (up to 1.4 times as much as play).
 //! Pseudo-scores from a Student t with four degrees of freedom stand in before enough has matured,
 //! so that every quantile is finite from the first day (FORECASTING study, 1.1). Weighted conformal
 //! bounds miss their level by at most the drift between the weighted scores and the
@@ -29,6 +30,13 @@ const MEMORY: f64 = 8.0;
 /// .35, the scales that peaks have.
 const COLD: f64 = 0.45 / 0.35;
 
+/// Turns that the pseudo-scores are worth in the windows of fixtures. Scores that mature in one
+/// turn are mostly of one crowd and err together: hundreds of them know about as much as one
+/// crowd does. What two more crowds might have shown stands beside those seen. On the reference
+/// trace one, two and three turns give event coverages of .944, .953 and .961 a day ahead with
+/// quantile losses of .098, .091 and .091.
+const UNSEEN: f64 = 2.0;
+
 /// Number of pseudo-scores.
 const PSEUDO: usize = 40;
 
@@ -49,7 +57,11 @@ pub(crate) type Margins = [f64; 3];
 pub(crate) enum Group {
     /// No fixture's window.
     Calm,
-    /// In the window of a fixture that is not near its end, by the calendar alone.
+    /// In the window of a fixture that has not locked, by the calendar alone.
+    Gathering,
+    /// The same with entries known.
+    GatheringEntries,
+    /// In play and not near its end, by the calendar alone.
     Event,
     /// The same with entries known.
     Entries,
@@ -62,13 +74,15 @@ pub(crate) enum Group {
 }
 
 /// Number of groups.
-pub(crate) const GROUPS: usize = 6;
+pub(crate) const GROUPS: usize = 8;
 
 impl Group {
     /// The group of a moment that has precedents.
     pub(crate) fn of(moment: Moment, entries: bool) -> Self {
         match (moment, entries) {
             (Moment::Calm, _) => Self::Calm,
+            (Moment::Gathering, false) => Self::Gathering,
+            (Moment::Gathering, true) => Self::GatheringEntries,
             (Moment::Play, false) => Self::Event,
             (Moment::Play, true) => Self::Entries,
             (Moment::Closing, false) => Self::Closing,
@@ -119,11 +133,16 @@ impl Histogram {
         self.cells[self.touched.clone()].copy_from_slice(&other.cells[self.touched.clone()]);
     }
 
+    /// Of all scores.
+    fn weight(&self) -> f64 {
+        self.cells[self.touched.clone()].iter().sum()
+    }
+
     /// For each ascending level, the smallest upper edge of a cell with at least so much of the
     /// weight at or below it.
     fn quantiles(&self, levels: [f64; 3]) -> [f64; 3] {
         let weights = &self.cells[self.touched.clone()];
-        let total: f64 = weights.iter().sum();
+        let total = self.weight();
         let mut found = [0.0; 3];
         if total <= 0.0 {
             return found;
@@ -147,6 +166,8 @@ impl Histogram {
 #[derive(Debug, Clone)]
 pub(crate) struct Scores {
     groups: [[Histogram; BUCKETS]; GROUPS],
+    /// Turns in which scores of each kind matured, fading as they do.
+    turns: [[f64; BUCKETS]; GROUPS],
     /// What stands in for scores, at scale one.
     believed: [f64; PSEUDO],
 }
@@ -155,6 +176,7 @@ impl Scores {
     pub(crate) fn new() -> Self {
         Self {
             groups: std::array::from_fn(|_| std::array::from_fn(|_| Histogram::new())),
+            turns: [[0.0; BUCKETS]; GROUPS],
             believed: std::array::from_fn(|place| student_t4((place as f64 + 0.5) / PSEUDO as f64)),
         }
     }
@@ -167,22 +189,43 @@ impl Scores {
         }
     }
 
+    /// Keeps the scores of one turn, which are new.
+    pub(crate) fn mature(&mut self, turn: impl Iterator<Item = (Group, usize, f64)>) {
+        let mut some = [[false; BUCKETS]; GROUPS];
+        for (group, bucket, score) in turn {
+            self.add(group, bucket, score, 0.0);
+            some[group as usize][bucket] |= score.is_finite();
+        }
+        for (turns, some) in (self.turns.iter_mut().flatten()).zip(some.iter().flatten()) {
+            *turns += f64::from(u8::from(*some));
+        }
+    }
+
     /// So many days pass.
     pub(crate) fn age(&mut self, days: f64) {
         let keep = 0.5_f64.powf(days / MEMORY);
         for histogram in self.groups.iter_mut().flatten() {
             histogram.fade(keep);
         }
+        for turns in self.turns.iter_mut().flatten() {
+            *turns *= keep;
+        }
     }
 
-    /// The margins of every group and bucket. `pseudo` is the weight of all pseudo-scores of a
-    /// bucket, in scores.
+    /// The margins of every group and bucket. `pseudo` is the least weight of all pseudo-scores of
+    /// a bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
         let mut scores = Histogram::new();
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
                 scores.copy_from(&self.groups[group][bucket]);
-                let share = pseudo[bucket] / PSEUDO as f64;
+                let turns = self.turns[group][bucket];
+                let of_a_turn = if group == Group::Calm as usize || turns == 0.0 {
+                    0.0
+                } else {
+                    scores.weight() / turns
+                };
+                let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
                 let wider = if group == Group::Cold as usize {
                     COLD
                 } else {
@@ -266,6 +309,23 @@ mod tests {
         }
         let margin = scores.margins(&[0.0; BUCKETS]).at(Group::Calm, 1.0)[1];
         assert!((margin - 0.1).abs() <= CELL, "{margin}");
+    }
+
+    #[test]
+    fn many_scores_of_one_crowd_are_one() {
+        let margin = |turns: usize| {
+            let mut scores = Scores::new();
+            for _ in 0..turns {
+                scores.mature((0..500).map(|_| (Group::Event, 4, 0.1)));
+                scores.mature((0..500).map(|_| (Group::Calm, 4, 0.1)));
+            }
+            let table = scores.margins(&[64.0; BUCKETS]);
+            [Group::Event, Group::Calm].map(|group| table.at(group, 200.0)[1])
+        };
+        let ([event, calm], [later, _]) = (margin(2), margin(60));
+        // two crowds that happened to be small do not promise a third
+        assert!(event > 0.4 && calm < 0.2, "{event} {calm}");
+        assert!(later < 0.2, "{later}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) const REACH: (f64, f64) = (KNOTS[0], KNOTS[KNOTS.len() - 1]);
 /// Edges of the coarse phases: before, play, around the end, after.
 const BOXES: [(f64, f64); 4] = [(-60.0, 0.0), (0.0, 90.0), (90.0, 150.0), (150.0, 225.0)];
 
+/// The coarse phase before the lock.
+pub(crate) const BEFORE: usize = 0;
+
 /// The coarse phase that begins at full time: a fixture without additions may be over.
 pub(crate) const FULL_TIME: usize = 2;
 

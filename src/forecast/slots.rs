@@ -43,6 +43,8 @@ const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
 pub(crate) struct Slot {
     /// When it begins, locks and ends.
     pub(crate) anchors: Anchors,
+    /// When it was expected to end before anybody knew, seconds since the epoch.
+    pub(crate) expected_end: i64,
     /// How many fixtures, each counted by its importance relative to the largest.
     pub(crate) count: f64,
     /// Importance of the largest.
@@ -89,6 +91,13 @@ impl Slot {
     pub(crate) fn span(&self) -> (i64, i64) {
         let (first, last) = self.anchors.span();
         (first, self.until.map_or(last, |until| last.min(until)))
+    }
+
+    /// As it looked before its end was known.
+    pub(crate) fn as_expected(&self) -> Self {
+        let mut slot = self.clone();
+        slot.anchors.end = self.expected_end;
+        slot
     }
 }
 
@@ -268,14 +277,20 @@ fn slot(
         .sum();
     let start = members.iter().map(|m| m.start).min().unwrap_or(origin) + shift;
     let lock = members.iter().map(|m| m.lock).min().unwrap_or(origin) + shift;
-    let end = members
+    let ends: Vec<Timestamp> = members
         .iter()
         .map(|m| {
             let f = m.fixture;
             let actual = f.ended_at.filter(|&end| end <= origin && end > m.start);
             actual.unwrap_or_else(|| expected_end(f, m.start, origin)) + shift
         })
-        .max()
+        .collect();
+    let end = middle(&ends).unwrap_or(start).max(start + SHORTEST_PLAY);
+    let expected: Vec<Timestamp> = members
+        .iter()
+        .map(|m| m.start + m.fixture.duration.typical + shift)
+        .collect();
+    let expected_end = middle(&expected)
         .unwrap_or(start)
         .max(start + SHORTEST_PLAY);
     let sport = fixtures().find_map(|f| f.sport.as_deref());
@@ -299,6 +314,7 @@ fn slot(
             start: start.timestamp(),
             end: end.timestamp(),
         },
+        expected_end: expected_end.timestamp(),
         count,
         importance,
         share,
@@ -327,6 +343,13 @@ fn slot(
             .map(|at| at.timestamp()),
         group,
     }
+}
+
+/// The middle of some ends: as fixtures end one by one, so their crowd goes.
+fn middle(ends: &[Timestamp]) -> Option<Timestamp> {
+    let first = *ends.iter().min()?;
+    let later: i64 = ends.iter().map(|end| (*end - first).num_seconds()).sum();
+    Some(first + TimeDelta::seconds(later / ends.len() as i64))
 }
 
 /// The end of a fixture that has not ended: the typical one, or, when the feed vouched after the
@@ -417,6 +440,28 @@ mod tests {
             Tz::UTC,
             (at(0), at(24)),
         )
+    }
+
+    #[test]
+    fn a_slate_ends_in_the_middle_of_its_games_and_remembers_what_was_expected() {
+        let mut early = Fixture::game("a", "cup", at(15));
+        let mut late = Fixture::game("b", "cup", at(15));
+        let typical = early.duration.typical;
+        early.ended_at = Some(at(15) + typical + TimeDelta::minutes(10));
+        late.ended_at = Some(at(15) + typical + TimeDelta::minutes(50));
+        let expected = (at(15) + typical).timestamp();
+        let both = vec![early, late];
+        let before = &of(both.clone(), at(15))[0];
+        assert_eq!(
+            (before.anchors.end, before.expected_end),
+            (expected, expected)
+        );
+        // one is over, the other is expected to end as usual until somebody says otherwise
+        let between = &of(both.clone(), at(15) + typical + TimeDelta::minutes(20))[0];
+        assert_eq!(between.anchors.end, expected + 5 * 60);
+        let after = &of(both, at(24))[0];
+        assert_eq!(after.anchors.end, expected + 30 * 60);
+        assert_eq!(after.as_expected().anchors.end, expected);
     }
 
     #[test]

@@ -42,10 +42,7 @@ impl Standing {
 
     /// How often p95 held around fixtures, in a line; `None` before any was over.
     pub fn around_fixtures(&self) -> Option<String> {
-        let rows = self
-            .coverage
-            .iter()
-            .filter(|row| row.kind.starts_with("event"));
+        let rows = self.coverage.iter().filter(|row| row.around_fixtures());
         let (held, points) = rows.fold((0.0, 0.0), |(held, points), row| {
             let here = f64::from(row.points);
             (held + here * row.covered[1], points + here)
@@ -81,7 +78,9 @@ mod tests {
         };
         assert_eq!(standing.around_fixtures(), None);
         standing.coverage.push(row("event", 300, 0.9));
-        standing.coverage.push(row("event with entries", 100, 1.0));
+        standing
+            .coverage
+            .push(row("end of event with entries", 100, 1.0));
         assert_eq!(
             standing.around_fixtures().unwrap(),
             "p95 held 92.5 % of 400 times around fixtures in four weeks"

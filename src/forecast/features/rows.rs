@@ -7,6 +7,8 @@ use crate::forecast::response;
 pub(crate) enum Moment {
     /// In no fixture's window.
     Calm,
+    /// In the window of a fixture that has not locked.
+    Gathering,
     /// In the window of a fixture that is not near its end.
     Play,
     /// In the window of a fixture that may be over, or is.
@@ -18,6 +20,7 @@ impl Moment {
     pub(super) fn in_phase(phase: Option<usize>) -> Self {
         match phase {
             Some(phase) if phase >= response::FULL_TIME => Self::Closing,
+            Some(response::BEFORE) => Self::Gathering,
             _ => Self::Play,
         }
     }
@@ -109,13 +112,17 @@ mod tests {
     #[test]
     fn from_full_time_on_a_fixture_may_be_over() {
         let moment = |minute| Moment::in_phase(response::phase(minute));
-        for minute in [-300.0, -30.0, 0.0, 89.0] {
+        for minute in [-59.0, -1.0] {
+            assert_eq!(moment(minute), Moment::Gathering, "{minute}");
+        }
+        for minute in [0.0, 89.0] {
             assert_eq!(moment(minute), Moment::Play, "{minute}");
         }
         for minute in [90.0, 110.0, 160.0, 224.0] {
             assert_eq!(moment(minute), Moment::Closing, "{minute}");
         }
         // of two fixtures the one of which less is known speaks
-        assert!(Moment::Closing > Moment::Play && Moment::Play > Moment::Calm);
+        assert!(Moment::Closing > Moment::Play && Moment::Play > Moment::Gathering);
+        assert!(Moment::Gathering > Moment::Calm);
     }
 }

@@ -121,8 +121,10 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         losses.age(PERIOD);
         losses.absorb(&pending[period]);
         scores.age(period_days);
-        for issued in std::mem::take(&mut awaited[period]) {
-            scores.add(issued.group, issued.bucket, issued.score, 0.0);
+        let turn = std::mem::take(&mut awaited[period]);
+        let matured = turn.iter();
+        scores.mature(matured.map(|issued| (issued.group, issued.bucket, issued.score)));
+        for issued in turn {
             calibration.count(issued.group, issued.bucket, issued.score, &issued.margins);
         }
     };
@@ -148,7 +150,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
             let voices = Voices::new(&levels);
             let seldom = (origin - start).is_multiple_of(SELDOM);
             peaks.issue(past, coefficients, origin, seldom, |bin| {
-                mixture.at((bin - origin) as f64, view.fits(bin))
+                mixture.at((bin - origin) as f64, view.fits(history, bin, origin))
             });
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
@@ -160,7 +162,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 if !actual.is_finite() {
                     continue;
                 }
-                let fits = view.fits(bin);
+                let fits = view.fits(history, bin, origin);
                 let bucket = lead::bucket(ahead);
                 let said = voices.say(fits, level::fade(ahead as f64));
                 let matures = history.period_of(bin);
@@ -175,9 +177,10 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                         margins: margins.at(group, ahead as f64),
                     });
                 };
-                let moment = history.rows.moment[bin];
+                let (rows, row) = history.row_seen(bin, origin);
+                let moment = rows.moment[row];
                 let in_event = moment != Moment::Calm;
-                let leading = history.rows.leading(bin).filter(|_| in_event);
+                let leading = rows.leading(row).filter(|_| in_event);
                 let cold = bucket >= lead::FAR_OFF
                     && leading.is_some_and(|slot| peaks.is_cold(slot, origin));
                 let group = if cold {
@@ -188,7 +191,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 keep(group, median);
                 if in_event
                     && !cold
-                    && let Some(shift) = peaks.shift(past, coefficients, bin)
+                    && let Some(shift) = peaks.shift(past, coefficients, (rows, row))
                 {
                     keep(Group::of(moment, true), median + shift);
                 }
@@ -216,6 +219,8 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
 struct View {
     from: usize,
     fits: Vec<Fits>,
+    /// The same before the end of a fixture was known, where that made a difference.
+    foreseen: Vec<Option<Fits>>,
     residuals: [Vec<f64>; MODELS],
     scratch: Vec<f64>,
 }
@@ -243,6 +248,12 @@ impl View {
             }
             self.fits.push(fits);
         }
+        self.foreseen.clear();
+        self.foreseen.resize(self.fits.len(), None);
+        for (bin, place) in history.foreseen.between(self.from, to) {
+            let fits = fit(&history.foreseen.rows, place, coefficients, weekly);
+            self.foreseen[bin - self.from] = Some(fits);
+        }
     }
 
     /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
@@ -258,8 +269,13 @@ impl View {
         }
     }
 
-    fn fits(&self, bin: usize) -> &Fits {
-        &self.fits[bin - self.from]
+    /// What the models said about a bin at `origin`.
+    fn fits(&self, history: &History, bin: usize, origin: usize) -> &Fits {
+        let place = bin - self.from;
+        let foreseen = self.foreseen[place]
+            .as_ref()
+            .filter(|_| history.foreseen.at(bin, origin).is_some());
+        foreseen.unwrap_or(&self.fits[place])
     }
 
     /// Levels from the day before `origin`, that bin excluded.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::features::Rows;
 use super::super::grid::{DAY, STEP};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
@@ -180,17 +181,17 @@ impl PeakScores {
         }
     }
 
-    /// What entries add at one bin, from the origin last issued.
+    /// What entries add at one row, from the origin last issued.
     pub(super) fn shift(
         &self,
         past: &Past<'_>,
         coefficients: &Coefficients,
-        bin: usize,
+        (rows, row): (&Rows, usize),
     ) -> Option<f64> {
         if self.touched.is_empty() {
             return None;
         }
-        shift_at(&past.history.rows, bin, coefficients, past.events, |slot| {
+        shift_at(rows, row, coefficients, past.events, |slot| {
             self.shifts[slot]
         })
     }
