@@ -18,70 +18,57 @@ const LATE: f64 = 90.0 / response::PLAY;
 /// Rows of the bins that an unexpected end moved.
 #[derive(Debug, Default)]
 pub(crate) struct Foreseen {
-    /// Ascending.
-    bins: Vec<Moved>,
-    /// One per element of `bins`.
+    /// By bin of the grid: first bin at which everything about it is known, zero when nothing was
+    /// unexpected, and the place of its row. Empty when there is no such bin at all.
+    moved: Vec<(u32, u32)>,
+    /// Rows of the moved bins, in their order.
     pub(crate) rows: Rows,
-}
-
-/// A bin whose row was another before an end was known.
-#[derive(Debug, Clone, Copy)]
-struct Moved {
-    bin: usize,
-    /// First bin at which everything about it is known.
-    known: usize,
 }
 
 impl Foreseen {
     /// From the slots that the rows of `grid` are made for.
     pub(crate) fn of(slots: &[Slot], design: &Design, grid: &Grid) -> Self {
         let place = |at: i64| grid.len() as i64 + (at - grid.end).div_euclid(STEP);
-        let mut known: Vec<usize> = vec![0; grid.len()];
-        let mut some = false;
+        let mut moved: Vec<(u32, u32)> = Vec::new();
         for slot in slots {
             let (end, expected) = (slot.anchors.end, slot.expected_end);
             if (end - expected).abs() < SAME {
                 continue;
             }
-            some = true;
+            moved.resize(grid.len(), (0, 0));
             let start = slot.anchors.start;
             let from = start + (LATE * (end.min(expected) - start) as f64) as i64;
             let to = end.max(expected) + WINDOW.1;
             let (from, to) = (place(from).max(0), place(to).min(grid.len() as i64));
             for bin in from..to {
-                let known = &mut known[bin as usize];
-                *known = (*known).max(place(end).max(0) as usize);
+                let (known, _) = &mut moved[bin as usize];
+                *known = (*known).max(place(end).max(0) as u32);
             }
         }
-        if !some {
+        let mut bins = Vec::new();
+        for (bin, (known, place)) in moved.iter_mut().enumerate() {
+            if *known > 0 {
+                *place = bins.len() as u32;
+                bins.push(bin);
+            }
+        }
+        if bins.is_empty() {
             return Self::default();
         }
-        let bins: Vec<Moved> = (known.iter().enumerate())
-            .filter(|(_, known)| **known > 0)
-            .map(|(bin, &known)| Moved { bin, known })
-            .collect();
         let expected: Vec<Slot> = slots.iter().map(Slot::as_expected).collect();
-        let rows = design.rows(&expected, bins.iter().map(|moved| grid.middle(moved.bin)));
-        Self { bins, rows }
+        let rows = design.rows(&expected, bins.into_iter().map(|bin| grid.middle(bin)));
+        Self { moved, rows }
     }
 
-    /// Bins of `[from, to)` that have another row, with its place.
-    pub(crate) fn between(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let first = self.bins.partition_point(|moved| moved.bin < from);
-        let rest = self.bins[first..].iter().enumerate();
-        rest.take_while(move |(_, moved)| moved.bin < to)
-            .map(move |(place, moved)| (moved.bin, first + place))
+    /// Place of the row of `bin` before everything about it was known.
+    pub(crate) fn before(&self, bin: usize) -> Option<usize> {
+        self.at(bin, 0)
     }
 
     /// Place of the row of `bin` as it was seen at `origin`; `None` when it is as it came.
     pub(crate) fn at(&self, bin: usize, origin: usize) -> Option<usize> {
-        let place = self.bins.partition_point(|moved| moved.bin < bin);
-        let moved = self.bins.get(place)?;
-        (moved.bin == bin && origin < moved.known).then_some(place)
+        let &(known, place) = self.moved.get(bin)?;
+        (origin < known as usize).then_some(place as usize)
     }
 }
 
@@ -128,11 +115,7 @@ mod tests {
         let place = foreseen.at(bin, end - 20).unwrap();
         assert_ne!(foreseen.rows.row(place), rows.row(bin));
         assert_eq!(foreseen.at(bin, end), None);
-        let moved: Vec<usize> = foreseen
-            .between(end - 2, end + 2)
-            .map(|(bin, _)| bin)
-            .collect();
-        assert_eq!(moved, [end - 2, end - 1, end, end + 1]);
+        assert_eq!(foreseen.before(bin), Some(place));
         // neither the first half nor the next day
         assert!(foreseen.at(288, 280).is_none() && foreseen.at(560, 280).is_none());
     }
@@ -141,6 +124,6 @@ mod tests {
     fn an_end_on_time_makes_no_difference() {
         let (slots, design, grid, _) = played(2);
         let foreseen = Foreseen::of(&slots, &design, &grid);
-        assert_eq!(foreseen.between(0, grid.len()).count(), 0);
+        assert!((0..grid.len()).all(|bin| foreseen.before(bin).is_none()));
     }
 }

@@ -220,7 +220,7 @@ struct View {
     from: usize,
     fits: Vec<Fits>,
     /// The same before the end of a fixture was known, where that made a difference.
-    foreseen: Vec<Option<Fits>>,
+    foreseen: Vec<Fits>,
     residuals: [Vec<f64>; MODELS],
     scratch: Vec<f64>,
 }
@@ -237,6 +237,7 @@ impl View {
         self.from = start.saturating_sub(DAY);
         let to = (start + PERIOD + FAR.1).min(history.log.len());
         self.fits.clear();
+        self.foreseen.clear();
         for residuals in &mut self.residuals {
             residuals.clear();
         }
@@ -247,12 +248,10 @@ impl View {
                 residuals.push(seen - fit);
             }
             self.fits.push(fits);
-        }
-        self.foreseen.clear();
-        self.foreseen.resize(self.fits.len(), None);
-        for (bin, place) in history.foreseen.between(self.from, to) {
-            let fits = fit(&history.foreseen.rows, place, coefficients, weekly);
-            self.foreseen[bin - self.from] = Some(fits);
+            let before = history.foreseen.before(bin);
+            let foreseen = &history.foreseen.rows;
+            let fits = before.map(|place| fit(foreseen, place, coefficients, weekly));
+            self.foreseen.push(fits.unwrap_or_default());
         }
     }
 
@@ -272,10 +271,10 @@ impl View {
     /// What the models said about a bin at `origin`.
     fn fits(&self, history: &History, bin: usize, origin: usize) -> &Fits {
         let place = bin - self.from;
-        let foreseen = self.foreseen[place]
-            .as_ref()
-            .filter(|_| history.foreseen.at(bin, origin).is_some());
-        foreseen.unwrap_or(&self.fits[place])
+        match history.foreseen.at(bin, origin) {
+            Some(_) => &self.foreseen[place],
+            None => &self.fits[place],
+        }
     }
 
     /// Levels from the day before `origin`, that bin excluded.
