@@ -324,6 +324,13 @@ fn fault_notes(grid: &Grid) -> Vec<String> {
             hours(grid.outage)
         ));
     }
+    if grid.plateau > 0 {
+        notes.push(format!(
+            "{:.1} h of the history look as if no more could be served (busy, and flatter than \
+             load ever is): learnt as the least that was wanted",
+            hours(grid.plateau)
+        ));
+    }
     let floor = grid.floor.iter().filter(|floor| **floor).count();
     if floor > 0 {
         notes.push(format!(

@@ -5,6 +5,7 @@
 //! read as a gap, because a logger that lost a minute and a crowd that vanished for a minute look
 //! alike and only the first happens.
 
+use super::plateau::plateaus;
 use crate::series::Series;
 use crate::series::faults::Faults;
 use crate::units::Timestamp;
@@ -44,6 +45,10 @@ pub(crate) struct Grid {
     pub(crate) declared: usize,
     /// Bins left out because they look like an outage.
     pub(crate) outage: usize,
+    /// Bins that look as if no more could be served.
+    pub(crate) plateau: usize,
+    /// Whether a bin holds what was measured in it, not a part of something wider.
+    fine: bool,
 }
 
 impl Grid {
@@ -70,6 +75,8 @@ impl Grid {
                 floor: Vec::new(),
                 declared: 0,
                 outage: 0,
+                plateau: 0,
+                fine: false,
             };
         }
         let step = STEP as f64;
@@ -114,11 +121,14 @@ impl Grid {
             floor: vec![false; bins],
             declared: 0,
             outage: 0,
+            plateau: 0,
+            fine: width <= step,
         }
     }
 
     /// Without what must not be learnt: declared faults become gaps, or lower bounds where at
-    /// least so much was wanted, and what looks like an outage becomes a gap.
+    /// least so much was wanted; what looks like an outage becomes a gap, and what looks like all
+    /// that could be served a lower bound.
     pub(crate) fn without(mut self, faults: &Faults) -> Self {
         let bins = self.values.len() as i64;
         for fault in faults.iter() {
@@ -140,7 +150,18 @@ impl Grid {
             }
         }
         self.without_outages();
+        if self.fine {
+            self.mark_plateaus();
+        }
         self
+    }
+
+    /// Turns what looks like all a service could give into lower bounds.
+    fn mark_plateaus(&mut self) {
+        for bin in plateaus(&self.values).into_iter().flatten() {
+            self.plateau += usize::from(!self.floor[bin]);
+            self.floor[bin] = true;
+        }
     }
 
     /// Turns runs of next to nothing into gaps where the days around have load at that time. A

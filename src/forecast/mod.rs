@@ -30,6 +30,7 @@ mod novelty;
 mod overtime;
 mod pace;
 mod peaks;
+mod plateau;
 mod prior;
 mod quantile;
 mod replay;
