@@ -24,6 +24,7 @@ use super::novelty::Seen;
 use super::pace::{Book, Curve, Pace};
 use super::peaks::PeakMargins;
 use super::prior::SportPrior;
+use super::profile::Profile;
 use super::quantile::MarginTable;
 use super::replay::{self, Past, Window};
 use super::slots::{Slot, slots};
@@ -82,6 +83,7 @@ pub struct FittedEventResponse {
     pub(super) weights: Weights,
     pub(super) weekly: Weekly,
     pub(super) margins: MarginTable,
+    pub(super) profile: Profile,
     pub(super) peaks: PeakMargins,
     pub(super) pace: Pace,
     pub(super) calibration: Calibration,
@@ -187,6 +189,7 @@ impl Fit for EventResponse {
             weights: lessons.weights,
             weekly: lessons.weekly,
             margins: lessons.margins,
+            profile: lessons.profile,
             peaks: lessons.peaks,
             pace: lessons.pace,
             calibration: lessons.calibration,

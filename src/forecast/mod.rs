@@ -32,6 +32,7 @@ mod pace;
 mod peaks;
 mod plateau;
 mod prior;
+mod profile;
 mod quantile;
 mod replay;
 mod response;

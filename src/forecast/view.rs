@@ -205,6 +205,11 @@ impl<'a> View<'a> {
             };
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
+            let factor = match group {
+                Group::Cold => 1.0,
+                _ => model.profile.at(lead, f64::from(rows.minute[index])),
+            };
+            let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
                 let extension = rows.leading(index).and_then(|slot| slots[slot].extension);

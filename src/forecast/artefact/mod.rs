@@ -322,5 +322,8 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
     if !state.margins.is_sound() || !state.peaks.is_sound() {
         return Err(("state.margins", "must ascend from p90 to p99".to_owned()));
     }
+    if !state.profile.is_sound() {
+        return Err(("state.profile", "has a factor out of bounds".to_owned()));
+    }
     Ok(())
 }

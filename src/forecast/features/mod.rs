@@ -97,7 +97,7 @@ impl Design {
             } else {
                 &active
             };
-            let moment =
+            let (moment, minute) =
                 self.event_part(&mut scratch, known, counted, at, weekend, &mut rows.crowd);
             rows.crowd_ends.push(rows.crowd.len() as u32);
             let used = if active.is_empty() {
@@ -114,6 +114,7 @@ impl Design {
             }
             rows.ends.push(rows.columns.len() as u32);
             rows.moment.push(moment);
+            rows.minute.push(minute as f32);
             rows.calm.push(active.is_empty());
             rows.week_bin.push(week_bin(day, second));
         }
@@ -142,7 +143,8 @@ impl Design {
         row[next] = f64::from(matchday);
     }
 
-    /// Responses of the active slots; says what the moment is to them.
+    /// Responses of the active slots; says what the moment is to them, and which minute to the one
+    /// that draws most.
     fn event_part(
         &self,
         row: &mut [f64],
@@ -151,19 +153,23 @@ impl Design {
         at: i64,
         weekend: bool,
         crowd: &mut Vec<(u32, f32)>,
-    ) -> Moment {
+    ) -> (Moment, f64) {
         let (factor, total) = overlap(known, active, at);
         let event = &mut row[self.events..];
         let mut moment = Moment::Calm;
+        let (mut most, mut leading) = (0.0, f64::NAN);
         for &index in active {
             let KnownSlot { slot, weight, .. } = &known[index];
             let minute = slot.anchors.minute(at);
             let phase = response::phase(minute);
-            if slot.in_window(at) {
-                moment = moment.max(Moment::in_phase(phase));
-            }
             let shape = slot.prior.shape(minute);
             let share = shape.max(SHAPE_FLOOR) * weight / total;
+            if slot.in_window(at) {
+                moment = moment.max(Moment::in_phase(phase));
+                if share > most {
+                    (most, leading) = (share, minute);
+                }
+            }
             crowd.push((index as u32, share as f32));
             let weight = weight * factor;
             event[place::PRIOR] += weight * slot.prior.response.multiple.ln() * shape;
@@ -186,7 +192,7 @@ impl Design {
                 }
             }
         }
-        moment
+        (moment, leading)
     }
 
     fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {

@@ -34,6 +34,9 @@ pub(crate) struct Rows {
     pub(super) values: Vec<f64>,
     /// What the moments are to the fixtures around them.
     pub(crate) moment: Vec<Moment>,
+    /// Response minute of the fixture that draws most among those whose window a moment lies in;
+    /// NaN outside every window.
+    pub(crate) minute: Vec<f32>,
     /// True for moments that no slot's response reaches.
     pub(crate) calm: Vec<bool>,
     /// Five minutes of the audience's week.

@@ -7,6 +7,8 @@
 //! what had matured. Margins are drawn anew for every period, so that coverage is counted against
 //! bounds that were really given.
 
+use std::ops::Range;
+
 use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::{Moment, Rows};
@@ -16,6 +18,7 @@ use super::learn::{Coefficients, History, LATELY, PERIOD};
 use super::level::{self, Level};
 use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
+use super::profile::{OVER, Profile, Rises};
 use super::quantile::{Group, MarginTable, Scores};
 use super::slots::Slot;
 use super::track::Tracker;
@@ -66,6 +69,7 @@ pub(crate) struct Lessons {
     pub(crate) weights: Weights,
     pub(crate) weekly: Weekly,
     pub(crate) margins: MarginTable,
+    pub(crate) profile: Profile,
     pub(crate) peaks: PeakMargins,
     pub(crate) pace: Pace,
     pub(crate) calibration: Calibration,
@@ -93,6 +97,8 @@ struct Issued {
     group: Group,
     bucket: usize,
     score: f64,
+    /// Factor on the margins of its kind at its moment.
+    factor: f64,
     /// Margins given with it.
     margins: [f64; 3],
 }
@@ -107,6 +113,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
     let mut losses = Losses::NONE;
     let mut scores = Scores::new();
+    let mut rises = Rises::default();
     let mut calibration = Calibration::default();
     let mut peaks = PeakScores::new(past, pace);
     let mut tracker = Tracker::default();
@@ -123,7 +130,9 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         scores.age(period_days);
         let turn = std::mem::take(&mut awaited[period]);
         let matured = turn.iter();
-        scores.mature(matured.map(|issued| (issued.group, issued.bucket, issued.score)));
+        scores.mature(
+            matured.map(|issued| (issued.group, issued.bucket, issued.score / issued.factor)),
+        );
         for issued in turn {
             calibration.count(issued.group, issued.bucket, issued.score, &issued.margins);
         }
@@ -138,6 +147,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         }
         let weights = losses.weights();
         let margins = scores.margins(&PSEUDO);
+        let profile = rises.profile();
         let coefficients = &known[period - first];
         view.remember(history, start, &mut weekly);
         view.set(history, coefficients, &weekly, start);
@@ -169,15 +179,19 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 pending[matures].add(bucket, &said, actual.exp());
                 let median = mixture.at(ahead as f64, fits);
                 tracker.add(&history.log, origin, ahead, median);
+                let (rows, row) = history.row_seen(bin, origin);
+                let factor = profile.at(ahead as f64, f64::from(rows.minute[row]));
                 let mut keep = |group: Group, median: f64| {
+                    let factor = if group == Group::Cold { 1.0 } else { factor };
+                    let margins = margins.at(group, ahead as f64);
                     awaited[matures].push(Issued {
                         group,
                         bucket,
                         score: actual - median,
-                        margins: margins.at(group, ahead as f64),
+                        factor,
+                        margins: margins.map(|margin| margin * factor),
                     });
                 };
-                let (rows, row) = history.row_seen(bin, origin);
                 let moment = rows.moment[row];
                 let in_event = moment != Moment::Calm;
                 let leading = rows.leading(row).filter(|_| in_event);
@@ -197,6 +211,8 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 }
             }
         }
+        rises.age(period_days);
+        view.rises(history, start..(start + PERIOD).min(bins), &mut rises);
     }
     if let Some(last) = periods.checked_sub(1) {
         mature(last, &mut losses, &mut scores, &pending, &mut awaited);
@@ -207,6 +223,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         weights: losses.weights(),
         weekly,
         margins: scores.margins(&PSEUDO),
+        profile: rises.profile(),
         peaks: peaks.margins(past),
         pace: peaks.pace,
         calibration,
@@ -265,6 +282,16 @@ impl View {
             {
                 weekly.add(history.rows.week_bin[bin], residual);
             }
+        }
+    }
+
+    /// How far load moved against the model in some bins, which have passed.
+    fn rises(&self, history: &History, bins: Range<usize>, rises: &mut Rises) {
+        let residuals = &self.residuals[STEADIEST];
+        for bin in bins {
+            let place = bin - self.from;
+            let moved = residuals[place] - residuals[place - OVER];
+            rises.add(f64::from(history.rows.minute[bin]), moved);
         }
     }
 
