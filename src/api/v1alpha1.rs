@@ -140,9 +140,10 @@ pub struct LoadSpec {
     /// `or vector(0)` if its series are missing while nothing is shed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shed: Option<LoadSource>,
-    /// Above zero while the workload could carry no more, for example
-    /// `max_over_time((kube_deployment_status_replicas{deployment="scoring"} >= bool 300)[5m:])`.
-    /// What was served then is learnt as the least that was wanted; no series means that it could.
+    /// Above zero while all replicas were busy and no more could be carried, for example
+    /// `max(avg_over_time(workers_busy_ratio{app="scoring"}[5m])) > bool 0.95`. What was served then
+    /// is learnt as the least that was wanted. Having the most replicas is not enough: they may
+    /// have stood ready for a crowd that did not come. No series means that more could be carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saturated: Option<LoadSource>,
     /// Names of fault lists in the controller's configuration: spans in which load served was not

@@ -65,6 +65,8 @@ pub(super) struct History {
     slates: BTreeMap<Option<String>, Bins>,
     /// First bin read, and the first that was not.
     read: Option<(i64, i64)>,
+    /// Whether no series is an answer like any other.
+    sparse: bool,
 }
 
 impl History {
@@ -74,6 +76,15 @@ impl History {
             step: step.num_milliseconds().max(1),
             slates: BTreeMap::new(),
             read: None,
+            sparse: false,
+        }
+    }
+
+    /// The same of a query that has no series while there is nothing to say.
+    pub(super) fn sparse(step: TimeDelta) -> Self {
+        Self {
+            sparse: true,
+            ..Self::new(step)
         }
     }
 
@@ -143,7 +154,7 @@ impl History {
         }
         self.read = match self.read {
             // a source that was not filled yet: all of it is asked for again next time
-            _ if self.slates.is_empty() => None,
+            _ if self.slates.is_empty() && !self.sparse => None,
             read => read.map(|(first, to)| (first.max(begin), to)),
         };
     }
@@ -326,6 +337,20 @@ mod tests {
         history.forget_before(105);
         assert_eq!(history.slates(now, STEP).count(), 0);
         assert_eq!(history.read, None, "all of it is asked for again");
+    }
+
+    #[test]
+    fn silence_is_asked_for_again_unless_it_is_an_answer() {
+        for (mut history, read) in [
+            (History::new(STEP), None),
+            (History::sparse(STEP), Some((100, 104))),
+        ] {
+            history.read = Some((100, 100));
+            history.take(100, 104, Read::new());
+            history.forget_before(100);
+            assert_eq!(history.read, read);
+            assert!(history.is_empty() && history.series().iter().all(|(_, v)| v.is_none()));
+        }
     }
 
     #[test]

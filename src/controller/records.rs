@@ -62,7 +62,7 @@ impl Records {
             step,
             served: History::new(step),
             shed: History::new(step),
-            saturated: History::new(step),
+            saturated: History::sparse(step),
             entries: History::new(step),
             spots: History::new(step),
         }
@@ -76,7 +76,7 @@ impl Records {
 
     /// Forgets when no more could be carried, for it is asked in another way.
     pub(super) fn forget_saturated(&mut self) {
-        self.saturated = History::new(self.step);
+        self.saturated = History::sparse(self.step);
     }
 
     /// Reads what is new of all, at the same time.

@@ -3,7 +3,7 @@
 //! Nothing of it survives a restart but what stands in the status: the brain then starts with an
 //! empty memory and lowers nothing until it has seen a whole window.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,7 +76,51 @@ impl<T> Merged<T> {
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     pub(super) calendars: Merged<Calendar>,
-    pub(super) faults: Merged<Faults>,
+    faults: Merged<Faults>,
+    /// The last version known of each fault list.
+    known: BTreeMap<String, Arc<Faults>>,
+}
+
+/// The faults of the lists a policy names.
+#[derive(Debug)]
+pub(super) struct NamedFaults {
+    /// All of them; those of a list that is gone as they were last known. They speak of the past,
+    /// so that old ones are as good as new.
+    pub(super) faults: Arc<Faults>,
+    /// Which lists are not in force, and why.
+    pub(super) missing: Option<String>,
+    /// The same of those that were never known.
+    pub(super) unknown: Option<String>,
+}
+
+impl Lists {
+    /// The faults of the lists named.
+    pub(super) fn faults(&mut self, names: &[String], live: &Live) -> NamedFaults {
+        self.known.retain(|name, _| names.contains(name));
+        let (mut missing, mut unknown) = (Vec::new(), Vec::new());
+        for name in names {
+            match live.fault_list(name) {
+                Ok(list) => drop(self.known.insert(name.clone(), Arc::clone(list))),
+                Err(why) if self.known.contains_key(name) => {
+                    missing.push(format!("{why} (it stays in use as it was)"));
+                }
+                Err(why) => {
+                    missing.push(why.clone());
+                    unknown.push(why);
+                }
+            }
+        }
+        let parts = names.iter().filter_map(|name| self.known.get(name));
+        let faults = self.faults.of(parts.cloned().collect(), |lists| {
+            lists.iter().flat_map(|list| list.iter()).copied().collect()
+        });
+        let joined = |notes: Vec<String>| (!notes.is_empty()).then(|| notes.join("; "));
+        NamedFaults {
+            faults,
+            missing: joined(missing),
+            unknown: joined(unknown),
+        }
+    }
 }
 
 /// Everything kept for one policy.

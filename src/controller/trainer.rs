@@ -316,9 +316,14 @@ impl Task {
             ..Standing::of(&fitted)
         };
         if anew {
+            // what was learnt without knowing when replicas were full is learnt again soon
+            let again = match known.saturated_note {
+                None => pace.fit_every + jitter(&self.key, pace.fit_every),
+                Some(_) => pace.predict_every,
+            };
             *model = Some(Model {
                 fitted,
-                due_at: now + pace.fit_every + jitter(&self.key, pace.fit_every),
+                due_at: now + again,
             });
         }
         self.outlook.send_replace(Outlook {

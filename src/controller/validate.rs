@@ -7,7 +7,7 @@ use super::act::Order;
 use super::gather::{Raw, Reading};
 use super::lesson::Lesson;
 use super::pulse::WrittenBetween;
-use super::state::{Lists, Merged};
+use super::state::{Lists, Merged, NamedFaults};
 use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
 use crate::api::live::LiveFeed;
@@ -148,10 +148,16 @@ pub(super) fn validate(
     let load = load_finding(&policy, now, load, shed, queue, drain);
     let (calendar, calendar_note, calendar_finding) =
         fixtures(&calendars, &live, &mut lists.calendars);
-    let (faults, no_faults) = all(&faults, |name| live.fault_list(name));
-    let faults = lists.faults.of(faults, |lists| {
-        lists.iter().flat_map(|list| list.iter()).copied().collect()
-    });
+    let NamedFaults {
+        faults,
+        missing: no_faults,
+        unknown,
+    } = lists.faults(&faults, &live);
+    // what is learnt without them may be too low
+    let lists_note = match (calendar_note, unknown) {
+        (Some(calendar), Some(faults)) => Some(format!("{calendar}; {faults}")),
+        (calendar, faults) => calendar.or(faults),
+    };
     let (no_lowering, enforcing) = enforcing(&mut policy, &hpa, rival);
     let Outlook {
         forecast,
@@ -186,7 +192,7 @@ pub(super) fn validate(
             forecast,
             forecast_note,
             calendar: Arc::clone(&calendar),
-            calendar_note,
+            calendar_note: lists_note,
             manual,
             bridges,
         },
@@ -333,29 +339,21 @@ fn forecast_finding(
     }
 }
 
-/// The lists named that are in force, and what is missing of them.
-fn all<'l, T: 'l>(
-    names: &[String],
-    find: impl Fn(&str) -> Result<&'l Arc<T>, String>,
-) -> (Vec<Arc<T>>, Option<String>) {
-    let mut parts = Vec::new();
-    let mut missing = Vec::new();
-    for name in names {
-        match find(name) {
-            Ok(list) => parts.push(Arc::clone(list)),
-            Err(why) => missing.push(why),
-        }
-    }
-    (parts, (!missing.is_empty()).then(|| missing.join("; ")))
-}
-
 /// The fixtures of every calendar named, what is missing of them, and the finding.
 fn fixtures(
     names: &[String],
     live: &Live,
     merged: &mut Merged<Calendar>,
 ) -> (Arc<Calendar>, Option<String>, Finding) {
-    let (parts, missing) = all(names, |name| live.calendar(name));
+    let mut parts = Vec::new();
+    let mut missing = Vec::new();
+    for name in names {
+        match live.calendar(name) {
+            Ok(calendar) => parts.push(Arc::clone(calendar)),
+            Err(why) => missing.push(why),
+        }
+    }
+    let missing = (!missing.is_empty()).then(|| missing.join("; "));
     let calendar = merged.of(parts, |lists| {
         lists.iter().flat_map(|list| list.iter()).cloned().collect()
     });
@@ -487,6 +485,11 @@ mod tests {
             said(&standing),
             pair("Fallback", "last week predicted better")
         );
+        let finding = forecast_finding(true, None, Some(&standing), Some("no list"));
+        assert_eq!(finding.reason, reason::FALLBACK);
+        assert_eq!(finding.message, "last week predicted better; no list");
+        let finding = forecast_finding(true, None, None, Some("no list"));
+        assert_eq!(finding.reason, reason::FAULTS_MISSING);
         // what is not renewed is worse than either
         let finding = forecast_finding(true, Some("timeout"), Some(&standing), None);
         assert_eq!(finding.reason, reason::NOT_RENEWED);

@@ -283,7 +283,7 @@ fn windows(slots: &[Slot], grid: &Grid) -> Vec<Window> {
         .filter(|(_, slot)| slot.share >= 1.0 && slot.until.is_none())
         .filter_map(|(place, slot)| {
             let from = usize::try_from(bin(slot.anchors.lock - WINDOW.0)).ok()?;
-            let to = usize::try_from(bin(slot.anchors.end + WINDOW.1)).ok()?;
+            let to = usize::try_from(bin(slot.last_end + WINDOW.1)).ok()?;
             let start = usize::try_from(bin(slot.anchors.start)).ok()?;
             (to <= grid.len()).then_some(Window {
                 slot: place,
@@ -334,11 +334,13 @@ fn fault_notes(grid: &Grid) -> Vec<String> {
             hours(grid.plateau)
         ));
     }
-    let floor = grid.floor.iter().filter(|floor| **floor).count();
-    if floor > 0 {
+    let known = |(floor, value): &(&bool, &f64)| **floor && value.is_finite();
+    let floor = (grid.floor.iter().zip(&grid.values)).filter(known).count();
+    let told = floor.saturating_sub(grid.plateau);
+    if told > 0 {
         notes.push(format!(
             "in {:.1} h of the history more was wanted than was served: learnt as a lower bound",
-            hours(floor)
+            hours(told)
         ));
     }
     notes

@@ -146,7 +146,7 @@ impl FittedForecaster {
                 let time = |at: i64| Timestamp::from_timestamp(at, 0);
                 Some((
                     time(slot.anchors.lock - WINDOW.0)?,
-                    time(slot.anchors.end + WINDOW.1)?,
+                    time(slot.last_end + WINDOW.1)?,
                 ))
             })
             .collect()

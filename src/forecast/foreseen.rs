@@ -12,8 +12,11 @@ use super::slots::Slot;
 /// Ends closer than this to what was expected make no difference on the grid, seconds.
 const SAME: i64 = STEP / 2;
 
-/// Share of play before which a stretched response hardly differs.
+/// Share of play before which a response that is stretched a little hardly differs.
 const LATE: f64 = 90.0 / response::PLAY;
+
+/// Stretched by more than this share it differs all along.
+const LITTLE: f64 = 0.15;
 
 /// Rows of the bins that an unexpected end moved.
 #[derive(Debug, Default)]
@@ -37,12 +40,16 @@ impl Foreseen {
             }
             moved.resize(grid.len(), (0, 0));
             let start = slot.anchors.start;
-            let from = start + (LATE * (end.min(expected) - start) as f64) as i64;
-            let to = end.max(expected) + WINDOW.1;
+            let play = (end.min(expected) - start) as f64;
+            let little = (end - expected).abs() as f64 <= LITTLE * play;
+            let from = start + if little { (LATE * play) as i64 } else { 0 };
+            let to = slot.last_end.max(expected) + WINDOW.1;
+            // only when all have ended is the middle of their ends known
+            let known_at = place(slot.last_end + STEP - 1).max(0) as u32;
             let (from, to) = (place(from).max(0), place(to).min(grid.len() as i64));
             for bin in from..to {
                 let (known, _) = &mut moved[bin as usize];
-                *known = (*known).max(place(end).max(0) as u32);
+                *known = (*known).max(known_at);
             }
         }
         let mut bins = Vec::new();
@@ -116,8 +123,19 @@ mod tests {
         assert_ne!(foreseen.rows.row(place), rows.row(bin));
         assert_eq!(foreseen.at(bin, end), None);
         assert_eq!(foreseen.before(bin), Some(place));
-        // neither the first half nor the next day
-        assert!(foreseen.at(288, 280).is_none() && foreseen.at(560, 280).is_none());
+        // the whole of play was thought to be shorter, the next day has nothing to do with it
+        assert!(foreseen.at(288, 280).is_some() && foreseen.at(560, 280).is_none());
+    }
+
+    #[test]
+    fn a_little_late_moves_the_end_alone_and_is_known_when_it_is_over() {
+        let (slots, design, grid, end) = played(13);
+        let foreseen = Foreseen::of(&slots, &design, &grid);
+        assert!(foreseen.at(288, 280).is_none());
+        // the end lies within the bin, and who forecasts at its beginning does not know of it
+        assert_ne!(slots[0].last_end % STEP, 0);
+        assert!(foreseen.at(end + 2, end).is_some());
+        assert!(foreseen.at(end + 2, end + 1).is_none());
     }
 
     #[test]

@@ -212,15 +212,6 @@ impl Grid {
         }
     }
 
-    /// The value of a bin in which it is fully known; NaN elsewhere.
-    pub(crate) fn seen(&self, bin: usize) -> f64 {
-        if self.floor[bin] {
-            f64::NAN
-        } else {
-            self.values[bin]
-        }
-    }
-
     /// Number of bins.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

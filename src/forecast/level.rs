@@ -71,6 +71,16 @@ impl Level {
     }
 }
 
+/// The residual of a bin; where more may have been wanted than was seen, only as far as that was
+/// more than expected.
+pub(crate) fn at_least(residual: f64, floor: bool) -> f64 {
+    if floor && residual < 0.0 {
+        f64::NAN
+    } else {
+        residual
+    }
+}
+
 /// Half-lives after which a short deviation is gone for good.
 const GONE: f64 = 6.0;
 
@@ -99,6 +109,13 @@ mod tests {
         let (lasting, fading) = fresh.parts(5);
         assert_eq!((lasting, fading), (0.0, 1.0));
         assert!((fade(18.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_lower_bound_speaks_when_it_is_above_what_was_expected() {
+        assert_eq!(at_least(0.4, true), 0.4);
+        assert!(at_least(-0.4, true).is_nan());
+        assert_eq!(at_least(-0.4, false), -0.4);
     }
 
     #[test]

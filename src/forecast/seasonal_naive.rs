@@ -55,7 +55,8 @@ impl Fit for SeasonalNaive {
             known.load,
             at,
             SCORED_DAYS * DAY + MOST_PERIODS * self.bins(),
-        );
+        )
+        .without(known.faults);
         let hours = grid.hours();
         if hours < LEAST_HOURS {
             return Err(FitError::TooLittleHistory {
@@ -87,7 +88,7 @@ impl Fit for SeasonalNaive {
 impl Predict for FittedSeasonalNaive {
     fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast {
         let reach = MOST_PERIODS * self.period.bins();
-        let fresh = Grid::before(recent.load, horizon.origin, reach);
+        let fresh = Grid::before(recent.load, horizon.origin, reach).without(recent.faults);
         // what the fit kept stands in for what `recent` does not reach
         let grid = if fresh.hours() >= self.grid.hours().min(self.period.days as f64 * 24.0) {
             &fresh

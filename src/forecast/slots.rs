@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike as _, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
+use super::features::WINDOW;
 use super::prior::SportPrior;
 use super::response::Anchors;
 use crate::fixture::phase::{MAX_DELAY, NEWS_HOLD};
@@ -45,6 +46,8 @@ pub(crate) struct Slot {
     pub(crate) anchors: Anchors,
     /// When it was expected to end before anybody knew, seconds since the epoch.
     pub(crate) expected_end: i64,
+    /// When the last of its fixtures ends, as far as is known: until then it is not over.
+    pub(crate) last_end: i64,
     /// How many fixtures, each counted by its importance relative to the largest.
     pub(crate) count: f64,
     /// Importance of the largest.
@@ -90,6 +93,7 @@ impl Slot {
     /// True when no moment from here on can be moved by it, nor any before its first.
     pub(crate) fn span(&self) -> (i64, i64) {
         let (first, last) = self.anchors.span();
+        let last = last.max(self.last_end + WINDOW.1);
         (first, self.until.map_or(last, |until| last.min(until)))
     }
 
@@ -97,6 +101,7 @@ impl Slot {
     pub(crate) fn as_expected(&self) -> Self {
         let mut slot = self.clone();
         slot.anchors.end = self.expected_end;
+        slot.last_end = self.expected_end;
         slot
     }
 }
@@ -315,6 +320,11 @@ fn slot(
             end: end.timestamp(),
         },
         expected_end: expected_end.timestamp(),
+        last_end: ends
+            .iter()
+            .max()
+            .map_or(end, |last| end.max(*last))
+            .timestamp(),
         count,
         importance,
         share,
@@ -461,7 +471,26 @@ mod tests {
         assert_eq!(between.anchors.end, expected + 5 * 60);
         let after = &of(both, at(24))[0];
         assert_eq!(after.anchors.end, expected + 30 * 60);
+        assert_eq!(after.last_end, expected + 50 * 60);
         assert_eq!(after.as_expected().anchors.end, expected);
+    }
+
+    #[test]
+    fn a_slate_is_not_over_before_its_last_game() {
+        let mut slate: Vec<Fixture> = (0..16)
+            .map(|i| {
+                let mut game = Fixture::game(format!("g{i:02}"), "cup", at(12));
+                game.ended_at = Some(at(12) + game.duration.typical);
+                game
+            })
+            .collect();
+        let end = at(12) + slate[0].duration.typical;
+        slate[0].ended_at = Some(end + TimeDelta::hours(2));
+        let slot = &of(slate, at(24))[0];
+        assert!(slot.anchors.end < (end + TimeDelta::minutes(10)).timestamp());
+        let late = end + TimeDelta::hours(2);
+        assert!(slot.in_window(late.timestamp()));
+        assert!(slot.span().1 > late.timestamp());
     }
 
     #[test]

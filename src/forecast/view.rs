@@ -10,7 +10,7 @@ use super::experts::{MODELS, Mixture};
 use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, OUTAGE, STEP};
 use super::lead;
-use super::level::Level;
+use super::level::{Level, at_least};
 use super::overtime;
 use super::pace::{Book, Silence, Verdict};
 use super::peaks::Footing;
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
             std::array::from_fn(|_| Vec::with_capacity(rows.len()));
         for bin in 0..rows.len() {
             let fits = fit(&rows, bin, &model.coefficients, &model.weekly);
-            let mut seen = grid.seen(bin);
+            let mut seen = grid.values[bin];
             // next to nothing where the model is sure of load is no new level
             let usual = fits.iter().copied().fold(f64::INFINITY, f64::min);
             if seen < OUTAGE * model.rate(usual) && model.rate(usual) * STEP as f64 > 20.0 {
@@ -75,13 +75,14 @@ impl<'a> View<'a> {
                 outage += 1;
             }
             for (residuals, fit) in residuals.iter_mut().zip(fits) {
-                residuals.push((seen + model.offset).ln() - fit);
+                let residual = (seen + model.offset).ln() - fit;
+                residuals.push(at_least(residual, grid.floor[bin]));
             }
         }
         let mut scratch = Vec::new();
         let levels: [Level; MODELS] =
             std::array::from_fn(|place| Level::new(&residuals[place], &mut scratch));
-        let unknown = residuals[0].iter().rev().position(|r| r.is_finite());
+        let unknown = grid.values.iter().rev().position(|v| v.is_finite());
         let mut view = Self {
             model,
             entries: vec![Err(Silence::Missing); slots.len()],
@@ -143,7 +144,7 @@ impl<'a> View<'a> {
     fn window(&self, slot: &Slot) -> (i64, i64) {
         let late = slot.extension.map_or(0, |extension| extension.seconds);
         let from = (slot.anchors.lock - WINDOW.0).max(self.origin);
-        (from, slot.anchors.end + WINDOW.1 + late)
+        (from, slot.last_end + WINDOW.1 + late)
     }
 
     /// Log median by the calendar alone.
@@ -238,7 +239,7 @@ impl<'a> View<'a> {
     pub(crate) fn peaks(&self, until: i64) -> Vec<PeakForecast> {
         let mut together: BTreeMap<i64, Vec<&Slot>> = BTreeMap::new();
         for slot in &self.slots {
-            let ahead = slot.anchors.start < until && slot.anchors.end + WINDOW.1 > self.origin;
+            let ahead = slot.anchors.start < until && slot.last_end + WINDOW.1 > self.origin;
             if ahead && slot.share >= 1.0 && slot.until.is_none() {
                 together.entry(slot.anchors.start).or_default().push(slot);
             }

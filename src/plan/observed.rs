@@ -125,7 +125,8 @@ pub struct Observed {
     pub forecast_note: Option<String>,
     /// The fixtures that matter to this workload.
     pub calendar: Arc<Calendar>,
-    /// Why fixtures are missing from it. A game that nobody sees cannot hold capacity, so while
+    /// Why fixtures are missing from it, or faults of the past from what was learnt. A game that
+    /// nobody sees cannot hold capacity, and an outage learnt as demand asks for too little: while
     /// this says something nothing is lowered.
     pub calendar_note: Option<String>,
     /// An order by a person.

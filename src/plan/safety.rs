@@ -99,7 +99,7 @@ pub(super) fn judge(
         problems.push(format!("live load: {note}"));
     }
     if let Some(note) = &observed.calendar_note {
-        problems.push(format!("calendar: {note}"));
+        problems.push(note.clone());
     }
     if observed.workload.ready == 0 && observed.workload.replicas > 0 {
         problems.push("no replica is Ready: ratios and rates mean nothing now".to_owned());

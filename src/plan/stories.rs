@@ -309,7 +309,7 @@ fn a_calendar_that_is_missing_lowers_nothing() {
     story.observed.calendar_note = Some("\"nfl\" has not loaded".into());
     let plan = story.pass(TimeDelta::hours(1));
     assert_eq!(story.replicas(), 20);
-    assert_eq!(plan.problems, ["calendar: \"nfl\" has not loaded"]);
+    assert_eq!(plan.problems, ["\"nfl\" has not loaded"]);
     story.observed.calendar_note = None;
     story.pass(TimeDelta::hours(1));
     assert!(story.replicas() < 20);

@@ -205,7 +205,7 @@ impl Metrics {
             )?,
             reloads: count(
                 "tipoff_reloads_total",
-                "New versions of settings and calendars, taken or refused.",
+                "New versions of settings, calendars and fault lists, taken or refused.",
                 &["what", "outcome"],
             )?,
             fit_seconds: register(
@@ -230,7 +230,7 @@ impl Metrics {
                 &registry,
                 IntGauge::new(
                     "tipoff_settings_problems",
-                    "Faults in the settings or calendars that a person should repair.",
+                    "Faults in the settings, calendars or fault lists that a person should repair.",
                 )?,
             )?,
             ticks_late: register(

@@ -36,6 +36,11 @@ impl<T> InForce<T> {
         self.good.insert(name.to_owned(), content);
     }
 
+    /// Takes out of force what was under a name.
+    pub fn remove(&mut self, name: &str) {
+        self.good.remove(name);
+    }
+
     /// Notes why there is nothing under a name.
     pub(super) fn lacks(&mut self, name: &str, reason: String) {
         self.missing.insert(name.to_owned(), reason);

@@ -101,6 +101,15 @@ async fn a_declared_span_is_not_learnt_as_it_stands() {
     is_higher(&rig, &controller, low).await;
     rig.until_condition("ForecastAvailable", "True", "Fresh")
         .await;
+
+    // a list that is gone has taught what it had to
+    rig.no_fault_list("incidents");
+    rig.until_condition("ForecastAvailable", "True", "FaultsMissing")
+        .await;
+    let told = rig.clock.now() + TimeDelta::minutes(15);
+    rig.until("forecasts go on", async || rig.clock.now() > told)
+        .await;
+    assert!(peak(&controller).unwrap() > 1.25 * low);
     controller.stop().await;
 }
 

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use tipoff::api::PredictiveAutoscaler;
 use tipoff::cli::run::{apply_file, install};
+use tipoff::clock::ManualClock;
 use tipoff::embedded::EmbeddedCluster;
+use tipoff::serve::Metrics;
+use tipoff::settings::Reloader;
 use tipoff::settings::calendar_file::{CalendarOptions, load_calendar};
 
 fn config(path: &str) -> PathBuf {
@@ -53,13 +56,29 @@ async fn everything_of_the_installation_is_taken() {
 }
 
 #[test]
-fn the_settings_and_their_calendar_load() {
+fn the_settings_and_their_lists_load() {
     let samples = config("samples/tipoff.yaml");
     let settings = tipoff::settings::read(&samples).unwrap();
     for calendar in &settings.calendars {
         let read = load_calendar(&[&calendar.source], &CalendarOptions::default());
         let (calendar, _) = read.unwrap();
         assert_eq!(calendar.len(), 1);
+    }
+    // every list that a sample policy names is there
+    let clock = ManualClock::new("2026-11-01T12:00:00Z".parse().unwrap());
+    let (_reloader, live) = Reloader::open(&samples, clock, Metrics::new().unwrap()).unwrap();
+    let live = live.borrow();
+    assert_eq!(live.problems, [""; 0]);
+    for policy in ["samples/minimal.yaml", "samples/full.yaml"] {
+        let text = std::fs::read_to_string(config(policy)).unwrap();
+        let policy: PredictiveAutoscaler = serde_saphyr::from_str(&text).unwrap();
+        let named = policy.spec.validate().unwrap();
+        for name in &named.faults {
+            live.fault_list(name).unwrap();
+        }
+        for name in &named.calendars {
+            live.calendar(name).unwrap();
+        }
     }
     let map: serde_json::Value =
         serde_saphyr::from_str(&std::fs::read_to_string(config("manager/settings.yaml")).unwrap())

@@ -130,6 +130,15 @@ impl Rig {
         });
     }
 
+    /// Takes a fault list out of force, as a settings file without it would.
+    pub fn no_fault_list(&self, name: &str) {
+        self.live.send_modify(|live| {
+            let mut changed = live.as_ref().clone();
+            changed.faults.remove(name);
+            *live = Arc::new(changed);
+        });
+    }
+
     /// Leads the controller to another Prometheus, as a changed settings file would.
     pub fn prometheus_at(&self, prometheus: tipoff::settings::PrometheusSettings) {
         self.live.send_modify(|live| {

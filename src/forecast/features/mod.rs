@@ -236,7 +236,7 @@ impl Design {
 impl Slot {
     /// True from an hour before the lock until the crowd has gone.
     pub(crate) fn in_window(&self, at: i64) -> bool {
-        at >= self.anchors.lock - WINDOW.0 && at < self.anchors.end + WINDOW.1
+        at >= self.anchors.lock - WINDOW.0 && at < self.last_end + WINDOW.1
     }
 }
 

@@ -15,7 +15,7 @@ use super::features::{Moment, Rows};
 use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
-use super::level::{self, Level};
+use super::level::{self, Level, at_least};
 use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
 use super::profile::{OVER, Profile, Rises};
@@ -260,9 +260,8 @@ impl View {
         }
         for bin in self.from..to {
             let fits = fit(&history.rows, bin, coefficients, weekly);
-            let seen = history.seen(bin);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
-                residuals.push(seen - fit);
+                residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
             }
             self.fits.push(fits);
             let before = history.foreseen.before(bin);

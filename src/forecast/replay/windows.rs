@@ -132,7 +132,8 @@ impl PeakScores {
             let Some((at, predicted)) = top(bins.clone().map(&path)) else {
                 continue;
             };
-            let share = crowd_share(&history.rows, bins.start + at, coefficients, past.events);
+            let (rows, row) = history.row_seen(bins.start + at, origin);
+            let share = crowd_share(rows, row, coefficients, past.events);
             let crowd = predicted + share.max(LEAST_CROWD).ln();
             let mut shift = None;
             if entries {
