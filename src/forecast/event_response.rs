@@ -21,6 +21,7 @@ use super::foreseen::Foreseen;
 use super::grid::{DAY, Grid, STEP};
 use super::learn::{self, Coefficients, History};
 use super::novelty::Seen;
+use super::order::median;
 use super::pace::{Book, Curve, Pace};
 use super::peaks::PeakMargins;
 use super::prior::SportPrior;
@@ -135,7 +136,7 @@ impl Fit for EventResponse {
         let slots = slots(&calendar, at, self.zone, (first, at));
         let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
         // where all data have faded, a usual level is a better guess than one unit per second
-        design.prior[0] = median(finite().collect());
+        design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);
         let near = reaching(&slots, begin, grid.end);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
@@ -245,20 +246,8 @@ fn known_part(mut grid: Grid) -> Grid {
 /// study, less for small loads (a hundredth of the median of what is not zero) and never less
 /// than half a unit per bin.
 pub(crate) fn log_offset(values: &[f64]) -> f64 {
-    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
-    if positive.is_empty() {
-        return 0.5;
-    }
-    (0.01 * median(positive)).clamp(0.5 / STEP as f64, 0.5)
-}
-
-/// The middle value; zero of nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+    let mut positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
+    median(&mut positive).map_or(0.5, |median| (0.01 * median).clamp(0.5 / STEP as f64, 0.5))
 }
 
 /// Slots that can move load in `[from, to)`.

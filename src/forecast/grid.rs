@@ -5,6 +5,7 @@
 //! read as a gap, because a logger that lost a minute and a crowd that vanished for a minute look
 //! alike and only the first happens.
 
+use super::order::median;
 use super::plateau::plateaus;
 use crate::series::Series;
 use crate::series::faults::Faults;
@@ -175,11 +176,8 @@ impl Grid {
                 .filter_map(|other| values.get(other).copied())
                 .filter(|value| value.is_finite())
                 .collect();
-            if others.len() < 3 {
-                return None;
-            }
-            let middle = others.len() / 2;
-            Some(*others.select_nth_unstable_by(middle, f64::total_cmp).1)
+            let enough = others.len() >= 3;
+            enough.then(|| median(&mut others)).flatten()
         };
         let highest = self.values.iter().copied().fold(0.0, f64::max);
         let lost = |values: &[f64], bin: usize| {
@@ -234,11 +232,6 @@ impl Grid {
 fn without_holes(values: &[f64], width: f64) -> Vec<f64> {
     let mut out = values.to_vec();
     let reach = ((HOLE as f64 / width).round() as usize).max(1);
-    let median = |part: &[f64]| -> Option<f64> {
-        let mut known: Vec<f64> = part.iter().copied().filter(|v| v.is_finite()).collect();
-        known.sort_by(f64::total_cmp);
-        known.get(known.len() / 2).copied()
-    };
     let mut index = 0;
     while index < values.len() {
         if values[index] != 0.0 {
@@ -252,8 +245,8 @@ fn without_holes(values: &[f64], width: f64) -> Vec<f64> {
         if (index - from) as f64 * width > HOLE as f64 {
             continue;
         }
-        let before = median(&values[from.saturating_sub(reach)..from]);
-        let after = median(&values[index..(index + reach).min(values.len())]);
+        let before = median(&mut values[from.saturating_sub(reach)..from].to_vec());
+        let after = median(&mut values[index..(index + reach).min(values.len())].to_vec());
         let level = match (before, after) {
             (Some(before), Some(after)) => before.min(after),
             (Some(before), None) if index == values.len() => before,

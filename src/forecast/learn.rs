@@ -8,6 +8,7 @@ use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, Rows};
 use super::foreseen::Foreseen;
 use super::grid::DAY;
+use super::order::median;
 use super::ridge::Normal;
 
 /// Effective independent observations per day: residuals five minutes apart repeat each other.
@@ -255,15 +256,6 @@ fn upper_tail(z: f64) -> f64 {
     let sum = B.iter().rev().fold(0.0, |sum, b| (sum + b) * t);
     let tail = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt() * sum;
     if z < 0.0 { 1.0 - tail } else { tail }
-}
-
-/// The middle value; reorders the slice.
-fn median(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    let middle = values.len() / 2;
-    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod lead;
 mod learn;
 mod level;
 mod novelty;
+mod order;
 mod overtime;
 mod pace;
 mod peaks;

@@ -16,6 +16,7 @@
 use std::ops::Range;
 
 use super::grid::STEP;
+use super::order::quantile;
 
 /// Shortest plateau, bins.
 const SHORTEST: usize = 6;
@@ -39,7 +40,7 @@ const WILDEST: f64 = 0.2;
 /// The plateaus of a load on the model's grid, NaN for gaps. One that goes on to the last bin is
 /// not told from a peak yet.
 pub(crate) fn plateaus(values: &[f64]) -> Vec<Range<usize>> {
-    let Some(busy) = quantile(values.to_vec(), BUSY) else {
+    let Some(busy) = quantile(&mut values.to_vec(), BUSY) else {
         return Vec::new();
     };
     let busy = busy.max(LEAST_UNITS / STEP as f64);
@@ -51,7 +52,7 @@ pub(crate) fn plateaus(values: &[f64]) -> Vec<Range<usize>> {
         }
     };
     let usual = (0..log.len()).filter(|&bin| values[bin] > busy).map(moves);
-    let Some(usual) = quantile(usual.collect(), 0.5) else {
+    let Some(usual) = quantile(&mut usual.collect(), 0.5) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -64,9 +65,9 @@ pub(crate) fn plateaus(values: &[f64]) -> Vec<Range<usize>> {
         }
         let before = from.saturating_sub(AROUND)..from.saturating_sub(1);
         let after = to + 1..(to + 1 + AROUND).min(log.len());
-        let around: Vec<f64> = before.chain(after).map(moves).collect();
+        let mut around: Vec<f64> = before.chain(after).map(moves).collect();
         let known = around.iter().filter(|moves| moves.is_finite()).count();
-        let around = quantile(around, 0.5).unwrap_or(0.0);
+        let around = quantile(&mut around, 0.5).unwrap_or(0.0);
         let highest = (log[from..to].iter().copied()).fold(f64::NEG_INFINITY, f64::max);
         let lower = |bin: Option<usize>| {
             let beside = bin.and_then(|bin| log.get(bin));
@@ -98,13 +99,6 @@ fn still(log: &[f64], from: usize, most: f64) -> (usize, f64) {
         (low, high) = (lower, higher);
     }
     (log.len(), high - low)
-}
-
-/// A quantile of the finite values; `None` of nothing.
-fn quantile(mut values: Vec<f64>, level: f64) -> Option<f64> {
-    values.retain(|value| value.is_finite());
-    let place = ((values.len().checked_sub(1)?) as f64 * level) as usize;
-    Some(*values.select_nth_unstable_by(place, f64::total_cmp).1)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //! near are divided by how much load usually rises at their moment before they become margins, and
 //! the margins are multiplied by it again: conformal prediction with normalised scores
 //! (Papadopoulos, Gammerman and Vovk, Normalized nonconformity measures for regression conformal
-//! prediction, 2008). There a bound that leaves a thousandth unserved costs 1.175 times an
-//! oracle's replicas with it and 1.218 without; cells of ten or fifteen minutes are alike.
+//! prediction, 2008). There a bound that leaves a thousandth unserved costs 1.18 times an
+//! oracle's replicas with it and 1.22 without; cells of ten or fifteen minutes are alike.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,8 @@ pub(crate) const OVER: usize = 2;
 /// Days in which a rise loses half its weight.
 const MEMORY: f64 = 8.0;
 
-/// Bins of a cell that the mean of all cells is worth: those of two fixtures.
+/// Bins of a cell that the mean of all cells is worth: those of a dozen fixtures. Half a dozen rises
+/// of a spike or two must not be taken for the shape of a game.
 const PRIOR_BINS: f64 = 24.0;
 
 /// Smallest and largest factor.
