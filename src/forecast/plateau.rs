@@ -104,6 +104,8 @@ fn still(log: &[f64], from: usize, most: f64) -> (usize, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::faults::Cause;
+    use crate::simulate::season::{self, Preset};
     use proptest::prelude::*;
 
     const DAY: usize = 288;
@@ -166,6 +168,37 @@ mod tests {
             hour.fill(mean);
         }
         assert!(plateaus(&load).is_empty());
+    }
+
+    /// What the module's comment says is measured here.
+    #[test]
+    fn most_full_hours_of_generated_seasons_are_found_and_hardly_any_other() {
+        let (mut long, mut found, mut wrong, mut days) = (0, 0, 0, 0);
+        for seed in 1..=4 {
+            let season = Preset::Censored.season();
+            let made = season::generate(&season, None, seed).unwrap();
+            let load = made.load.raw();
+            let full: Vec<Range<usize>> = made
+                .faults
+                .iter()
+                .filter(|fault| fault.cause == Cause::Saturated)
+                .filter_map(|fault| Some(made.load.index(fault.from)?..made.load.index(fault.to)?))
+                .collect();
+            let seen = plateaus(load);
+            let meet = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
+            long += full.iter().filter(|span| span.len() >= SHORTEST).count();
+            found += full
+                .iter()
+                .filter(|span| span.len() >= SHORTEST && seen.iter().any(|run| meet(run, span)))
+                .count();
+            wrong += seen
+                .iter()
+                .filter(|run| !full.iter().any(|span| meet(run, span)))
+                .count();
+            days += load.len() / DAY;
+        }
+        let figures = format!("{found} of {long} found, {wrong} false in {days} days");
+        assert!(4 * found >= 3 * long && wrong <= 2, "{figures}");
     }
 
     proptest! {
