@@ -16,7 +16,7 @@ const SAME: i64 = STEP / 2;
 const LATE: f64 = 90.0 / response::PLAY;
 
 /// Stretched by more than this share it differs all along.
-const LITTLE: f64 = 0.15;
+const LITTLE: f64 = 0.25;
 
 /// Rows of the bins that an unexpected end moved.
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn until_it_has_ended_a_late_end_is_not_known() {
-        let (slots, design, grid, end) = played(30);
+        let (slots, design, grid, end) = played(60);
         let foreseen = Foreseen::of(&slots, &design, &grid);
         let rows = design.rows(&slots, (0..grid.len()).map(|bin| grid.middle(bin)));
         // just after the usual end the crowd was thought to be leaving

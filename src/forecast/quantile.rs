@@ -214,8 +214,16 @@ impl Scores {
     /// a bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
         let mut scores = Histogram::new();
+        // where nothing has matured what is believed speaks alone, alike for all groups but one
+        let mut believed_alone: [[Option<Margins>; BUCKETS]; 2] = [[None; BUCKETS]; 2];
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
+                let cold = group == Group::Cold as usize;
+                let alone = &mut believed_alone[usize::from(cold)][bucket];
+                let empty = self.groups[group][bucket].touched.is_empty();
+                if let (true, Some(margins)) = (empty, *alone) {
+                    return margins;
+                }
                 scores.copy_from(&self.groups[group][bucket]);
                 let turns = self.turns[group][bucket];
                 let of_a_turn = if group == Group::Calm as usize || turns == 0 {
@@ -224,15 +232,15 @@ impl Scores {
                     scores.weight() / f64::from(turns)
                 };
                 let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
-                let wider = if group == Group::Cold as usize {
-                    COLD
-                } else {
-                    1.0
-                };
+                let wider = if cold { COLD } else { 1.0 };
                 for believed in &self.believed {
                     scores.add(wider * PRIOR_SCALE[bucket] * believed, share);
                 }
-                scores.quantiles(UPPER).map(|margin| margin.max(0.0))
+                let margins = scores.quantiles(UPPER).map(|margin| margin.max(0.0));
+                if empty {
+                    *alone = Some(margins);
+                }
+                margins
             })
         }))
     }
