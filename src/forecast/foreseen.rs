@@ -67,11 +67,6 @@ impl Foreseen {
         Self { moved, rows }
     }
 
-    /// Place of the row of `bin` before everything about it was known.
-    pub(crate) fn before(&self, bin: usize) -> Option<usize> {
-        self.at(bin, 0)
-    }
-
     /// Place of the row of `bin` as it was seen at `origin`; `None` when it is as it came.
     pub(crate) fn at(&self, bin: usize, origin: usize) -> Option<usize> {
         let &(known, place) = self.moved.get(bin)?;
@@ -122,7 +117,6 @@ mod tests {
         let place = foreseen.at(bin, end - 20).unwrap();
         assert_ne!(foreseen.rows.row(place), rows.row(bin));
         assert_eq!(foreseen.at(bin, end), None);
-        assert_eq!(foreseen.before(bin), Some(place));
         // the whole of play was thought to be shorter, the next day has nothing to do with it
         assert!(foreseen.at(288, 280).is_some() && foreseen.at(560, 280).is_none());
     }
@@ -142,6 +136,6 @@ mod tests {
     fn an_end_on_time_makes_no_difference() {
         let (slots, design, grid, _) = played(2);
         let foreseen = Foreseen::of(&slots, &design, &grid);
-        assert!((0..grid.len()).all(|bin| foreseen.before(bin).is_none()));
+        assert!((0..grid.len()).all(|bin| foreseen.at(bin, 0).is_none()));
     }
 }

@@ -194,8 +194,10 @@ impl Scores {
     pub(crate) fn mature(&mut self, turn: impl Iterator<Item = (Group, usize, f64)>) {
         let mut some = [[false; BUCKETS]; GROUPS];
         for (group, bucket, score) in turn {
-            self.add(group, bucket, score, 0.0);
-            some[group as usize][bucket] |= score.is_finite();
+            if score.is_finite() {
+                self.groups[group as usize][bucket].add(score, 1.0);
+                some[group as usize][bucket] = true;
+            }
         }
         for (turns, some) in (self.turns.iter_mut().flatten()).zip(some.iter().flatten()) {
             *turns += u32::from(*some);

@@ -36,11 +36,13 @@ pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
 /// Bins of history an origin must have behind it.
 const WARM_UP: usize = 2 * DAY;
 
-/// Bins between origins for leads up to four hours.
-const OFTEN: usize = 12;
+/// Bins between origins for leads up to four hours: an hour and one bin, so that every minute of
+/// the hour on the grid has its turn. Fixtures start on the hour or at its half, and origins an
+/// hour apart would see the next minutes of a start always or never.
+const OFTEN: usize = 13;
 
 /// The same in periods whose errors have lost more than half their weight.
-const LESS_OFTEN: usize = 24;
+const LESS_OFTEN: usize = 25;
 
 /// Bins between origins for longer leads.
 const SELDOM: usize = 72;
@@ -154,11 +156,12 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         peaks.close(past, start);
         let old = period + LATELY < periods;
         let often = if old { LESS_OFTEN } else { OFTEN };
-        for origin in (start..(start + PERIOD).min(bins)).step_by(often) {
+        let origins = (start..(start + PERIOD).min(bins)).step_by(often);
+        for (turn, origin) in origins.enumerate() {
             let levels = view.levels(origin);
             let mixture = Mixture::new(&weights, &levels);
             let voices = Voices::new(&levels);
-            let seldom = (origin - start).is_multiple_of(SELDOM);
+            let seldom = turn.is_multiple_of(SELDOM.div_ceil(often));
             peaks.issue(past, coefficients, origin, seldom, |bin| {
                 mixture.at((bin - origin) as f64, view.fits(history, bin, origin))
             });
@@ -236,7 +239,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
 struct View {
     from: usize,
     fits: Vec<Fits>,
-    /// The same before the end of a fixture was known, where that made a difference.
+    /// The same of the rows seen while the end of a fixture is not known, where they differ.
     foreseen: Vec<Fits>,
     residuals: [Vec<f64>; MODELS],
     scratch: Vec<f64>,
@@ -264,9 +267,10 @@ impl View {
                 residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
             }
             self.fits.push(fits);
-            let before = history.foreseen.before(bin);
-            let foreseen = &history.foreseen.rows;
-            let fits = before.map(|place| fit(foreseen, place, coefficients, weekly));
+            // what is known when the period begins is known to all its origins
+            let unknown = history.foreseen.at(bin, start);
+            let rows = &history.foreseen.rows;
+            let fits = unknown.map(|place| fit(rows, place, coefficients, weekly));
             self.foreseen.push(fits.unwrap_or_default());
         }
     }
