@@ -12,16 +12,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::lead::{self, BUCKETS};
+use super::novelty::UNPRECEDENTED;
 
 /// Prior mean of a score.
 const PRIOR_MEAN: f64 = 0.05;
 
 /// Prior scale of a score a day ahead.
 const PRIOR_SCALE: f64 = 0.35;
-
-/// The same where nothing like the fixture is in the history: the standard deviation of a peak
-/// known by the calendar alone in the FORECASTING study (1.3).
-const COLD_SCALE: f64 = 0.45;
 
 /// Windows the prior scale is worth.
 const PRIOR_WINDOWS: f64 = 4.0;
@@ -65,12 +62,14 @@ pub(crate) enum Footing {
 /// Number of footings.
 pub(crate) const FOOTINGS: usize = 3;
 
-/// One past window: its score, how many days ago it ended, and what it counts for.
+/// One past window: its score, how many days ago it ended, what it counts for, and how much wider
+/// than others' its margins were for want of a precedent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PastWindow {
     pub(crate) score: f64,
     pub(crate) age: f64,
     pub(crate) weight: f64,
+    pub(crate) widening: f64,
 }
 
 /// What each of `windows` on one day counts for: they err together, so that `k` of them know as
@@ -95,17 +94,28 @@ pub(crate) struct Judged {
     pub(crate) widened: f64,
 }
 
+impl Judged {
+    /// The margins of a window that is so much less sure than those judged.
+    pub(crate) fn widened_by(&self, widening: f64) -> [f64; 4] {
+        let [median, ..] = self.margins;
+        let middle = median.max(0.0);
+        let wider = |margin: f64| middle + (margin - middle) * widening;
+        let [_, p90, p95, p99] = self.margins.map(wider);
+        [median, p90, p95, p99]
+    }
+}
+
 impl PeakMargins {
     /// From past windows, oldest first, per footing and lead bucket.
     pub(crate) fn new(past: &[[Vec<PastWindow>; BUCKETS]; FOOTINGS]) -> Self {
         Self(std::array::from_fn(|footing| {
             std::array::from_fn(|bucket| {
-                let base = if footing == Footing::Cold as usize {
-                    COLD_SCALE
+                let wider = if footing == Footing::Cold as usize {
+                    UNPRECEDENTED
                 } else {
-                    PRIOR_SCALE
+                    1.0
                 };
-                let scale = base * lead::PRIOR_SCALE[bucket] / lead::PRIOR_SCALE[4];
+                let scale = wider * PRIOR_SCALE * lead::PRIOR_SCALE[bucket] / lead::PRIOR_SCALE[4];
                 judge(&past[footing][bucket], scale)
             })
         }))
@@ -182,7 +192,7 @@ fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
         sums.age(last_age - window.age);
         last_age = window.age;
         windows += 1;
-        if window.score <= sums.margins(prior_scale, widened)[2] {
+        if window.score <= sums.margins(prior_scale, widened * window.widening)[2] {
             under_p95 += 1;
             misses = 0;
             widened = 1.0 + (widened - 1.0) * SETTLE;
@@ -192,7 +202,7 @@ fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
                 widened = (widened * WIDEN).min(WIDEST);
             }
         }
-        sums.add(window.score, window.weight);
+        sums.add(window.score, window.weight / window.widening.powi(2));
     }
     sums.age(last_age);
     Judged {
@@ -236,6 +246,7 @@ mod tests {
             score,
             age,
             weight: 1.0,
+            widening: 1.0,
         }
     }
 
@@ -273,5 +284,27 @@ mod tests {
         let old = judge(&[window(1.5, 120.0)], 0.2).margins;
         let none = judge(&[], 0.2).margins;
         assert!((old[2] - none[2]).abs() < 0.02);
+    }
+
+    #[test]
+    fn a_window_known_to_be_less_sure_is_judged_by_wider_margins_and_teaches_less() {
+        let mut past: Vec<_> = (0..40).map(|i| window(0.0, 40.0 - f64::from(i))).collect();
+        let calm = judge(&past, 0.2);
+        let [median, _, p95, _] = calm.margins;
+        let wider = calm.widened_by(2.0);
+        assert_eq!(wider[0], median);
+        assert!((wider[2] - median - 2.0 * (p95 - median)).abs() < 1e-9);
+
+        let surprise = |widening| PastWindow {
+            widening,
+            ..window(1.5 * p95, 0.0)
+        };
+        past.push(surprise(1.0));
+        let alike = judge(&past, 0.2);
+        past.pop();
+        past.push(surprise(2.0));
+        let less_sure = judge(&past, 0.2);
+        assert_eq!((alike.under_p95, less_sure.under_p95), (40, 41));
+        assert!(less_sure.margins[2] < alike.margins[2]);
     }
 }

@@ -19,16 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use super::features::Moment;
 use super::lead::{self, BUCKETS, PRIOR_SCALE};
+use super::novelty::{Precedent, UNPRECEDENTED};
 
 /// Upper quantiles kept.
 pub(crate) const UPPER: [f64; 3] = [0.90, 0.95, 0.99];
 
 /// Days in which a score loses half its weight.
 const MEMORY: f64 = 8.0;
-
-/// Errors without any precedent are believed this much larger before any were seen: .45 against
-/// .35, the scales that peaks have.
-const COLD: f64 = 0.45 / 0.35;
 
 /// Turns that the pseudo-scores are worth in the windows of fixtures. Scores that mature in one
 /// turn are mostly of one crowd and err together: hundreds of them know about as much as one
@@ -78,10 +75,11 @@ pub(crate) enum Group {
 pub(crate) const GROUPS: usize = 8;
 
 impl Group {
-    /// The group of a moment that has precedents.
-    pub(crate) fn of(moment: Moment, entries: bool) -> Self {
+    /// The group of a moment; `precedent` is that of the fixtures that draw most there.
+    pub(crate) fn of(moment: Moment, entries: bool, precedent: Precedent) -> Self {
         match (moment, entries) {
             (Moment::Calm, _) => Self::Calm,
+            _ if precedent == Precedent::Missing => Self::Cold,
             (Moment::Gathering, false) => Self::Gathering,
             (Moment::Gathering, true) => Self::GatheringEntries,
             (Moment::Play, false) => Self::Event,
@@ -234,7 +232,7 @@ impl Scores {
                     scores.weight() / f64::from(turns)
                 };
                 let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
-                let wider = if cold { COLD } else { 1.0 };
+                let wider = if cold { UNPRECEDENTED } else { 1.0 };
                 for believed in &self.believed {
                     scores.add(wider * PRIOR_SCALE[bucket] * believed, share);
                 }

@@ -11,6 +11,7 @@ use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, OUTAGE, STEP};
 use super::lead;
 use super::level::{Level, at_least};
+use super::novelty::Precedent;
 use super::overtime;
 use super::pace::{Book, Silence, Verdict};
 use super::peaks::Footing;
@@ -195,21 +196,15 @@ impl<'a> View<'a> {
             let log = self.log(&rows, index, lead);
             let shift = self.shift(&near, &rows, index);
             let moment = rows.moment[index];
-            let in_event = moment != Moment::Calm;
-            let far_off = lead::bucket(lead as usize) >= lead::FAR_OFF;
-            let leading = rows.leading(index).filter(|_| far_off);
-            let group = match shift {
-                _ if in_event && leading.is_some_and(|slot| model.seen.is_first(&near[slot])) => {
-                    Group::Cold
-                }
-                entries => Group::of(moment, entries.is_some()),
-            };
+            let leading = rows.leading(index).filter(|_| moment != Moment::Calm);
+            let precedent = leading
+                .map_or(Precedent::Known, |slot| model.seen.precedent(&near[slot]))
+                .ahead(lead::bucket(lead as usize));
+            let group = Group::of(moment, shift.is_some(), precedent);
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
-            let factor = match group {
-                Group::Cold => 1.0,
-                _ => model.profile.at(lead, f64::from(rows.minute[index])),
-            };
+            let factor =
+                model.profile.at(lead, f64::from(rows.minute[index])) * precedent.widening();
             let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
@@ -275,14 +270,14 @@ impl<'a> View<'a> {
         // the slot that draws most answers for all
         let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
         let bucket = lead::bucket(self.lead(target) as usize);
-        let footing = if bucket >= lead::FAR_OFF && model.seen.is_first(leading) {
-            Footing::Cold
-        } else if self.verdict(leading).is_some() {
-            Footing::Entries
-        } else {
-            Footing::Calendar
+        let precedent = model.seen.precedent(leading).ahead(bucket);
+        let footing = match precedent {
+            Precedent::Missing => Footing::Cold,
+            _ if self.verdict(leading).is_some() => Footing::Entries,
+            Precedent::Known | Precedent::Lesser => Footing::Calendar,
         };
-        let margins = model.peaks.at(footing, bucket).margins;
+        let judged = model.peaks.at(footing, bucket);
+        let margins = judged.widened_by(precedent.widening());
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
             fixtures: together

@@ -89,6 +89,39 @@ fn a_first_fixture_ever_is_expected_above_the_quiet_level() {
 }
 
 #[test]
+fn more_fixtures_at_once_than_ever_are_less_sure_a_day_ahead_and_say_so() {
+    let season = Season::new(42);
+    let kick = days(42) + TimeDelta::hours(18);
+    let mut crowded = season.calendar.clone();
+    for game in 0..4 {
+        crowded.insert(Fixture::game(format!("also-{game}"), "league", kick));
+    }
+    let usual = forecast(&season.series, &season.calendar, days(42));
+    let more = forecast(&season.series, &crowded, days(42));
+    let in_play = kick + TimeDelta::minutes(60);
+    let path = |f: &Forecast| {
+        (f.at(Quantile::P95, in_play).unwrap() / f.at(Quantile::P50, in_play).unwrap()).ln()
+    };
+    let peak = |f: &Forecast| {
+        let peak = f.peaks.iter().find(|peak| peak.start == kick).unwrap();
+        (peak.quantiles[2] / peak.quantiles[0]).ln()
+    };
+    assert!(path(&more) > 1.25 * path(&usual) && path(&more) < 1.32 * path(&usual));
+    assert!(
+        peak(&more) > 1.2 * peak(&usual),
+        "{} {}",
+        peak(&more),
+        peak(&usual)
+    );
+    let said = "no precedent: 5 fixtures at once, at most 1 before";
+    assert!(
+        more.notes.iter().any(|note| note == said),
+        "{:?}",
+        more.notes
+    );
+}
+
+#[test]
 fn a_fixture_known_by_its_day_widens_the_band_all_day_and_moves_the_median_little() {
     let season = Season::new(42);
     let mut calendar = season.calendar.clone();

@@ -16,6 +16,7 @@ use super::grid::DAY;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
 use super::level::{self, Level, at_least};
+use super::novelty::Precedent;
 use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
 use super::profile::{OVER, Profile, Rises};
@@ -183,9 +184,15 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let median = mixture.at(ahead as f64, fits);
                 tracker.add(&history.log, origin, ahead, median);
                 let (rows, row) = history.row_seen(bin, origin);
-                let factor = profile.at(ahead as f64, f64::from(rows.minute[row]));
-                let mut keep = |group: Group, median: f64| {
-                    let factor = if group == Group::Cold { 1.0 } else { factor };
+                let moment = rows.moment[row];
+                let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
+                let precedent = leading
+                    .map_or(Precedent::Known, |slot| peaks.precedent(slot, origin))
+                    .ahead(bucket);
+                let factor =
+                    profile.at(ahead as f64, f64::from(rows.minute[row])) * precedent.widening();
+                let mut keep = |entries: bool, median: f64| {
+                    let group = Group::of(moment, entries, precedent);
                     let margins = margins.at(group, ahead as f64);
                     awaited[matures].push(Issued {
                         group,
@@ -195,22 +202,12 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                         margins: margins.map(|margin| margin * factor),
                     });
                 };
-                let moment = rows.moment[row];
-                let in_event = moment != Moment::Calm;
-                let leading = rows.leading(row).filter(|_| in_event);
-                let cold = bucket >= lead::FAR_OFF
-                    && leading.is_some_and(|slot| peaks.is_cold(slot, origin));
-                let group = if cold {
-                    Group::Cold
-                } else {
-                    Group::of(moment, false)
-                };
-                keep(group, median);
-                if in_event
-                    && !cold
+                keep(false, median);
+                if leading.is_some()
+                    && precedent != Precedent::Missing
                     && let Some(shift) = peaks.shift(past, coefficients, (rows, row))
                 {
-                    keep(Group::of(moment, true), median + shift);
+                    keep(true, median + shift);
                 }
             }
         }
@@ -288,7 +285,9 @@ impl View {
         }
     }
 
-    /// How far load moved against the model in some bins, which have passed.
+    /// How far load moved against the model in some bins, which have passed. All of them lie in
+    /// the period that the view was set for, [`WARM_UP`] bins or more after the first, so that
+    /// [`OVER`] bins before each are in view.
     fn rises(&self, history: &History, bins: Range<usize>, rises: &mut Rises) {
         let residuals = &self.residuals[STEADIEST];
         for bin in bins {

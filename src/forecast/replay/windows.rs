@@ -6,8 +6,10 @@ use super::super::features::Rows;
 use super::super::grid::{DAY, STEP};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
+use super::super::novelty::{Kin, Precedent};
 use super::super::pace::{Pace, PastSlot};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
+use super::super::slots::Slot;
 use super::crowd::{LEAST_CROWD, crowd_share, lifted, opened, shift_at, top};
 use super::{FAR, Past, Window};
 
@@ -21,6 +23,8 @@ struct Sums {
     scores: [(f64, f64); FOOTINGS],
     /// Innovation of entries, as far as the peak is the crowd's, and how often it was read.
     innovation: (f64, f64),
+    /// What was known of its kind when it was forecast last.
+    precedent: Precedent,
 }
 
 /// Peaks of past windows as they were forecast, with what entries said of them.
@@ -32,8 +36,8 @@ pub(super) struct PeakScores {
     shifts: Vec<Option<f64>>,
     touched: Vec<usize>,
     opened: Vec<i64>,
-    /// First bin at which a window of each slot's competition was over.
-    precedent: Vec<usize>,
+    /// By slot: when a window of its competition was over, and when one that was its equal.
+    precedents: Vec<Precedents>,
     /// Windows already learnt from, in order of their ends.
     order: Vec<usize>,
     closed: usize,
@@ -52,7 +56,7 @@ impl PeakScores {
             shifts: vec![None; past.slots.len()],
             touched: Vec::new(),
             opened: opened(past.slots),
-            precedent: precedents(past),
+            precedents: precedents(past.windows, past.slots),
             order,
             closed: 0,
             closed_at: 0,
@@ -60,9 +64,9 @@ impl PeakScores {
         }
     }
 
-    /// True when no window of the slot's competition was over at `origin`.
-    pub(super) fn is_cold(&self, slot: usize, origin: usize) -> bool {
-        origin < self.precedent[slot]
+    /// What was known of a slot's kind at `origin`.
+    pub(super) fn precedent(&self, slot: usize, origin: usize) -> Precedent {
+        self.precedents[slot].at(origin)
     }
 
     /// Learns from the windows that have ended by bin `now`.
@@ -165,10 +169,11 @@ impl PeakScores {
             if !actual.is_finite() || (unknown && actual <= predicted) {
                 continue;
             }
-            let footing = if bucket >= lead::FAR_OFF && self.is_cold(window.slot, origin) {
-                Footing::Cold
-            } else {
-                Footing::Calendar
+            let precedent = self.precedent(window.slot, origin).ahead(bucket);
+            self.sums[place][bucket].precedent = precedent;
+            let footing = match precedent {
+                Precedent::Missing => Footing::Cold,
+                Precedent::Known | Precedent::Lesser => Footing::Calendar,
             };
             let mut add = |footing: Footing, predicted: f64| {
                 let sums = &mut self.sums[place][bucket].scores[footing as usize];
@@ -210,11 +215,13 @@ impl PeakScores {
                 self.order
                     .iter()
                     .filter_map(|&place| {
-                        let (sum, count) = self.sums[place][bucket].scores[footing];
+                        let sums = &self.sums[place][bucket];
+                        let (sum, count) = sums.scores[footing];
                         (count > 0.0).then(|| PastWindow {
                             score: sum / count,
                             age: age(place),
                             weight: weight_among(on_day[&(age(place) as usize)]),
+                            widening: sums.precedent.widening(),
                         })
                     })
                     .collect()
@@ -239,21 +246,92 @@ impl Past<'_> {
     }
 }
 
-/// First bin at which a window of each slot's competition was over.
-fn precedents(past: &Past<'_>) -> Vec<usize> {
-    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for window in past.windows {
-        let competition = past.slots[window.slot].competition.as_str();
-        let over = first.entry(competition).or_insert(window.to);
-        *over = window.to.min(*over);
+/// First bins at which a window of a slot's competition was over, and at which some together were
+/// a precedent for all of it.
+#[derive(Debug, Clone, Copy)]
+struct Precedents {
+    first: usize,
+    equal: usize,
+}
+
+impl Precedents {
+    fn at(self, origin: usize) -> Precedent {
+        if origin < self.first {
+            Precedent::Missing
+        } else if origin < self.equal {
+            Precedent::Lesser
+        } else {
+            Precedent::Known
+        }
     }
-    let slots = past.slots.iter();
+}
+
+fn precedents(windows: &[Window], slots: &[Slot]) -> Vec<Precedents> {
+    // what each competition's windows had held at most, whenever one of them ended
+    let mut held: BTreeMap<&str, Vec<(usize, Kin)>> = BTreeMap::new();
+    let mut windows: Vec<&Window> = windows.iter().collect();
+    windows.sort_by_key(|window| window.to);
+    for window in windows {
+        let slot = &slots[window.slot];
+        let held = held.entry(&slot.competition).or_default();
+        let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
+        kin.add(slot);
+        held.push((window.to, kin));
+    }
     slots
+        .iter()
         .map(|slot| {
-            first
-                .get(slot.competition.as_str())
-                .copied()
-                .unwrap_or(usize::MAX)
+            let held = held.get(slot.competition.as_str());
+            let held = held.map_or(&[][..], Vec::as_slice);
+            let equal = held.partition_point(|(_, kin)| kin.precedent(slot) != Precedent::Known);
+            let over = |place: usize| held.get(place).map_or(usize::MAX, |&(over, _)| over);
+            Precedents {
+                first: over(0),
+                equal: over(equal),
+            }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Calendar, Fixture};
+    use crate::forecast::novelty::Seen;
+    use crate::forecast::slots::slots;
+    use chrono::{TimeDelta, TimeZone as _, Utc};
+
+    #[test]
+    fn precedents_are_what_the_windows_over_by_then_have_taught() {
+        let begin = Utc.with_ymd_and_hms(2024, 9, 1, 17, 0, 0).unwrap();
+        let days = [(0, 1), (1, 4), (2, 2), (3, 6), (4, 9), (6, 1), (7, 14)];
+        let calendar: Calendar = (days.iter())
+            .flat_map(|&(day, games)| {
+                (0..games).map(move |game| {
+                    let competition = if day == 6 { "cup" } else { "nfl" };
+                    let at = begin + TimeDelta::days(day);
+                    Fixture::game(format!("{day}-{game}"), competition, at)
+                })
+            })
+            .collect();
+        let span = (begin - TimeDelta::days(1), begin + TimeDelta::days(9));
+        let slots = slots(&calendar, span.0, chrono_tz::Tz::UTC, span);
+        assert_eq!(slots.len(), days.len());
+        let windows: Vec<Window> = (0..slots.len())
+            .map(|slot| Window {
+                slot,
+                start: 10 * slot,
+                from: 10 * slot,
+                to: 10 * slot + 15, // the next has begun
+            })
+            .collect();
+        let precedents = precedents(&windows, &slots);
+        for origin in 0..100 {
+            let over = windows.iter().filter(|window| window.to <= origin);
+            let seen = Seen::new(over.map(|window| &slots[window.slot]));
+            for (slot, precedents) in slots.iter().zip(&precedents) {
+                assert_eq!(precedents.at(origin), seen.precedent(slot), "{origin}");
+            }
+        }
+    }
 }
