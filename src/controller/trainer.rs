@@ -19,7 +19,7 @@ use super::sources::Sources;
 use super::state::PolicyKey;
 use super::study::{Learnt, Study};
 use crate::clock::SharedClock;
-use crate::forecast::{FittedForecaster, Forecast};
+use crate::forecast::{FittedForecaster, Forecast, REFIT, REISSUE};
 use crate::serve::Standing;
 use crate::serve::metrics::Metrics;
 use crate::settings::Live;
@@ -43,11 +43,10 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// A forecast is cheap and should follow today's level; a fit moves little within hours.
     fn default() -> Self {
         Self {
-            predict_every: TimeDelta::minutes(5),
-            fit_every: TimeDelta::hours(6),
+            predict_every: REISSUE,
+            fit_every: REFIT,
             retry_every: TimeDelta::seconds(30),
             fits_at_once: 1,
         }

@@ -229,6 +229,12 @@ mod step_seconds {
     }
 }
 
+/// Between two fits, in the controller and in what replays it: a fit moves little within hours.
+pub const REFIT: TimeDelta = TimeDelta::hours(6);
+
+/// Between two forecasts: they are cheap, and should follow today's level.
+pub const REISSUE: TimeDelta = TimeDelta::minutes(5);
+
 /// What is asked of a fitted model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizon {

@@ -13,6 +13,7 @@ use serde_saphyr::Spanned;
 use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
 use super::challengers::Challenger;
 use super::origin::Protocol;
+use crate::forecast::{REFIT, REISSUE};
 use crate::units::{HumanDuration, Timestamp};
 
 pub(crate) mod arena;
@@ -112,11 +113,11 @@ pub struct Forecasting {
 }
 
 impl Default for Forecasting {
-    /// A fit a day, a forecast every five minutes, all protocols, everybody beside.
+    /// Fits and forecasts as often as the controller's, all protocols, everybody beside.
     fn default() -> Self {
         Self {
-            refit: TimeDelta::hours(24),
-            reissue: TimeDelta::minutes(5),
+            refit: REFIT,
+            reissue: REISSUE,
             protocols: vec![Protocol::Day, Protocol::H4, Protocol::N15],
             challengers: Challenger::ALL.to_vec(),
         }

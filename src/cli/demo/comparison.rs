@@ -54,7 +54,7 @@ fn scenario_text(sunday: &Sunday) -> String {
          load: {{file: generated}}\n\
          zone: America/New_York\n\
          evaluate: {{from: {from}, to: {to}}}\n\
-         forecast: {{refit: 6h, reissue: 5m, protocols: [h4]}}\n\
+         forecast: {{protocols: [h4]}}\n\
          cluster:\n  perReplica: {PER_REPLICA}\n  startUp: {{lognormal: {{median: {median}s, p95: {p95}s}}}}\n\
          policy: {{minReplicas: {min}, maxReplicas: {max}, capacity: {{perReplica: {PER_REPLICA}}}}}\n\
          peers:\n  - hpa: {{target: 0.7}}\n  - hpa: {{target: 0.5}}\n  - hpa: {{target: 0.7, metric: cpu}}\n  \

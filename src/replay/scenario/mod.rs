@@ -17,6 +17,7 @@ use crate::backtest::scenario::place::{self, refuse};
 use crate::backtest::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, LoadFile, Peer, ScenarioError, Simulation, Span,
 };
+use crate::forecast::{REFIT, REISSUE};
 use crate::plan::policy::LiveCover;
 use crate::simulate::season::{Season, SeasonError};
 use crate::simulate::traffic::GameDay;
@@ -123,11 +124,11 @@ pub struct Forecasting {
 }
 
 impl Default for Forecasting {
-    /// As the controller's defaults: a fit a day, a forecast every five minutes.
+    /// As often as the controller's.
     fn default() -> Self {
         Self {
-            refit: TimeDelta::hours(24),
-            reissue: TimeDelta::minutes(5),
+            refit: REFIT,
+            reissue: REISSUE,
         }
     }
 }
