@@ -51,7 +51,7 @@ fn observed(fixtures: u32) -> (Observed, Timestamp) {
         burst: BurstSight::default(),
         forecast: Some(Arc::new(forecast)),
         forecast_note: None,
-        calendar_note: None,
+        lists_note: None,
         calendar: Arc::new(calendar),
         manual: None,
         bridges: BridgesSeen::default(),

@@ -192,7 +192,7 @@ pub(super) fn validate(
             forecast,
             forecast_note,
             calendar: Arc::clone(&calendar),
-            calendar_note: lists_note,
+            lists_note,
             manual,
             bridges,
         },

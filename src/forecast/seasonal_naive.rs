@@ -150,8 +150,51 @@ fn repeated(values: &[f64], target: i64, period: usize, known: usize) -> Option<
 mod tests {
     use super::*;
     use crate::fixture::Calendar;
+    use crate::forecast::Quantile;
     use crate::series::Series;
+    use crate::series::faults::{Cause, Fault, Faults};
     use chrono::{TimeZone as _, Utc};
+
+    #[test]
+    fn a_declared_outage_is_not_repeated_but_the_week_before_it() {
+        let start = Utc.with_ymd_and_hms(2024, 4, 1, 0, 0, 0).unwrap();
+        let hour = |bin: usize| start + TimeDelta::minutes(5 * bin as i64);
+        // two alike weeks, the second without its load on Wednesday from ten to noon
+        let down = 7 * DAY + 2 * DAY + 120..7 * DAY + 2 * DAY + 144;
+        let values: Vec<f64> = (0..14 * DAY)
+            .map(|bin| if down.contains(&bin) { 1.0 } else { 100.0 })
+            .collect();
+        let load = Series::from_raw(start, TimeDelta::minutes(5), values);
+        let none = Calendar::default();
+        let outage = Fault {
+            from: hour(down.start),
+            to: hour(down.end),
+            cause: Cause::Outage,
+        };
+        let faults: Faults = [outage].into_iter().collect();
+        let origin = hour(14 * DAY);
+        let horizon = Horizon {
+            origin,
+            length: TimeDelta::days(3),
+            step: TimeDelta::minutes(5),
+        };
+        let said = |known: Evidence<'_>| {
+            let fitted = SeasonalNaive::WEEK.fit(known, origin).unwrap();
+            let forecast = fitted.predict(known, horizon);
+            let noon = origin + TimeDelta::hours(2 * 24 + 11);
+            (
+                forecast.at(Quantile::P50, noon).unwrap().as_per_second(),
+                forecast.at(Quantile::P95, noon).unwrap().as_per_second(),
+            )
+        };
+        let silent = Evidence::new(&load, &none);
+        assert!(said(silent).0 < 2.0);
+        let (median, p95) = said(silent.with_faults(&faults));
+        assert!(
+            (median - 100.0).abs() < 1e-9 && p95 < 105.0,
+            "{median} {p95}"
+        );
+    }
 
     #[test]
     fn repeats_the_newest_known_period() {

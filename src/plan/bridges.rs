@@ -289,7 +289,7 @@ mod tests {
             })),
             forecast_note: None,
             calendar: Arc::default(),
-            calendar_note: None,
+            lists_note: None,
             manual: None,
             bridges: BridgesSeen {
                 cpu: Some(CpuState::AsMade),

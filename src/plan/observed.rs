@@ -128,7 +128,7 @@ pub struct Observed {
     /// Why fixtures are missing from it, or faults of the past from what was learnt. A game that
     /// nobody sees cannot hold capacity, and an outage learnt as demand asks for too little: while
     /// this says something nothing is lowered.
-    pub calendar_note: Option<String>,
+    pub lists_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
     /// What stands of the bridges.

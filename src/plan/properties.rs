@@ -164,7 +164,7 @@ prop_compose! {
         });
         Observed {
             workload: Workload { replicas, ready },
-            load, shed, queued: None, burst, forecast, forecast_note: None, calendar_note: None,
+            load, shed, queued: None, burst, forecast, forecast_note: None, lists_note: None,
             calendar: Arc::new(calendar), manual, bridges: BridgesSeen::default(),
         }
     }

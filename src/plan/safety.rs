@@ -98,7 +98,7 @@ pub(super) fn judge(
     if let Some(note) = &observed.burst.note {
         problems.push(format!("live load: {note}"));
     }
-    if let Some(note) = &observed.calendar_note {
+    if let Some(note) = &observed.lists_note {
         problems.push(note.clone());
     }
     if observed.workload.ready == 0 && observed.workload.replicas > 0 {

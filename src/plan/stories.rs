@@ -79,7 +79,7 @@ impl Story {
                 burst: BurstSight::default(),
                 forecast: Some(step_forecast(now, 100.0, now + TimeDelta::days(2), 0.0)),
                 forecast_note: None,
-                calendar_note: None,
+                lists_note: None,
                 calendar: Arc::default(),
                 manual: None,
                 bridges: BridgesSeen::default(),
@@ -306,11 +306,11 @@ fn a_lost_forecast_lowers_nothing_but_load_still_raises() {
 #[test]
 fn a_calendar_that_is_missing_lowers_nothing() {
     let mut story = Story::new(20);
-    story.observed.calendar_note = Some("\"nfl\" has not loaded".into());
+    story.observed.lists_note = Some("calendar \"nfl\" has not loaded".into());
     let plan = story.pass(TimeDelta::hours(1));
     assert_eq!(story.replicas(), 20);
-    assert_eq!(plan.problems, ["\"nfl\" has not loaded"]);
-    story.observed.calendar_note = None;
+    assert_eq!(plan.problems, ["calendar \"nfl\" has not loaded"]);
+    story.observed.lists_note = None;
     story.pass(TimeDelta::hours(1));
     assert!(story.replicas() < 20);
 }

@@ -63,7 +63,7 @@ fn decided() -> (Observed, Plan) {
                 .into_iter()
                 .collect(),
         ),
-        calendar_note: None,
+        lists_note: None,
         manual: None,
         bridges: BridgesSeen::default(),
     };

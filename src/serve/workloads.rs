@@ -55,7 +55,7 @@ pub struct Facts {
     /// The fixtures.
     pub calendar: CalendarFacts,
     /// Why fixtures are missing from it.
-    pub calendar_note: Option<String>,
+    pub lists_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,
     /// What stands of the bridges.
@@ -104,7 +104,7 @@ impl Facts {
             forecast,
             forecast_note,
             calendar,
-            calendar_note,
+            lists_note,
             manual,
             bridges,
         } = observed;
@@ -129,7 +129,7 @@ impl Facts {
                 fixtures: calendar.len(),
                 covering,
             },
-            calendar_note: calendar_note.clone(),
+            lists_note: lists_note.clone(),
             manual: manual.clone(),
             bridges: *bridges,
         }

@@ -156,7 +156,7 @@ impl TipoffPolicy {
             // a forecast from an origin needs the data up to it, which arrive late
             forecast: self.outlook.forecast(now - self.metric_lag).cloned(),
             forecast_note: None,
-            calendar_note: None,
+            lists_note: None,
             calendar: self.outlook.calendar(now),
             manual: None,
             bridges: BridgesSeen {

@@ -385,7 +385,7 @@ mod tests {
                 forecast: Some(Arc::new(forecast)),
                 forecast_note: None,
                 calendar: Arc::default(),
-                calendar_note: None,
+                lists_note: None,
                 manual: None,
                 bridges: crate::plan::BridgesSeen::default(),
             },

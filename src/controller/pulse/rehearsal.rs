@@ -199,7 +199,7 @@ fn stance(now: Timestamp) -> Result<Stance, prometheus::Error> {
             forecast: Some(Arc::new(forecast)),
             forecast_note: None,
             calendar: Arc::new(calendar),
-            calendar_note: None,
+            lists_note: None,
             manual: None,
             bridges: BridgesSeen::default(),
         },

@@ -1,0 +1,92 @@
+//! Which crowds a fixture brings: usually one at its lock and start, but who came for a time that
+//! was changed too late is still there.
+
+use chrono::TimeDelta;
+
+use crate::fixture::phase::{MAX_DELAY, NEWS_HOLD};
+use crate::fixture::{Calendar, Fixture, Status};
+use crate::units::Timestamp;
+
+/// A delayed fixture that has not begun is expected to begin after this.
+const STILL_WAITING: TimeDelta = TimeDelta::minutes(20);
+
+/// A change that becomes known this shortly before the start no longer turns the crowd away.
+const TOO_LATE: TimeDelta = TimeDelta::hours(2);
+
+/// One fixture and when its crowd comes: usually at its lock and start, but a crowd that came
+/// for an earlier time is still there.
+pub(super) struct Gathering<'a> {
+    pub(super) fixture: &'a Fixture,
+    pub(super) lock: Timestamp,
+    pub(super) start: Timestamp,
+    pub(super) until: Option<Timestamp>,
+}
+
+impl<'a> Gathering<'a> {
+    pub(super) fn of(fixture: &'a Fixture) -> Self {
+        Self {
+            fixture,
+            lock: fixture.lock(),
+            start: fixture.start.at,
+            until: None,
+        }
+    }
+}
+
+/// When the crowds of a fixture come, as it is known at `origin`.
+pub(super) fn gatherings<'a>(
+    calendar: &'a Calendar,
+    fixture: &'a Fixture,
+    origin: Timestamp,
+) -> Vec<Gathering<'a>> {
+    let missed = broken_promise(calendar, fixture);
+    if fixture.status.is_off() {
+        // called off: nobody will come, but who had come wants to know and wants the money back
+        return match (fixture.status, fixture.known_at) {
+            (Status::Postponed | Status::Cancelled, Some(told))
+                if told > fixture.start.at - TOO_LATE =>
+            {
+                let before = Gathering::of(missed.unwrap_or(fixture));
+                let until = Some(told + NEWS_HOLD);
+                vec![Gathering { until, ..before }]
+            }
+            _ => Vec::new(),
+        };
+    }
+    let mut now = Gathering::of(fixture);
+    if fixture.status == Status::Delayed && origin > now.start && origin < now.start + MAX_DELAY {
+        now.start = origin + STILL_WAITING;
+    }
+    let Some(missed) = missed else {
+        return vec![now];
+    };
+    if now.start <= missed.start.at + MAX_DELAY {
+        // the same crowd waits
+        now.lock = missed.lock().min(now.lock);
+        return vec![now];
+    }
+    let told = fixture.known_at.unwrap_or(missed.start.at);
+    let before = Gathering {
+        until: Some(told + NEWS_HOLD),
+        ..Gathering::of(missed)
+    };
+    vec![before, now]
+}
+
+/// The version of a fixture for which people came although it started later than it said: its
+/// change became known too late.
+fn broken_promise<'a>(calendar: &'a Calendar, fixture: &Fixture) -> Option<&'a Fixture> {
+    let told = fixture.known_at?;
+    calendar
+        .versions(&fixture.id)
+        .iter()
+        .chain(
+            fixture
+                .supersedes
+                .iter()
+                .flat_map(|id| calendar.versions(id)),
+        )
+        .filter(|version| version.known_at.is_none_or(|known| known < told))
+        .filter(|version| version.start.is_timed() && version.start.at < fixture.start.at)
+        .rfind(|version| told > version.start.at - TOO_LATE)
+}

@@ -1,0 +1,282 @@
+//! Turns a calendar into slots: fixtures of one competition that move load together.
+//!
+//! Decides what of a calendar counts at an origin: fixtures not yet known are not there, ends not
+//! yet reached are expected ends, fixtures that will not be played are dropped, and one whose
+//! kick-off nobody knows is spread thinly over the hours in which it may begin. A crowd that has
+//! come stays: a late postponement or delay keeps what had gathered (DOMAIN study, 4.3).
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike as _, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
+use chrono_tz::Tz;
+
+use super::features::WINDOW;
+use super::prior::SportPrior;
+use super::response::Anchors;
+use crate::fixture::sport::is_knockout;
+use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
+use crate::units::Timestamp;
+use ends::{expected_end, extension, middle};
+use gathering::{Gathering, gatherings};
+
+mod ends;
+mod gathering;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ends::Extension;
+
+/// Local hours in which a fixture known by its day alone may begin.
+const PLAUSIBLE: (u32, u32) = (11, 21);
+
+/// A fixture that may not be needed counts this share of one that is certain.
+const IF_NECESSARY: f64 = 0.5;
+
+/// How far outside a span fixtures may start and still be looked at.
+const NEAR: TimeDelta = TimeDelta::days(2);
+
+/// Play shorter than this is a marker in a feed, not a duration.
+const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
+
+/// Fixtures of one competition with one start.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Slot {
+    /// When it begins, locks and ends.
+    pub(crate) anchors: Anchors,
+    /// When it was expected to end before anybody knew, seconds since the epoch.
+    pub(crate) expected_end: i64,
+    /// When the last of its fixtures ends, as far as is known: until then it is not over.
+    pub(crate) last_end: i64,
+    /// How many fixtures, each counted by its importance relative to the largest.
+    pub(crate) count: f64,
+    /// Importance of the largest.
+    pub(crate) importance: f64,
+    /// Probability that it begins at this time; below one only when the time is not known.
+    pub(crate) share: f64,
+    /// Competition.
+    pub(crate) competition: String,
+    /// What is believed of its sport.
+    pub(crate) prior: &'static SportPrior,
+    /// The stage without its running number, when one is stated.
+    pub(crate) stage: Option<String>,
+    /// Day of the week and hour of the start on the audience's clock, Monday first.
+    pub(crate) local: (u8, u8),
+    /// Competitors as `competition/name`, without repeats.
+    pub(crate) teams: Vec<String>,
+    /// Pairs of competitors, each in order, without repeats.
+    pub(crate) pairings: Vec<String>,
+    /// Slates the fixtures belong to, without repeats.
+    pub(crate) slates: Vec<String>,
+    /// The fixtures.
+    pub(crate) fixtures: Vec<FixtureId>,
+    /// Play that may follow the regular end, while nobody knows whether it will.
+    pub(crate) extension: Option<Extension>,
+    /// From here on it moves load no more: it was called off after the crowd had come.
+    pub(crate) until: Option<i64>,
+    /// Slots of one group exclude each other: the possible starts of a single fixture.
+    pub(crate) group: usize,
+}
+
+impl Slot {
+    /// True when no moment from here on can be moved by it, nor any before its first.
+    pub(crate) fn span(&self) -> (i64, i64) {
+        let (first, last) = self.anchors.span();
+        let last = last.max(self.last_end + WINDOW.1);
+        (first, self.until.map_or(last, |until| last.min(until)))
+    }
+
+    /// As it looked before its end was known.
+    pub(crate) fn as_expected(&self) -> Self {
+        let mut slot = self.clone();
+        slot.anchors.end = self.expected_end;
+        slot.last_end = self.expected_end;
+        slot
+    }
+}
+
+/// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, in
+/// order of start. Two days are more than any response reaches.
+pub(crate) fn slots(
+    calendar: &Calendar,
+    origin: Timestamp,
+    zone: Tz,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Slot> {
+    let (from, to) = (from - NEAR, to + NEAR);
+    let mut together: BTreeMap<(i64, &str, bool, Option<i64>), Vec<Gathering<'_>>> =
+        BTreeMap::new();
+    let mut spread = Vec::new();
+    for fixture in calendar.iter() {
+        let known = fixture.known_at.is_none_or(|known| known <= origin);
+        let near = fixture.start.at >= from && fixture.start.at < to;
+        if !(known && near) {
+            continue;
+        }
+        let gatherings = gatherings(calendar, fixture, origin);
+        match fixture.start.precision {
+            Precision::Exact | Precision::Approximate => {
+                for gathering in gatherings {
+                    let key = (
+                        gathering.start.timestamp(),
+                        fixture.competition.as_str(),
+                        fixture.if_necessary,
+                        gathering.until.map(|until| until.timestamp()),
+                    );
+                    together.entry(key).or_default().push(gathering);
+                }
+            }
+            Precision::Date | Precision::Tbd if !fixture.status.is_off() => spread.push(fixture),
+            Precision::Date | Precision::Tbd => {}
+        }
+    }
+    let mut found: Vec<Slot> = together
+        .values()
+        .enumerate()
+        .map(|(group, members)| slot(members, origin, zone, TimeDelta::zero(), 1.0, group))
+        .collect();
+    let timed = found.len();
+    for (place, fixture) in spread.into_iter().enumerate() {
+        let (from, to) = fixture.start.window.unwrap_or_else(|| {
+            plausible_hours(fixture.start.at, fixture.start.zone.unwrap_or(zone))
+        });
+        let hours = (to - from).num_hours().clamp(0, 47);
+        let share = 1.0 / (hours + 1) as f64;
+        for hour in 0..=hours {
+            let shift = from + TimeDelta::hours(hour) - fixture.start.at;
+            let member = [Gathering::of(fixture)];
+            found.push(slot(&member, origin, zone, shift, share, timed + place));
+        }
+    }
+    found.sort_by(|a, b| (a.anchors.start, &a.fixtures).cmp(&(b.anchors.start, &b.fixtures)));
+    found
+}
+
+/// The hours of `day`, in its own zone, in which a fixture usually begins.
+fn plausible_hours(day: Timestamp, zone: Tz) -> (Timestamp, Timestamp) {
+    let date = day.with_timezone(&zone).date_naive();
+    let at = |hour| {
+        NaiveTime::from_hms_opt(hour, 0, 0)
+            .and_then(|time| zone.from_local_datetime(&date.and_time(time)).earliest())
+            .map_or(day + TimeDelta::hours(i64::from(hour)), |local| {
+                local.to_utc()
+            })
+    };
+    (at(PLAUSIBLE.0), at(PLAUSIBLE.1))
+}
+
+fn slot(
+    members: &[Gathering<'_>],
+    origin: Timestamp,
+    zone: Tz,
+    shift: TimeDelta,
+    share: f64,
+    group: usize,
+) -> Slot {
+    let weight = |fixture: &Fixture| {
+        let value = fixture.weight_at(origin.min(fixture.start.at));
+        if value.is_finite() && value > 0.0 {
+            value
+        } else {
+            1.0
+        }
+    };
+    let fixtures = || members.iter().map(|member| member.fixture);
+    let importance = fixtures().map(weight).fold(0.0, f64::max);
+    let count = fixtures()
+        .map(|f| {
+            let certain = f
+                .probability
+                .unwrap_or(if f.if_necessary { IF_NECESSARY } else { 1.0 });
+            weight(f) / importance * certain.clamp(0.05, 1.0)
+        })
+        .sum();
+    let start = members.iter().map(|m| m.start).min().unwrap_or(origin) + shift;
+    let lock = members.iter().map(|m| m.lock).min().unwrap_or(origin) + shift;
+    let ends: Vec<Timestamp> = members
+        .iter()
+        .map(|m| {
+            let f = m.fixture;
+            let actual = f.ended_at.filter(|&end| end <= origin && end > m.start);
+            actual.unwrap_or_else(|| expected_end(f, m.start, origin)) + shift
+        })
+        .collect();
+    let end = middle(&ends).unwrap_or(start).max(start + SHORTEST_PLAY);
+    let expected: Vec<Timestamp> = members
+        .iter()
+        .map(|m| m.start + m.fixture.duration.typical + shift)
+        .collect();
+    let expected_end = middle(&expected)
+        .unwrap_or(start)
+        .max(start + SHORTEST_PLAY);
+    let sport = fixtures().find_map(|f| f.sport.as_deref());
+    let prior = SportPrior::of(sport);
+    let local = start.with_timezone(&zone);
+    let unique = |names: &mut dyn Iterator<Item = String>| {
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let sides = |f: &Fixture| -> Vec<String> {
+        let names = [&f.home, &f.away].into_iter().flatten();
+        names
+            .map(|team| format!("{}/{team}", f.competition))
+            .collect()
+    };
+    Slot {
+        anchors: Anchors {
+            lock: lock.min(start).timestamp(),
+            start: start.timestamp(),
+            end: end.timestamp(),
+        },
+        expected_end: expected_end.timestamp(),
+        last_end: ends
+            .iter()
+            .max()
+            .map_or(end, |last| end.max(*last))
+            .timestamp(),
+        count,
+        importance,
+        share,
+        competition: fixtures()
+            .next()
+            .map_or_else(String::new, |f| f.competition.clone()),
+        prior,
+        stage: fixtures().find_map(|f| f.stage.as_deref()).map(stage_class),
+        local: (
+            local.weekday().num_days_from_monday() as u8,
+            local.hour() as u8,
+        ),
+        teams: unique(&mut fixtures().flat_map(sides)),
+        pairings: unique(&mut fixtures().filter_map(|f| {
+            let mut sides = sides(f);
+            sides.sort();
+            (sides.len() == 2).then(|| sides.join(" v "))
+        })),
+        slates: unique(&mut fixtures().filter_map(|f| f.slate.clone())),
+        fixtures: fixtures().map(|f| f.id.clone()).collect(),
+        extension: extension(members, prior, origin, end),
+        until: members
+            .iter()
+            .filter_map(|m| m.until)
+            .max()
+            .map(|at| at.timestamp()),
+        group,
+    }
+}
+
+/// A stage without what only numbers it: `Week 3` and `Week 4` are one kind of stage, a final is
+/// another, a round of 16 is not one of 32.
+fn stage_class(stage: &str) -> String {
+    let words = stage.to_lowercase();
+    let words = words
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    if is_knockout(stage) {
+        return words.collect::<Vec<_>>().join(" ");
+    }
+    words
+        .filter(|word| word.len() > 1 && !word.chars().any(|c| c.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
