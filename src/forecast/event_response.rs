@@ -19,6 +19,7 @@ use super::experts::Weights;
 use super::features::{Design, WINDOW};
 use super::foreseen::Foreseen;
 use super::grid::{DAY, Grid, STEP};
+use super::kick_off::Deviations;
 use super::learn::{self, Coefficients, History};
 use super::novelty::Seen;
 use super::order::median;
@@ -86,6 +87,8 @@ pub struct FittedEventResponse {
     pub(super) margins: MarginTable,
     pub(super) profile: Profile,
     pub(super) peaks: PeakMargins,
+    /// By how much the peaks of some kick-offs are above the top of the path, log load.
+    pub(super) tops: Deviations,
     pub(super) pace: Pace,
     pub(super) calibration: Calibration,
     pub(super) track: Track,
@@ -192,6 +195,7 @@ impl Fit for EventResponse {
             margins: lessons.margins,
             profile: lessons.profile,
             peaks: lessons.peaks,
+            tops: lessons.tops,
             pace: lessons.pace,
             calibration: lessons.calibration,
             track: lessons.tracker.track(grid_bins, grid.end, offset),

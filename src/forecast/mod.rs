@@ -23,6 +23,7 @@ mod features;
 mod forecaster;
 mod foreseen;
 mod grid;
+mod kick_off;
 mod lead;
 mod learn;
 mod level;

@@ -9,6 +9,7 @@ use super::event_response::{FittedEventResponse, as_known, reaching};
 use super::experts::{MODELS, Mixture};
 use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, OUTAGE, STEP};
+use super::kick_off::KickOff;
 use super::lead;
 use super::level::{Level, at_least};
 use super::novelty::Precedent;
@@ -122,7 +123,7 @@ impl<'a> View<'a> {
                 let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
                 let crowd = peak + share.max(LEAST_CROWD).ln();
                 let bucket = lead::bucket(self.ahead(slot.anchors.start));
-                model.pace.judge(reading, crowd, bucket)
+                model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
             })
             .collect();
     }
@@ -278,6 +279,7 @@ impl<'a> View<'a> {
         };
         let judged = model.peaks.at(footing, bucket);
         let margins = judged.widened_by(precedent.widening());
+        let log = log + model.tops.at(KickOff::of(leading));
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
             fixtures: together

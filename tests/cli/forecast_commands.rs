@@ -101,10 +101,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     ] {
         assert!(refused(&text).contains(said), "{}", refused(&text));
     }
-    let changes: [(Change, &str); 12] = [
+    let changes: [(Change, &str); 13] = [
         (
             |v| v["format"] = 1.into(),
-            "format 1 is not known to this version, which reads 3",
+            "format 1 is not known to this version, which reads 4",
         ),
         (|v| v["model"] = "oracle".into(), "is a model \"oracle\""),
         (|v| v["more"] = 1.into(), "unknown field `more`"),
@@ -129,6 +129,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
             "state.leash: ",
         ),
         (|v| v["state"]["offset"] = 0.into(), "state.offset: "),
+        (
+            |v| v["state"]["tops"]["168"] = serde_json::json!([1.0, 0.1]),
+            "state.tops: must be finite numbers by hour of the week",
+        ),
         (
             |v| v["state"]["weights"][0][0] = (-1).into(),
             "state.weights: ",

@@ -20,7 +20,7 @@ pub use scores::{LeadScore, PeakScore, Scores, score};
 pub use terms::Term;
 
 /// The format written, and the only one read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// No number of a sound model is larger: beyond it sums of products could overflow.
 const LARGEST: f64 = 1e15;
@@ -324,6 +324,12 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
     }
     if !state.profile.is_sound() {
         return Err(("state.profile", "has a factor out of bounds".to_owned()));
+    }
+    if !state.tops.is_sound() {
+        return Err((
+            "state.tops",
+            "must be finite numbers by hour of the week, 0 to 167".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::{Moment, Rows};
 use super::grid::DAY;
+use super::kick_off::Deviations;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
 use super::level::{self, Level, at_least};
@@ -74,6 +75,7 @@ pub(crate) struct Lessons {
     pub(crate) margins: MarginTable,
     pub(crate) profile: Profile,
     pub(crate) peaks: PeakMargins,
+    pub(crate) tops: Deviations,
     pub(crate) pace: Pace,
     pub(crate) calibration: Calibration,
     pub(crate) tracker: Tracker,
@@ -225,6 +227,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         margins: scores.margins(&PSEUDO),
         profile: rises.profile(),
         peaks: peaks.margins(past),
+        tops: peaks.tops,
         pace: peaks.pace,
         calibration,
         tracker,

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::super::experts::STEADIEST;
 use super::super::features::Rows;
 use super::super::grid::{DAY, STEP};
+use super::super::kick_off::{Deviations, KickOff};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
 use super::super::novelty::{Kin, Precedent};
-use super::super::pace::{Pace, PastSlot};
+use super::super::pace::{Pace, PastSlot, Verdict};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::super::slots::Slot;
-use super::crowd::{LEAST_CROWD, crowd_share, lifted, opened, shift_at, top};
+use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
 use super::{FAR, Past, Window};
 
 /// A window of which more than this share is unknown tells nothing about its peak.
@@ -23,8 +25,20 @@ struct Sums {
     scores: [(f64, f64); FOOTINGS],
     /// Innovation of entries, as far as the peak is the crowd's, and how often it was read.
     innovation: (f64, f64),
+    /// Actual less top of the path, and how often.
+    above: (f64, f64),
     /// What was known of its kind when it was forecast last.
     precedent: Precedent,
+}
+
+/// A window that is to come, as its peak is forecast by the calendar alone.
+#[derive(Debug, Clone, Copy)]
+struct Coming {
+    place: usize,
+    bucket: usize,
+    /// Bin of the top of the path.
+    at: usize,
+    predicted: f64,
 }
 
 /// Peaks of past windows as they were forecast, with what entries said of them.
@@ -32,8 +46,10 @@ pub(super) struct PeakScores {
     sums: Vec<[Sums; BUCKETS]>,
     /// The crowd at the peak the calendar alone predicted last, log load.
     crowds: Vec<f64>,
-    /// Shift by entries at the origin last issued, by slot.
-    shifts: Vec<Option<f64>>,
+    /// What entries said at the origin last issued, by slot.
+    verdicts: Vec<Option<Verdict>>,
+    /// Windows to come at the origin last issued; kept for its room alone.
+    coming: Vec<Coming>,
     touched: Vec<usize>,
     opened: Vec<i64>,
     /// By slot: when a window of its competition was over, and when one that was its equal.
@@ -43,6 +59,8 @@ pub(super) struct PeakScores {
     closed: usize,
     closed_at: usize,
     pub(super) pace: Pace,
+    /// By how much the peaks of some kick-offs are above the top of the path.
+    pub(super) tops: Deviations,
 }
 
 impl PeakScores {
@@ -53,7 +71,8 @@ impl PeakScores {
         Self {
             sums: vec![[Sums::default(); BUCKETS]; windows],
             crowds: vec![f64::NAN; windows],
-            shifts: vec![None; past.slots.len()],
+            verdicts: vec![None; past.slots.len()],
+            coming: Vec::new(),
             touched: Vec::new(),
             opened: opened(past.slots),
             precedents: precedents(past.windows, past.slots),
@@ -61,6 +80,7 @@ impl PeakScores {
             closed: 0,
             closed_at: 0,
             pace,
+            tops: Deviations::default(),
         }
     }
 
@@ -71,11 +91,9 @@ impl PeakScores {
 
     /// Learns from the windows that have ended by bin `now`.
     pub(super) fn close(&mut self, past: &Past<'_>, now: usize) {
-        if past.book.is_empty() {
-            return;
-        }
         let days = now.saturating_sub(self.closed_at) as f64 / DAY as f64;
         self.pace.age(days);
+        self.tops.age(days);
         self.closed_at = now;
         while let Some(&place) = self.order.get(self.closed) {
             let window = &past.windows[place];
@@ -84,6 +102,12 @@ impl PeakScores {
             }
             self.closed += 1;
             let slot = &past.slots[window.slot];
+            let forecast = self.above_the_path(place);
+            let above = forecast.unwrap_or_else(|| past.above_the_fit(window));
+            self.tops.add(KickOff::of(slot), above);
+            if past.book.is_empty() {
+                continue;
+            }
             let crowd = self.crowds[place];
             // a window before the replay has no forecast: what came stands in for it
             let crowd = if crowd.is_finite() {
@@ -92,8 +116,8 @@ impl PeakScores {
                 past.crowd_that_came(window)
             };
             let opened = self.opened[window.slot];
-            if let Some(slot) = PastSlot::of(past.book, slot, opened, crowd) {
-                self.pace.learn(slot);
+            if let Some(sold) = PastSlot::of(past.book, slot, opened, crowd) {
+                self.pace.learn(sold);
             }
             for (bucket, sums) in self.sums[place].iter().enumerate() {
                 let (innovation, read) = sums.innovation;
@@ -107,6 +131,14 @@ impl PeakScores {
         }
     }
 
+    /// By how much the peak of a window was above the top of the path, as a mean over the origins
+    /// it was forecast from; `None` when it was from none.
+    fn above_the_path(&self, place: usize) -> Option<f64> {
+        let sums = self.sums[place].iter().map(|sums| sums.above);
+        let (above, origins) = sums.fold((0.0, 0.0), |all, of| (all.0 + of.0, all.1 + of.1));
+        (origins > 0.0).then(|| above / origins)
+    }
+
     /// Scores the windows that start within 48 hours of `origin` or are under way.
     pub(super) fn issue(
         &mut self,
@@ -117,10 +149,11 @@ impl PeakScores {
         path: impl Fn(usize) -> f64,
     ) {
         for slot in self.touched.drain(..) {
-            self.shifts[slot] = None;
+            self.verdicts[slot] = None;
         }
         let entries = !past.book.is_empty();
         let history = past.history;
+        let mut coming = std::mem::take(&mut self.coming);
         for (place, window) in past.windows.iter().enumerate() {
             let ahead = window.start.saturating_sub(origin);
             let upcoming = window.start >= origin;
@@ -136,54 +169,97 @@ impl PeakScores {
             let Some((at, predicted)) = top(bins.clone().map(&path)) else {
                 continue;
             };
-            let (rows, row) = history.row_seen(bins.start + at, origin);
-            let share = crowd_share(rows, row, coefficients, past.events);
-            let crowd = predicted + share.max(LEAST_CROWD).ln();
-            let mut shift = None;
             if entries {
+                let (rows, row) = history.row_seen(bins.start + at, origin);
+                let share = crowd_share(rows, row, coefficients, past.events);
+                let crowd = predicted + share.max(LEAST_CROWD).ln();
+                if upcoming {
+                    self.crowds[place] = crowd;
+                }
                 let slot = &past.slots[window.slot];
                 let now = history.end - (history.log.len() - origin) as i64 * STEP;
                 let verdict = past
                     .book
                     .read(slot, self.opened[window.slot], now)
-                    .and_then(|reading| self.pace.judge(reading, crowd, bucket));
+                    .and_then(|reading| self.pace.judge(KickOff::of(slot), reading, crowd, bucket));
                 if let Ok(verdict) = verdict {
-                    shift = Some(verdict.shift);
-                    self.shifts[window.slot] = shift;
+                    self.verdicts[window.slot] = Some(verdict);
                     self.touched.push(window.slot);
-                    if upcoming {
-                        let sums = &mut self.sums[place][bucket].innovation;
-                        sums.0 += share * verdict.innovation;
-                        sums.1 += 1.0;
-                    }
                 }
             }
-            if !upcoming {
-                continue;
+            if upcoming {
+                coming.push(Coming {
+                    place,
+                    bucket,
+                    at: bins.start + at,
+                    predicted,
+                });
             }
-            self.crowds[place] = crowd;
-            let actual = history.peak(bins.clone());
-            let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
-            let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
-            // of a window cut short by full replicas only its being higher is known
-            if !actual.is_finite() || (unknown && actual <= predicted) {
-                continue;
-            }
-            let precedent = self.precedent(window.slot, origin).ahead(bucket);
-            self.sums[place][bucket].precedent = precedent;
-            let footing = match precedent {
-                Precedent::Missing => Footing::Cold,
-                Precedent::Known | Precedent::Lesser => Footing::Calendar,
-            };
-            let mut add = |footing: Footing, predicted: f64| {
-                let sums = &mut self.sums[place][bucket].scores[footing as usize];
-                sums.0 += actual - predicted;
-                sums.1 += 1.0;
-            };
-            add(footing, predicted);
-            if let Some(shift) = shift {
-                add(Footing::Entries, predicted + lifted(shift, share));
-            }
+        }
+        for window in coming.drain(..) {
+            self.score(past, coefficients, origin, window);
+        }
+        self.coming = coming;
+    }
+
+    /// Scores one window that is to come.
+    fn score(
+        &mut self,
+        past: &Past<'_>,
+        coefficients: &Coefficients,
+        origin: usize,
+        Coming {
+            place,
+            bucket,
+            at,
+            predicted,
+        }: Coming,
+    ) {
+        let history = past.history;
+        let window = &past.windows[place];
+        let (rows, row) = history.row_seen(at, origin);
+        let verdict = self.verdicts[window.slot];
+        if verdict.is_some() {
+            let share = crowd_share(rows, row, coefficients, past.events);
+            let joint: f64 = rows
+                .crowd(row)
+                .iter()
+                .filter_map(|&(slot, of)| {
+                    Some(f64::from(of) * self.verdicts[slot as usize]?.innovation)
+                })
+                .sum();
+            let sums = &mut self.sums[place][bucket].innovation;
+            sums.0 += share * joint;
+            sums.1 += 1.0;
+        }
+        let bins = window.from.max(origin)..window.to;
+        let actual = history.peak(bins.clone());
+        let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
+        let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
+        // of a window cut short by full replicas only its being higher is known
+        if !actual.is_finite() || (unknown && actual <= predicted) {
+            return;
+        }
+        let precedent = self.precedent(window.slot, origin).ahead(bucket);
+        let shift = verdict.and_then(|_| self.shift(past, coefficients, (rows, row)));
+        let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
+        let sums = &mut self.sums[place][bucket];
+        sums.precedent = precedent;
+        sums.above.0 += actual - predicted;
+        sums.above.1 += 1.0;
+        let mut add = |footing: Footing, predicted: f64| {
+            let (sum, count) = &mut sums.scores[footing as usize];
+            *sum += actual - predicted;
+            *count += 1.0;
+        };
+        let predicted = predicted + above;
+        let footing = match precedent {
+            Precedent::Missing => Footing::Cold,
+            Precedent::Known | Precedent::Lesser => Footing::Calendar,
+        };
+        add(footing, predicted);
+        if let Some(shift) = shift {
+            add(Footing::Entries, predicted + shift);
         }
     }
 
@@ -198,7 +274,7 @@ impl PeakScores {
             return None;
         }
         shift_at(rows, row, coefficients, past.events, |slot| {
-            self.shifts[slot]
+            self.verdicts[slot].map(|verdict| verdict.shift)
         })
     }
 
@@ -232,6 +308,19 @@ impl PeakScores {
 }
 
 impl Past<'_> {
+    /// By how much the peak of a window that was never forecast is above the fit of the first
+    /// coefficients kept, which is known when the replay begins; NaN when nothing of it is known.
+    fn above_the_fit(&self, window: &Window) -> f64 {
+        let Some(coefficients) = self.known.first() else {
+            return f64::NAN;
+        };
+        let rows = &self.history.rows;
+        let fits = (window.from..window.to)
+            .map(|bin| rows.fit_from(bin, 0, |column| coefficients[column][STEADIEST]));
+        let top = fits.fold(f64::NAN, f64::max);
+        self.history.peak(window.from..window.to) - top
+    }
+
     /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
     fn crowd_that_came(&self, window: &Window) -> f64 {
         let (Some((at, peak)), Some(coefficients)) = (

@@ -1,0 +1,249 @@
+//! Entries as they were known at any moment: how many, how long before the lock, and whether the
+//! slate was full.
+
+use super::curve::{HOURS, POINTS};
+use crate::entries::{Entries, SlateEntries};
+use crate::forecast::kick_off::KickOff;
+use crate::forecast::slots::Slot;
+
+/// Entries earlier than this before a lock do not count for it, seconds (a week).
+const LONGEST_SALE: i64 = 7 * 86_400;
+
+/// Entries older than this at the time of asking are stale, seconds.
+const FRESH: i64 = 45 * 60;
+
+/// Largest share of unknown bins in the last day of sales that is put up with.
+const MOST_UNKNOWN: f64 = 0.25;
+
+/// A slate is full from this share of its places on.
+const FULL: f64 = 0.98;
+
+/// Fewest entries from which a pace is read: below, chance decides.
+const LEAST: f64 = 20.0;
+
+/// What entries say about one slot at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Reading {
+    /// Entries so far.
+    pub(crate) so_far: f64,
+    /// Hours from the moment that was read to the lock.
+    pub(crate) hours: f64,
+    /// True when no place was left at the moment of asking.
+    pub(crate) full: bool,
+}
+
+/// Why entries say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Silence {
+    /// No entries are known for it.
+    Missing,
+    /// The last that are known are too old.
+    Stale,
+    /// Too many are unknown.
+    Holes,
+    /// Too few have entered yet.
+    Few,
+    /// No past slot to compare with.
+    NoPast,
+}
+
+/// One slate's entries with running sums: what was in by any moment is a subtraction.
+#[derive(Debug)]
+struct Sold<'a> {
+    name: Option<&'a str>,
+    slate: &'a SlateEntries,
+    /// Entries before each bin; unknown bins carry the last known rate on.
+    sums: Vec<f64>,
+    /// Unknown bins before each bin.
+    unknown: Vec<u32>,
+}
+
+impl<'a> Sold<'a> {
+    fn new(name: Option<&'a str>, slate: &'a SlateEntries) -> Self {
+        let seconds = slate.rate.step().num_milliseconds() as f64 / 1_000.0;
+        let (mut sum, mut missing, mut last) = (0.0, 0, 0.0);
+        let mut sums = vec![0.0];
+        let mut unknown = vec![0];
+        for &rate in slate.rate.raw() {
+            if rate.is_finite() {
+                last = rate;
+            } else {
+                missing += 1;
+            }
+            sum += last * seconds;
+            sums.push(sum);
+            unknown.push(missing);
+        }
+        Self {
+            name,
+            slate,
+            sums,
+            unknown,
+        }
+    }
+
+    /// Whole bins that end by `at`.
+    fn bins(&self, at: i64) -> usize {
+        let step = self.slate.rate.step().num_milliseconds().max(1);
+        let since = at * 1_000 - self.slate.rate.start().timestamp_millis();
+        usize::try_from(since.div_euclid(step))
+            .unwrap_or(0)
+            .min(self.sums.len() - 1)
+    }
+
+    /// Entries in `[from, at)` as they were known at `at`.
+    fn between(&self, from: i64, at: i64) -> Result<f64, Silence> {
+        let (first, last) = (self.bins(from), self.bins(at));
+        if last <= first {
+            return Err(Silence::Missing);
+        }
+        let step = self.slate.rate.step().num_seconds().max(1);
+        let day = self.bins(at - 86_400).max(first);
+        let raw = self.slate.rate.raw();
+        let known = raw[first..last].iter().rposition(|rate| rate.is_finite());
+        let Some(known) = known else {
+            return Err(Silence::Missing);
+        };
+        let end = self.slate.rate.start().timestamp() + (first + known + 1) as i64 * step;
+        if at - end > FRESH.max(2 * step) {
+            return Err(Silence::Stale);
+        }
+        let unknown = f64::from(self.unknown[last] - self.unknown[day]);
+        if unknown > MOST_UNKNOWN * (last - day) as f64 {
+            return Err(Silence::Holes);
+        }
+        Ok(self.sums[last] - self.sums[first])
+    }
+}
+
+/// All entries, ready to be asked about slots.
+#[derive(Debug)]
+pub(crate) struct Book<'a> {
+    slates: Vec<Sold<'a>>,
+}
+
+impl<'a> Book<'a> {
+    pub(crate) fn new(entries: &'a Entries) -> Self {
+        let slates = entries
+            .iter()
+            .filter(|(_, slate)| !slate.rate.is_empty())
+            .map(|(name, slate)| Sold::new(name, slate))
+            .collect();
+        Self { slates }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slates.is_empty()
+    }
+
+    /// Entries for a slot known at `at`. `opened` is the lock before it: entries without a slate
+    /// count for the next lock.
+    pub(crate) fn read(&self, slot: &Slot, opened: i64, at: i64) -> Result<Reading, Silence> {
+        let lock = slot.anchors.lock;
+        let at = at.min(lock);
+        let mut named = self
+            .slates
+            .iter()
+            .filter(|sold| {
+                sold.name
+                    .is_some_and(|name| slot.slates.iter().any(|s| s == name))
+            })
+            .peekable();
+        let sold: Vec<&Sold<'_>> = if named.peek().is_some() {
+            named.collect()
+        } else {
+            self.slates
+                .iter()
+                .filter(|sold| sold.name.is_none())
+                .collect()
+        };
+        if sold.is_empty() {
+            return Err(Silence::Missing);
+        }
+        let mut reading = Reading {
+            so_far: 0.0,
+            hours: (lock - at) as f64 / 3_600.0,
+            full: false,
+        };
+        for sold in sold {
+            let from = if sold.name.is_some() {
+                lock - LONGEST_SALE
+            } else {
+                opened.max(lock - LONGEST_SALE)
+            };
+            let mut so_far = sold.between(from, at)?;
+            if let Some(filled) = sold.filled(from, at) {
+                // the pace at which the places went, not the silence after
+                so_far = sold.between(from, filled).unwrap_or(so_far);
+                reading.full = true;
+                reading.hours = reading.hours.max((lock - filled) as f64 / 3_600.0);
+            }
+            reading.so_far += so_far;
+        }
+        if reading.so_far < LEAST {
+            return Err(Silence::Few);
+        }
+        Ok(reading)
+    }
+}
+
+impl Sold<'_> {
+    /// When the places on offer were taken, if they were by `at`.
+    fn filled(&self, from: i64, at: i64) -> Option<i64> {
+        let (first, last) = (self.bins(from), self.bins(at));
+        let time = |bin: usize| self.slate.rate.time(bin);
+        let spots = self.slate.spots_at(time(last))?;
+        let full = |bin: usize| self.sums[bin] - self.sums[first] >= FULL * spots;
+        if spots <= 0.0 || !full(last) {
+            return None;
+        }
+        // sums ascend, so the moment can be searched for
+        let (mut low, mut high) = (first, last);
+        while high - low > 1 {
+            let middle = usize::midpoint(low, high);
+            if full(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(time(high).timestamp())
+    }
+}
+
+/// A past slot as it was seen at each point of the curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PastSlot {
+    /// Logarithm of the entries at each of [`HOURS`]; NaN where nothing was known.
+    pub(crate) ln_entries: [f64; POINTS],
+    /// True when it filled up: its last entries are a lower bound.
+    pub(crate) full: bool,
+    /// When in the week it began.
+    pub(crate) kick_off: KickOff,
+    /// Logarithm of the crowd at the peak by the calendar, as last forecast.
+    pub(crate) crowd: f64,
+    /// The final entries it was heading for: those in, or what the pace said when it filled.
+    pub(crate) ln_final: f64,
+}
+
+impl PastSlot {
+    /// What the book holds about a slot whose lock is past. `None` when its entries are unknown.
+    pub(crate) fn of(book: &Book<'_>, slot: &Slot, opened: i64, crowd: f64) -> Option<Self> {
+        let lock = slot.anchors.lock;
+        let last = book.read(slot, opened, lock).ok()?;
+        let ln_entries = HOURS.map(|hours| {
+            let at = lock - (hours * 3_600.0) as i64;
+            match book.read(slot, opened, at) {
+                Ok(reading) if !reading.full => reading.so_far.ln(),
+                _ => f64::NAN,
+            }
+        });
+        Some(Self {
+            ln_entries,
+            full: last.full,
+            kick_off: KickOff::of(slot),
+            crowd,
+            ln_final: last.so_far.ln(),
+        })
+    }
+}
