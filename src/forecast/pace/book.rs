@@ -1,6 +1,8 @@
 //! Entries as they were known at any moment: how many, how long before the lock, and whether the
 //! slate was full.
 
+use std::collections::BTreeMap;
+
 use super::curve::{HOURS, POINTS};
 use crate::entries::{Entries, SlateEntries};
 use crate::forecast::kick_off::KickOff;
@@ -50,7 +52,6 @@ pub(crate) enum Silence {
 /// One slate's entries with running sums: what was in by any moment is a subtraction.
 #[derive(Debug)]
 struct Sold<'a> {
-    name: Option<&'a str>,
     slate: &'a SlateEntries,
     /// Entries before each bin; unknown bins carry the last known rate on.
     sums: Vec<f64>,
@@ -59,7 +60,7 @@ struct Sold<'a> {
 }
 
 impl<'a> Sold<'a> {
-    fn new(name: Option<&'a str>, slate: &'a SlateEntries) -> Self {
+    fn new(slate: &'a SlateEntries) -> Self {
         let seconds = slate.rate.step().num_milliseconds() as f64 / 1_000.0;
         let (mut sum, mut missing, mut last) = (0.0, 0, 0.0);
         let mut sums = vec![0.0];
@@ -75,7 +76,6 @@ impl<'a> Sold<'a> {
             unknown.push(missing);
         }
         Self {
-            name,
             slate,
             sums,
             unknown,
@@ -119,7 +119,7 @@ impl<'a> Sold<'a> {
 /// All entries, ready to be asked about slots.
 #[derive(Debug)]
 pub(crate) struct Book<'a> {
-    slates: Vec<Sold<'a>>,
+    slates: BTreeMap<Option<&'a str>, Sold<'a>>,
 }
 
 impl<'a> Book<'a> {
@@ -127,7 +127,7 @@ impl<'a> Book<'a> {
         let slates = entries
             .iter()
             .filter(|(_, slate)| !slate.rate.is_empty())
-            .map(|(name, slate)| Sold::new(name, slate))
+            .map(|(name, slate)| (name, Sold::new(slate)))
             .collect();
         Self { slates }
     }
@@ -136,27 +136,18 @@ impl<'a> Book<'a> {
         self.slates.is_empty()
     }
 
-    /// Entries for a slot known at `at`. `opened` is the lock before it: entries without a slate
+    /// Entries for a slot known at `at`. `before` is the lock before it: entries without a slate
     /// count for the next lock.
-    pub(crate) fn read(&self, slot: &Slot, opened: i64, at: i64) -> Result<Reading, Silence> {
+    pub(crate) fn read(&self, slot: &Slot, before: i64, at: i64) -> Result<Reading, Silence> {
         let lock = slot.anchors.lock;
         let at = at.min(lock);
-        let mut named = self
-            .slates
-            .iter()
-            .filter(|sold| {
-                sold.name
-                    .is_some_and(|name| slot.slates.iter().any(|s| s == name))
-            })
-            .peekable();
-        let sold: Vec<&Sold<'_>> = if named.peek().is_some() {
-            named.collect()
-        } else {
-            self.slates
-                .iter()
-                .filter(|sold| sold.name.is_none())
-                .collect()
-        };
+        let names = slot.slates.iter().map(|name| Some(name.as_str()));
+        let mut sold: Vec<&Sold<'_>> = names.filter_map(|name| self.slates.get(&name)).collect();
+        let mut opened = lock - LONGEST_SALE;
+        if sold.is_empty() {
+            sold.extend(self.slates.get(&None));
+            opened = opened.max(before);
+        }
         if sold.is_empty() {
             return Err(Silence::Missing);
         }
@@ -166,15 +157,10 @@ impl<'a> Book<'a> {
             full: false,
         };
         for sold in sold {
-            let from = if sold.name.is_some() {
-                lock - LONGEST_SALE
-            } else {
-                opened.max(lock - LONGEST_SALE)
-            };
-            let mut so_far = sold.between(from, at)?;
-            if let Some(filled) = sold.filled(from, at) {
+            let mut so_far = sold.between(opened, at)?;
+            if let Some(filled) = sold.filled(opened, at) {
                 // the pace at which the places went, not the silence after
-                so_far = sold.between(from, filled).unwrap_or(so_far);
+                so_far = sold.between(opened, filled).unwrap_or(so_far);
                 reading.full = true;
                 reading.hours = reading.hours.max((lock - filled) as f64 / 3_600.0);
             }

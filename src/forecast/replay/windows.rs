@@ -197,7 +197,7 @@ impl PeakScores {
             }
         }
         for window in coming.drain(..) {
-            self.score(past, coefficients, origin, window);
+            self.score(past, coefficients, origin, window, &path);
         }
         self.coming = coming;
     }
@@ -214,6 +214,7 @@ impl PeakScores {
             at,
             predicted,
         }: Coming,
+        path: impl Fn(usize) -> f64,
     ) {
         let history = past.history;
         let window = &past.windows[place];
@@ -241,7 +242,13 @@ impl PeakScores {
             return;
         }
         let precedent = self.precedent(window.slot, origin).ahead(bucket);
-        let shift = verdict.and_then(|_| self.shift(past, coefficients, (rows, row)));
+        // entries may move the top to where another slate's crowd is
+        let with_entries = verdict.and_then(|_| {
+            top(bins.clone().map(|bin| {
+                let row = history.row_seen(bin, origin);
+                path(bin) + self.shift(past, coefficients, row).unwrap_or(0.0)
+            }))
+        });
         let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
         let sums = &mut self.sums[place][bucket];
         sums.precedent = precedent;
@@ -258,8 +265,8 @@ impl PeakScores {
             Precedent::Known | Precedent::Lesser => Footing::Calendar,
         };
         add(footing, predicted);
-        if let Some(shift) = shift {
-            add(Footing::Entries, predicted + shift);
+        if let Some((_, top)) = with_entries {
+            add(Footing::Entries, top + above);
         }
     }
 
