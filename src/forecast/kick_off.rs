@@ -30,6 +30,11 @@ impl KickOff {
         let (day, hour) = slot.local;
         Self(24 * day + hour)
     }
+
+    /// True when the week has such an hour.
+    pub(crate) fn is_sound(self) -> bool {
+        self.0 < 7 * 24
+    }
 }
 
 /// What of a mean deviation over so many fixtures is to be expected of the next.
@@ -71,7 +76,7 @@ impl Deviations {
     /// True when every deviation is a finite number.
     pub(crate) fn is_sound(&self) -> bool {
         let mut hours = self.0.keys();
-        hours.all(|hour| hour.0 < 168 && self.at(*hour).is_finite())
+        hours.all(|hour| hour.is_sound() && self.at(*hour).is_finite())
     }
 }
 

@@ -21,6 +21,13 @@ pub(crate) const PRIOR_SCALE: [f64; BUCKETS] = [0.10, 0.15, 0.22, 0.30, 0.35, 0.
 /// the prior alone; nearer, the crowd that is already there speaks through the level.
 pub(crate) const FAR_OFF: usize = 3;
 
+/// How much of a lead in model bins is as far ahead as [`FAR_OFF`], nothing to one.
+pub(crate) fn far_off(lead: f64) -> f64 {
+    let far = |(bucket, _): &(usize, f64)| *bucket >= FAR_OFF;
+    let shares = blend(lead).into_iter().filter(far);
+    shares.map(|(_, share)| share).sum()
+}
+
 /// The bucket of the `ahead`-th bin after the last one known (the first is 0).
 pub(crate) fn bucket(ahead: usize) -> usize {
     EDGES

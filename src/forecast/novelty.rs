@@ -31,7 +31,7 @@ pub(crate) enum Precedent {
     /// Windows of its competition with nearly as many fixtures and with as important ones.
     #[default]
     Known,
-    /// Windows of its competition, but with fewer or lesser fixtures.
+    /// Windows of its competition, but with far fewer or with lesser fixtures.
     Lesser,
     /// No window of its competition.
     Missing,
@@ -48,10 +48,11 @@ impl Precedent {
         }
     }
 
-    /// Factor on margins that stand on windows of the competition.
-    pub(crate) fn widening(self) -> f64 {
+    /// Factor on margins that stand on windows of the competition, where so much of the lead is
+    /// far off ([`lead::far_off`]).
+    pub(crate) fn widening(self, far_off: f64) -> f64 {
         match self {
-            Self::Lesser => UNPRECEDENTED,
+            Self::Lesser => 1.0 + far_off * (UNPRECEDENTED - 1.0),
             // margins of their own are used where nothing of the kind is known
             Self::Known | Self::Missing => 1.0,
         }
@@ -219,7 +220,8 @@ mod tests {
     fn near_the_crowd_speaks_and_only_a_lesser_precedent_widens() {
         assert_eq!(Precedent::Lesser.ahead(lead::FAR_OFF), Precedent::Lesser);
         assert_eq!(Precedent::Lesser.ahead(lead::FAR_OFF - 1), Precedent::Known);
-        assert_eq!(Precedent::Lesser.widening(), UNPRECEDENTED);
-        assert_eq!(Precedent::Missing.widening(), 1.0);
+        assert_eq!(Precedent::Lesser.widening(1.0), UNPRECEDENTED);
+        assert_eq!(Precedent::Lesser.widening(0.0), 1.0);
+        assert_eq!(Precedent::Missing.widening(1.0), 1.0);
     }
 }

@@ -1,6 +1,7 @@
 //! How high a fixture's peak may go: a predictive distribution with small-sample tails.
 //!
-//! The score of a past window is `ln(largest actual) - ln(largest predicted)`. Scores are taken
+//! The score of a past window is `ln(largest actual) - ln(largest predicted)`, what is peculiar to
+//! its kick-off included in the latter. Scores are taken
 //! as normal with unknown mean and variance under a normal-inverse-gamma prior, so the predictive
 //! is a Student t whose tails thin out as windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))`
 //! with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
@@ -78,7 +79,7 @@ pub(crate) fn weight_among(windows: usize) -> f64 {
     1.0 / (windows.max(1) as f64).sqrt()
 }
 
-/// Log margins above the largest predicted median, per footing and lead bucket.
+/// Log margins above the largest predicted median and what is peculiar to the kick-off, per footing and lead bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PeakMargins([[Judged; BUCKETS]; FOOTINGS]);
 
@@ -147,6 +148,8 @@ impl PeakMargins {
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     windows: f64,
+    /// The same, each by how sure it was.
+    sure: f64,
     first: f64,
     second: f64,
 }
@@ -155,20 +158,25 @@ impl Sums {
     fn age(&mut self, days: f64) {
         let keep = 0.5_f64.powf(days.max(0.0) / MEMORY);
         self.windows *= keep;
+        self.sure *= keep;
         self.first *= keep;
         self.second *= keep;
     }
 
-    fn add(&mut self, score: f64, weight: f64) {
+    /// Adds a score whose margins were so much wider than those of others: it scatters as much
+    /// more, and says as much less of the mean.
+    fn add(&mut self, score: f64, weight: f64, widening: f64) {
         self.windows += weight;
+        let weight = weight / widening.powi(2);
+        self.sure += weight;
         self.first += weight * score;
         self.second += weight * score * score;
     }
 
     fn margins(&self, prior_scale: f64, widened: f64) -> [f64; 4] {
-        let k = PRIOR_MEAN_WINDOWS + self.windows;
+        let k = PRIOR_MEAN_WINDOWS + self.sure;
         let mean = (PRIOR_MEAN * PRIOR_MEAN_WINDOWS + self.first) / k;
-        let scatter = self.second - 2.0 * mean * self.first + mean * mean * self.windows;
+        let scatter = self.second - 2.0 * mean * self.first + mean * mean * self.sure;
         let spread = scatter.max(0.0)
             + PRIOR_MEAN_WINDOWS * (PRIOR_MEAN - mean).powi(2)
             + PRIOR_WINDOWS * prior_scale.powi(2);
@@ -202,7 +210,7 @@ fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
                 widened = (widened * WIDEN).min(WIDEST);
             }
         }
-        sums.add(window.score, window.weight / window.widening.powi(2));
+        sums.add(window.score, window.weight, window.widening);
     }
     sums.age(last_age);
     Judged {

@@ -198,14 +198,14 @@ impl<'a> View<'a> {
             let shift = self.shift(&near, &rows, index);
             let moment = rows.moment[index];
             let leading = rows.leading(index).filter(|_| moment != Moment::Calm);
-            let precedent = leading
-                .map_or(Precedent::Known, |slot| model.seen.precedent(&near[slot]))
-                .ahead(lead::bucket(lead as usize));
+            let precedent =
+                leading.map_or(Precedent::Known, |slot| model.seen.precedent(&near[slot]));
+            let widening = precedent.widening(lead::far_off(lead));
+            let precedent = precedent.ahead(lead::bucket(lead as usize));
             let group = Group::of(moment, shift.is_some(), precedent);
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
-            let factor =
-                model.profile.at(lead, f64::from(rows.minute[index])) * precedent.widening();
+            let factor = model.profile.at(lead, f64::from(rows.minute[index])) * widening;
             let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
@@ -278,8 +278,13 @@ impl<'a> View<'a> {
             Precedent::Known | Precedent::Lesser => Footing::Calendar,
         };
         let judged = model.peaks.at(footing, bucket);
-        let margins = judged.widened_by(precedent.widening());
-        let log = log + model.tops.at(KickOff::of(leading));
+        let margins = judged.widened_by(precedent.widening(1.0));
+        // once it is under way the path knows what is peculiar to it
+        let log = if start < self.origin {
+            log
+        } else {
+            log + model.tops.at(KickOff::of(leading))
+        };
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
             fixtures: together

@@ -54,7 +54,7 @@ pub struct Facts {
     pub forecast_note: Option<String>,
     /// The fixtures.
     pub calendar: CalendarFacts,
-    /// Why fixtures are missing from it.
+    /// Why fixtures are missing from it, or faults from what was learnt.
     pub lists_note: Option<String>,
     /// An order by a person.
     pub manual: Option<ManualOverride>,

@@ -89,6 +89,24 @@ fn a_first_fixture_ever_is_expected_above_the_quiet_level() {
 }
 
 #[test]
+fn long_play_is_learnt_whenever_in_the_day_it_begins() {
+    for minutes in (0..720).step_by(40) {
+        let calendar: Calendar = (0..16)
+            .map(|day| {
+                let at = days(day) + TimeDelta::minutes(minutes);
+                let mut innings = Fixture::game(format!("day-{day}"), "one-day cup", at);
+                innings.duration.typical = TimeDelta::hours(8);
+                innings.ended_at = Some(at + TimeDelta::hours(9));
+                innings
+            })
+            .collect();
+        let series = load(14, &calendar, 0.05, 4);
+        let forecast = forecast(&series, &calendar, days(14));
+        assert!(!forecast.peaks.is_empty(), "{minutes}");
+    }
+}
+
+#[test]
 fn more_fixtures_at_once_than_ever_are_less_sure_a_day_ahead_and_say_so() {
     let season = Season::new(42);
     let kick = days(42) + TimeDelta::hours(18);

@@ -325,6 +325,12 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
     if !state.profile.is_sound() {
         return Err(("state.profile", "has a factor out of bounds".to_owned()));
     }
+    if !state.pace.is_sound() {
+        return Err((
+            "state.pace.finals",
+            "must be finite sums by hour of the week, 0 to 167".to_owned(),
+        ));
+    }
     if !state.tops.is_sound() {
         return Err((
             "state.tops",

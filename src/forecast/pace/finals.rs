@@ -74,6 +74,18 @@ impl Finals {
             .add(mu, ln_final);
     }
 
+    /// True when it can be asked about every kick-off.
+    pub(super) fn is_sound(&self) -> bool {
+        let mut own = self.by_kick_off.keys();
+        let bare = self.slots() <= 0.0 && self.by_kick_off.is_empty();
+        let sums = self.by_kick_off.values();
+        let counted = sums.clone().all(|sums| sums.weight >= 0.0);
+        let answers = own.all(|&kick_off| {
+            kick_off.is_sound() && self.expected(kick_off, 0.0).is_some_and(f64::is_finite)
+        });
+        bare || (counted && answers)
+    }
+
     /// Past slots behind it, decayed.
     pub(super) fn slots(&self) -> f64 {
         self.all.weight

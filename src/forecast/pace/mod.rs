@@ -95,6 +95,11 @@ impl Pace {
         self.finals.slots() > 0.0
     }
 
+    /// True when whatever is asked of it has a finite answer.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.finals.is_sound()
+    }
+
     /// So many days pass.
     pub(crate) fn age(&mut self, days: f64) {
         let keep = 0.5_f64.powf(days / MEMORY);
@@ -133,7 +138,8 @@ impl Pace {
     }
 
     /// Learns how far an innovation was right: what the calendar alone got wrong about the peak.
-    /// The innovation counts as far as the peak was the crowd's.
+    /// `innovation` is that of all slots whose crowds were at the peak, each by its share of them,
+    /// as far as the peak was the crowds'.
     pub(crate) fn link(&mut self, bucket: usize, innovation: f64, error: f64) {
         if innovation.is_finite() && error.is_finite() {
             let x = innovation.clamp(-2.0, 2.0);

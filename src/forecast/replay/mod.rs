@@ -38,15 +38,15 @@ pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
 /// Bins of history an origin must have behind it.
 const WARM_UP: usize = 2 * DAY;
 
-/// Bins between origins for leads up to four hours: an hour and one bin, so that every minute of
-/// the hour on the grid has its turn. Fixtures start on the hour or at its half, and origins an
-/// hour apart would see the next minutes of a start always or never.
+/// Bins between origins for leads up to four hours: an hour and one bin, so that in every period
+/// each minute of the hour on the grid has its turn. Fixtures start on the hour or at its half, and
+/// origins an hour apart would see the next minutes of all starts always or never.
 const OFTEN: usize = 13;
 
 /// The same in periods whose errors have lost more than half their weight.
 const LESS_OFTEN: usize = 25;
 
-/// Bins between origins for longer leads.
+/// Bins between origins for longer leads, rounded up to a whole number of the shorter steps.
 const SELDOM: usize = 72;
 
 /// Bins ahead that are scored from every origin.
@@ -96,6 +96,18 @@ pub(crate) struct Past<'a> {
     pub(crate) events: usize,
 }
 
+impl Past<'_> {
+    /// First period that is issued again.
+    fn first(&self) -> usize {
+        (self.history.periods() + 1).saturating_sub(self.known.len())
+    }
+
+    /// First bin of it.
+    fn begin(&self) -> usize {
+        self.history.period_start(self.first())
+    }
+}
+
 /// A forecast whose target has not come yet.
 #[derive(Debug, Clone, Copy)]
 struct Issued {
@@ -113,7 +125,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let Past { history, known, .. } = *past;
     let bins = history.log.len();
     let periods = history.periods();
-    let first = (periods + 1).saturating_sub(known.len());
+    let first = past.first();
     let mut pending = vec![Losses::NONE; periods];
     let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
     let mut losses = Losses::NONE;
@@ -155,7 +167,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         let profile = rises.profile();
         let coefficients = &known[period - first];
         view.remember(history, start, &mut weekly);
-        view.set(history, coefficients, &weekly, start);
+        view.set(past, coefficients, &weekly, start);
         peaks.close(past, start);
         let old = period + LATELY < periods;
         let often = if old { LESS_OFTEN } else { OFTEN };
@@ -188,11 +200,11 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let (rows, row) = history.row_seen(bin, origin);
                 let moment = rows.moment[row];
                 let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
-                let precedent = leading
-                    .map_or(Precedent::Known, |slot| peaks.precedent(slot, origin))
-                    .ahead(bucket);
-                let factor =
-                    profile.at(ahead as f64, f64::from(rows.minute[row])) * precedent.widening();
+                let precedent =
+                    leading.map_or(Precedent::Known, |slot| peaks.precedent(slot, origin));
+                let factor = profile.at(ahead as f64, f64::from(rows.minute[row]))
+                    * precedent.widening(lead::far_off(ahead as f64));
+                let precedent = precedent.ahead(bucket);
                 let mut keep = |entries: bool, median: f64| {
                     let group = Group::of(moment, entries, precedent);
                     let margins = margins.at(group, ahead as f64);
@@ -204,12 +216,15 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                         margins: margins.map(|margin| margin * factor),
                     });
                 };
-                keep(false, median);
-                if leading.is_some()
-                    && precedent != Precedent::Missing
-                    && let Some(shift) = peaks.shift(past, coefficients, (rows, row))
-                {
-                    keep(true, median + shift);
+                let shift = leading.and_then(|_| peaks.shift(past, coefficients, (rows, row)));
+                if precedent == Precedent::Missing {
+                    // with entries or without: there is one group for want of a precedent
+                    keep(false, median + shift.unwrap_or(0.0));
+                } else {
+                    keep(false, median);
+                    if let Some(shift) = shift {
+                        keep(true, median + shift);
+                    }
                 }
             }
         }
@@ -246,16 +261,15 @@ struct View {
 }
 
 impl View {
-    /// From a day before `start` to the end of the longest lead of that period's last origin.
-    fn set(
-        &mut self,
-        history: &History,
-        coefficients: &Coefficients,
-        weekly: &Weekly,
-        start: usize,
-    ) {
+    /// From a day before `start` to the end of the longest lead of that period's last origin, and
+    /// of the windows that begin by then.
+    fn set(&mut self, past: &Past<'_>, coefficients: &Coefficients, weekly: &Weekly, start: usize) {
+        let history = past.history;
         self.from = start.saturating_sub(DAY);
-        let to = (start + PERIOD + FAR.1).min(history.log.len());
+        let reach = start + PERIOD + FAR.1;
+        let ahead = past.windows.iter().filter(|window| window.start < reach);
+        let to = ahead.map(|window| window.to).fold(reach, usize::max);
+        let to = to.min(history.log.len());
         self.fits.clear();
         self.foreseen.clear();
         for residuals in &mut self.residuals {

@@ -1,6 +1,7 @@
 //! Peaks of past windows as they were forecast, with what entries said of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::super::experts::STEADIEST;
 use super::super::features::Rows;
@@ -23,9 +24,12 @@ const MOST_UNKNOWN: f64 = 0.25;
 struct Sums {
     /// Actual less predicted, by footing, and how often.
     scores: [(f64, f64); FOOTINGS],
-    /// Innovation of entries, as far as the peak is the crowd's, and how often it was read.
+    /// Joint innovation of the entries of all slots at the peak, as far as it is the crowd's, and
+    /// how often it was read.
     innovation: (f64, f64),
-    /// Actual less top of the path, and how often.
+    /// Actual less predicted by the calendar alone, and how often.
+    by_calendar: (f64, f64),
+    /// Actual less top of the path where there was a precedent, and how often.
     above: (f64, f64),
     /// What was known of its kind when it was forecast last.
     precedent: Precedent,
@@ -54,10 +58,12 @@ pub(super) struct PeakScores {
     opened: Vec<i64>,
     /// By slot: when a window of its competition was over, and when one that was its equal.
     precedents: Vec<Precedents>,
-    /// Windows already learnt from, in order of their ends.
+    /// All windows in order of their ends; so many of them have been learnt from, up to a bin.
     order: Vec<usize>,
     closed: usize,
     closed_at: usize,
+    /// First bin of the replay.
+    begun: usize,
     pub(super) pace: Pace,
     /// By how much the peaks of some kick-offs are above the top of the path.
     pub(super) tops: Deviations,
@@ -79,6 +85,7 @@ impl PeakScores {
             order,
             closed: 0,
             closed_at: 0,
+            begun: past.begin(),
             pace,
             tops: Deviations::default(),
         }
@@ -91,19 +98,16 @@ impl PeakScores {
 
     /// Learns from the windows that have ended by bin `now`.
     pub(super) fn close(&mut self, past: &Past<'_>, now: usize) {
-        let days = now.saturating_sub(self.closed_at) as f64 / DAY as f64;
-        self.pace.age(days);
-        self.tops.age(days);
-        self.closed_at = now;
         while let Some(&place) = self.order.get(self.closed) {
             let window = &past.windows[place];
             if window.to > now {
                 break;
             }
             self.closed += 1;
+            self.age(window.to);
             let slot = &past.slots[window.slot];
             let forecast = self.above_the_path(place);
-            let above = forecast.unwrap_or_else(|| past.above_the_fit(window));
+            let above = forecast.unwrap_or_else(|| self.above_the_fit(past, place));
             self.tops.add(KickOff::of(slot), above);
             if past.book.is_empty() {
                 continue;
@@ -121,25 +125,51 @@ impl PeakScores {
             }
             for (bucket, sums) in self.sums[place].iter().enumerate() {
                 let (innovation, read) = sums.innovation;
-                let by_calendar = sums.scores[Footing::Calendar as usize];
-                let cold = sums.scores[Footing::Cold as usize];
-                let (error, count) = (by_calendar.0 + cold.0, by_calendar.1 + cold.1);
+                let (error, count) = sums.by_calendar;
                 if read > 0.0 && count > 0.0 {
                     self.pace.link(bucket, innovation / read, error / count);
                 }
             }
         }
+        self.age(now);
+    }
+
+    /// What was learnt until some bin grows old until `now`.
+    fn age(&mut self, now: usize) {
+        let days = now.saturating_sub(self.closed_at) as f64 / DAY as f64;
+        self.pace.age(days);
+        self.tops.age(days);
+        self.closed_at = self.closed_at.max(now);
     }
 
     /// By how much the peak of a window was above the top of the path, as a mean over the origins
-    /// it was forecast from; `None` when it was from none.
+    /// it was forecast from; `None` when it was from none that counts.
     fn above_the_path(&self, place: usize) -> Option<f64> {
         let sums = self.sums[place].iter().map(|sums| sums.above);
         let (above, origins) = sums.fold((0.0, 0.0), |all, of| (all.0 + of.0, all.1 + of.1));
         (origins > 0.0).then(|| above / origins)
     }
 
-    /// Scores the windows that start within 48 hours of `origin` or are under way.
+    /// By how much the peak of a window before the replay is above the fit it begins with. NaN
+    /// for one of which too little is known, or which that fit had nothing alike to learn from.
+    fn above_the_fit(&self, past: &Past<'_>, place: usize) -> f64 {
+        let window = &past.windows[place];
+        let precedent = self.precedent(window.slot, window.from);
+        let Some(coefficients) = past.known.first() else {
+            return f64::NAN;
+        };
+        if window.to > self.begun || precedent != Precedent::Known {
+            return f64::NAN;
+        }
+        let bins = window.from..window.to;
+        let rows = &past.history.rows;
+        let fits = (bins.clone())
+            .map(|bin| rows.fit_from(bin, 0, |column| coefficients[column][STEADIEST]));
+        past.whole_peak(&bins) - fits.fold(f64::NAN, f64::max)
+    }
+
+    /// Asks entries about the windows that start within 48 hours of `origin` or are under way, and
+    /// scores those that are to come.
     pub(super) fn issue(
         &mut self,
         past: &Past<'_>,
@@ -162,7 +192,7 @@ impl PeakScores {
                 continue;
             }
             let bucket = lead::bucket(ahead);
-            if bucket > 2 && !seldom {
+            if bucket > lead::FAR_OFF && !seldom {
                 continue;
             }
             let bins = window.from.max(origin)..window.to;
@@ -187,7 +217,7 @@ impl PeakScores {
                     self.touched.push(window.slot);
                 }
             }
-            if upcoming {
+            if upcoming && (seldom || bucket < lead::FAR_OFF) {
                 coming.push(Coming {
                     place,
                     bucket,
@@ -241,7 +271,8 @@ impl PeakScores {
         if !actual.is_finite() || (unknown && actual <= predicted) {
             return;
         }
-        let precedent = self.precedent(window.slot, origin).ahead(bucket);
+        let precedent = self.precedent(window.slot, origin);
+        let whole = past.whole_peak(&bins);
         // entries may move the top to where another slate's crowd is
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
@@ -251,23 +282,30 @@ impl PeakScores {
         });
         let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
         let sums = &mut self.sums[place][bucket];
+        if precedent == Precedent::Known && whole.is_finite() {
+            sums.above.0 += whole - predicted;
+            sums.above.1 += 1.0;
+        }
+        let precedent = precedent.ahead(bucket);
         sums.precedent = precedent;
-        sums.above.0 += actual - predicted;
-        sums.above.1 += 1.0;
         let mut add = |footing: Footing, predicted: f64| {
             let (sum, count) = &mut sums.scores[footing as usize];
             *sum += actual - predicted;
             *count += 1.0;
         };
         let predicted = predicted + above;
-        let footing = match precedent {
-            Precedent::Missing => Footing::Cold,
-            Precedent::Known | Precedent::Lesser => Footing::Calendar,
-        };
-        add(footing, predicted);
-        if let Some((_, top)) = with_entries {
-            add(Footing::Entries, top + above);
+        let moved = with_entries.map(|(_, top)| top + above);
+        if precedent == Precedent::Missing {
+            // with entries or without: there is one footing for want of a precedent
+            add(Footing::Cold, moved.unwrap_or(predicted));
+        } else {
+            add(Footing::Calendar, predicted);
+            if let Some(moved) = moved {
+                add(Footing::Entries, moved);
+            }
         }
+        sums.by_calendar.0 += actual - predicted;
+        sums.by_calendar.1 += 1.0;
     }
 
     /// What entries add at one row, from the origin last issued.
@@ -304,7 +342,7 @@ impl PeakScores {
                             score: sum / count,
                             age: age(place),
                             weight: weight_among(on_day[&(age(place) as usize)]),
-                            widening: sums.precedent.widening(),
+                            widening: sums.precedent.widening(1.0),
                         })
                     })
                     .collect()
@@ -315,17 +353,21 @@ impl PeakScores {
 }
 
 impl Past<'_> {
-    /// By how much the peak of a window that was never forecast is above the fit of the first
-    /// coefficients kept, which is known when the replay begins; NaN when nothing of it is known.
-    fn above_the_fit(&self, window: &Window) -> f64 {
-        let Some(coefficients) = self.known.first() else {
-            return f64::NAN;
-        };
-        let rows = &self.history.rows;
-        let fits = (window.from..window.to)
-            .map(|bin| rows.fit_from(bin, 0, |column| coefficients[column][STEADIEST]));
-        let top = fits.fold(f64::NAN, f64::max);
-        self.history.peak(window.from..window.to) - top
+    /// Largest log load of some bins; NaN when too many are unknown to tell, or when full replicas
+    /// cut it off.
+    fn whole_peak(&self, bins: &Range<usize>) -> f64 {
+        let history = self.history;
+        let logs = history.log[bins.clone()].iter().copied();
+        let known = logs.clone().filter(|log| log.is_finite()).count();
+        match top(logs) {
+            Some((at, peak))
+                if !history.floor[bins.start + at]
+                    && (bins.len() - known) as f64 <= MOST_UNKNOWN * bins.len() as f64 =>
+            {
+                peak
+            }
+            _ => f64::NAN,
+        }
     }
 
     /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
