@@ -144,8 +144,7 @@ async fn entries_move_the_forecast_of_their_own_slate() {
     let controller = rig.controller("tipoff");
     let labels = format!("{{name=\"{NAME}\",namespace=\"{NAMESPACE}\"}}");
     let shown = |line: &str| controller.metrics.render().unwrap().contains(line);
-    // five weeks of crowds that differ by half leave so much to chance
-    let alike = |ratio: f64| (0.7..1.15).contains(&ratio);
+    let alike = |ratio: f64| (0.9..1.1).contains(&ratio);
     until_ratio(&rig, &controller, "the calendar speaks", alike).await;
     assert!(
         !shown("tipoff_forecast_entries_slates{"),
@@ -175,14 +174,14 @@ async fn entries_move_the_forecast_of_their_own_slate() {
         &rig,
         &controller,
         "a slow slate is expected to be smaller",
-        |r| r < 0.65,
+        |r| r < 0.8,
     )
     .await;
 
     slow["spots"] = query("places");
     teach(&rig, slow).await;
     until_ratio(&rig, &controller, "a full slate is not a slow one", |r| {
-        r > 0.7
+        r > 0.9
     })
     .await;
 
@@ -215,8 +214,7 @@ async fn entries_that_fail_leave_the_calendar_and_the_load_alone() {
         "{metrics}"
     );
     // the last minutes of what is known still count, but not for long
-    // five weeks of crowds that differ by half leave so much to chance
-    let alike = |ratio: f64| (0.7..1.15).contains(&ratio);
+    let alike = |ratio: f64| (0.9..1.1).contains(&ratio);
     until_ratio(&rig, &controller, "the calendar alone speaks", alike).await;
     rig.until("the status says so", async || {
         let notes = rig.status().await.forecast.unwrap().notes.join("\n");

@@ -96,18 +96,6 @@ pub(crate) struct Past<'a> {
     pub(crate) events: usize,
 }
 
-impl Past<'_> {
-    /// First period that is issued again.
-    fn first(&self) -> usize {
-        (self.history.periods() + 1).saturating_sub(self.known.len())
-    }
-
-    /// First bin of it.
-    fn begin(&self) -> usize {
-        self.history.period_start(self.first())
-    }
-}
-
 /// A forecast whose target has not come yet.
 #[derive(Debug, Clone, Copy)]
 struct Issued {
@@ -125,7 +113,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let Past { history, known, .. } = *past;
     let bins = history.log.len();
     let periods = history.periods();
-    let first = past.first();
+    let first = (periods + 1).saturating_sub(known.len());
     let mut pending = vec![Losses::NONE; periods];
     let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
     let mut losses = Losses::NONE;
@@ -168,7 +156,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         let coefficients = &known[period - first];
         view.remember(history, start, &mut weekly);
         view.set(past, coefficients, &weekly, start);
-        peaks.close(past, start);
+        peaks.close(past, coefficients, start);
         let old = period + LATELY < periods;
         let often = if old { LESS_OFTEN } else { OFTEN };
         let origins = (start..(start + PERIOD).min(bins)).step_by(often);
@@ -235,7 +223,9 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         mature(last, &mut losses, &mut scores, &pending, &mut awaited);
     }
     view.remember(history, bins, &mut weekly);
-    peaks.close(past, bins);
+    if let Some(coefficients) = known.last() {
+        peaks.close(past, coefficients, bins);
+    }
     Lessons {
         weights: losses.weights(),
         weekly,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::experts::STEADIEST;
-use super::super::features::Rows;
+use super::super::features::{Moment, Rows};
 use super::super::grid::{DAY, STEP};
 use super::super::kick_off::{Deviations, KickOff};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
 use super::super::novelty::{Kin, Precedent};
+use super::super::order::median;
 use super::super::pace::{Pace, PastSlot, Verdict};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::super::slots::Slot;
@@ -29,8 +30,6 @@ struct Sums {
     innovation: (f64, f64),
     /// Actual less predicted by the calendar alone, and how often.
     by_calendar: (f64, f64),
-    /// Actual less top of the path where there was a precedent, and how often.
-    above: (f64, f64),
     /// What was known of its kind when it was forecast last.
     precedent: Precedent,
 }
@@ -62,8 +61,6 @@ pub(super) struct PeakScores {
     order: Vec<usize>,
     closed: usize,
     closed_at: usize,
-    /// First bin of the replay.
-    begun: usize,
     pub(super) pace: Pace,
     /// By how much the peaks of some kick-offs are above the top of the path.
     pub(super) tops: Deviations,
@@ -85,7 +82,6 @@ impl PeakScores {
             order,
             closed: 0,
             closed_at: 0,
-            begun: past.begin(),
             pace,
             tops: Deviations::default(),
         }
@@ -96,8 +92,8 @@ impl PeakScores {
         self.precedents[slot].at(origin)
     }
 
-    /// Learns from the windows that have ended by bin `now`.
-    pub(super) fn close(&mut self, past: &Past<'_>, now: usize) {
+    /// Learns from the windows that have ended by bin `now`, when these coefficients are known.
+    pub(super) fn close(&mut self, past: &Past<'_>, coefficients: &Coefficients, now: usize) {
         while let Some(&place) = self.order.get(self.closed) {
             let window = &past.windows[place];
             if window.to > now {
@@ -106,9 +102,8 @@ impl PeakScores {
             self.closed += 1;
             self.age(window.to);
             let slot = &past.slots[window.slot];
-            let forecast = self.above_the_path(place);
-            let above = forecast.unwrap_or_else(|| self.above_the_fit(past, place));
-            self.tops.add(KickOff::of(slot), above);
+            self.tops
+                .add(KickOff::of(slot), past.above_the_fit(window, coefficients));
             if past.book.is_empty() {
                 continue;
             }
@@ -140,32 +135,6 @@ impl PeakScores {
         self.pace.age(days);
         self.tops.age(days);
         self.closed_at = self.closed_at.max(now);
-    }
-
-    /// By how much the peak of a window was above the top of the path, as a mean over the origins
-    /// it was forecast from; `None` when it was from none that counts.
-    fn above_the_path(&self, place: usize) -> Option<f64> {
-        let sums = self.sums[place].iter().map(|sums| sums.above);
-        let (above, origins) = sums.fold((0.0, 0.0), |all, of| (all.0 + of.0, all.1 + of.1));
-        (origins > 0.0).then(|| above / origins)
-    }
-
-    /// By how much the peak of a window before the replay is above the fit it begins with. NaN
-    /// for one of which too little is known, or which that fit had nothing alike to learn from.
-    fn above_the_fit(&self, past: &Past<'_>, place: usize) -> f64 {
-        let window = &past.windows[place];
-        let precedent = self.precedent(window.slot, window.from);
-        let Some(coefficients) = past.known.first() else {
-            return f64::NAN;
-        };
-        if window.to > self.begun || precedent != Precedent::Known {
-            return f64::NAN;
-        }
-        let bins = window.from..window.to;
-        let rows = &past.history.rows;
-        let fits = (bins.clone())
-            .map(|bin| rows.fit_from(bin, 0, |column| coefficients[column][STEADIEST]));
-        past.whole_peak(&bins) - fits.fold(f64::NAN, f64::max)
     }
 
     /// Asks entries about the windows that start within 48 hours of `origin` or are under way, and
@@ -271,8 +240,7 @@ impl PeakScores {
         if !actual.is_finite() || (unknown && actual <= predicted) {
             return;
         }
-        let precedent = self.precedent(window.slot, origin);
-        let whole = past.whole_peak(&bins);
+        let precedent = self.precedent(window.slot, origin).ahead(bucket);
         // entries may move the top to where another slate's crowd is
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
@@ -282,11 +250,6 @@ impl PeakScores {
         });
         let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
         let sums = &mut self.sums[place][bucket];
-        if precedent == Precedent::Known && whole.is_finite() {
-            sums.above.0 += whole - predicted;
-            sums.above.1 += 1.0;
-        }
-        let precedent = precedent.ahead(bucket);
         sums.precedent = precedent;
         let mut add = |footing: Footing, predicted: f64| {
             let (sum, count) = &mut sums.scores[footing as usize];
@@ -368,6 +331,26 @@ impl Past<'_> {
             }
             _ => f64::NAN,
         }
+    }
+
+    /// By how much the peak of a past window is above the top of the fit, less what all of play
+    /// is: how large crowds are is the regression's to learn. NaN when the peak or play is not
+    /// known.
+    fn above_the_fit(&self, window: &Window, coefficients: &Coefficients) -> f64 {
+        let bins = window.from..window.to;
+        let rows = &self.history.rows;
+        let mut highest = f64::NAN;
+        let mut errors = Vec::with_capacity(bins.len());
+        for bin in bins.clone() {
+            let fit = rows.fit_from(bin, 0, |column| coefficients[column][STEADIEST]);
+            highest = highest.max(fit);
+            let error = self.history.seen(bin) - fit;
+            if rows.moment[bin] == Moment::Play && error.is_finite() {
+                errors.push(error);
+            }
+        }
+        let size = median(&mut errors).unwrap_or(f64::NAN);
+        self.whole_peak(&bins) - highest - size
     }
 
     /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
