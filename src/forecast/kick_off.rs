@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::slots::Slot;
 
 /// Past fixtures that "like all others" is worth: the variance of one about its kick-off's mean
-/// over that between kick-offs. In generated seasons it is 1 to 2 for entries and 5 for peaks; one
-/// to four are alike.
+/// over that between kick-offs. In generated seasons it is 1 to 2 for entries; one to four are
+/// alike.
 const WORTH: f64 = 2.0;
 
 /// Days in which a past fixture loses half its weight: most kick-offs come once a week.

@@ -107,6 +107,49 @@ fn long_play_is_learnt_whenever_in_the_day_it_begins() {
 }
 
 #[test]
+fn a_kick_off_whose_peaks_stand_above_play_is_ready_for_the_next_and_others_stay() {
+    let kick = |day: i64| days(day) + TimeDelta::hours(if day % 7 == 0 { 18 } else { 20 });
+    let calendar: Calendar = (0..60)
+        .filter(|day| matches!(day % 7, 0 | 3))
+        .map(|day| Fixture::game(format!("day-{day}"), "league", kick(day)))
+        .collect();
+    // on Mondays thrice as much for ten minutes of play: well above the ordinary spikes
+    let plain = load(56, &calendar, 0.05, 9);
+    let values = (plain.raw().iter().enumerate())
+        .map(|(minute, value)| {
+            let (day, of_day) = (minute / 1_440, minute % 1_440);
+            let wave = day % 7 == 0 && (18 * 60 + 112..18 * 60 + 122).contains(&of_day);
+            if wave { 3.0 * value } else { *value }
+        })
+        .collect();
+    let waves = Series::from_raw(plain.start(), plain.step(), values);
+    let above = |series: &Series| {
+        let evidence = Evidence::new(series, &calendar);
+        let fitted = MODEL.fit(evidence, days(56)).unwrap();
+        let horizon = Horizon {
+            origin: days(56),
+            length: TimeDelta::hours(96),
+            step: TimeDelta::minutes(5),
+        };
+        let forecast = fitted.predict(evidence, horizon);
+        [56, 59].map(|day| {
+            let mut peaks = forecast.peaks.iter();
+            let peak = peaks.find(|peak| peak.start == kick(day)).unwrap();
+            let (_, top) = forecast
+                .max_over(Quantile::P50, peak.from, peak.to)
+                .unwrap();
+            peak.quantiles[0] / top.as_per_second()
+        })
+    };
+    let [with, without] = [above(&waves), above(&plain)];
+    assert!(with[0] > 1.3 * without[0], "{with:?} {without:?}");
+    assert!(
+        (0.95..1.05).contains(&(with[1] / without[1])),
+        "{with:?} {without:?}"
+    );
+}
+
+#[test]
 fn more_fixtures_at_once_than_ever_are_less_sure_a_day_ahead_and_say_so() {
     let season = Season::new(42);
     let kick = days(42) + TimeDelta::hours(18);
