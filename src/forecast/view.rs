@@ -199,7 +199,7 @@ impl<'a> View<'a> {
             let moment = rows.moment[index];
             let leading = rows.leading(index).filter(|_| moment != Moment::Calm);
             let precedent =
-                leading.map_or(Precedent::Known, |slot| model.seen.precedent(&near[slot]));
+                leading.map_or(Precedent::AMPLE, |slot| model.seen.precedent(&near[slot]));
             let widening = precedent.widening(lead::far_off(lead));
             let precedent = precedent.ahead(lead::bucket(lead as usize));
             let group = Group::of(moment, shift.is_some(), precedent);
@@ -275,10 +275,10 @@ impl<'a> View<'a> {
         let footing = match precedent {
             Precedent::Missing => Footing::Cold,
             _ if self.verdict(leading).is_some() => Footing::Entries,
-            Precedent::Known | Precedent::Lesser => Footing::Calendar,
+            Precedent::Known(_) | Precedent::Lesser => Footing::Calendar,
         };
         let judged = model.peaks.at(footing, bucket);
-        let margins = judged.widened_by(precedent.widening(1.0));
+        let margins = judged.widened_by(precedent.widening_of_peaks());
         // once it is under way the path knows what is peculiar to it
         let log = if start < self.origin {
             log

@@ -189,7 +189,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let moment = rows.moment[row];
                 let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
                 let precedent =
-                    leading.map_or(Precedent::Known, |slot| peaks.precedent(slot, origin));
+                    leading.map_or(Precedent::AMPLE, |slot| peaks.precedent(past, slot, origin));
                 let factor = profile.at(ahead as f64, f64::from(rows.minute[row]))
                     * precedent.widening(lead::far_off(ahead as f64));
                 let precedent = precedent.ahead(bucket);

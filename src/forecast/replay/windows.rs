@@ -30,8 +30,8 @@ struct Sums {
     innovation: (f64, f64),
     /// Actual less predicted by the calendar alone, and how often.
     by_calendar: (f64, f64),
-    /// What was known of its kind when it was forecast last.
-    precedent: Precedent,
+    /// How much wider than others' its margins were when it was forecast last.
+    widening: f64,
 }
 
 /// A window that is to come, as its peak is forecast by the calendar alone.
@@ -55,8 +55,7 @@ pub(super) struct PeakScores {
     coming: Vec<Coming>,
     touched: Vec<usize>,
     opened: Vec<i64>,
-    /// By slot: when a window of its competition was over, and when one that was its equal.
-    precedents: Vec<Precedents>,
+    precedents: Precedents,
     /// All windows in order of their ends; so many of them have been learnt from, up to a bin.
     order: Vec<usize>,
     closed: usize,
@@ -78,7 +77,7 @@ impl PeakScores {
             coming: Vec::new(),
             touched: Vec::new(),
             opened: opened(past.slots),
-            precedents: precedents(past.windows, past.slots),
+            precedents: Precedents::new(past.windows, past.slots),
             order,
             closed: 0,
             closed_at: 0,
@@ -88,8 +87,8 @@ impl PeakScores {
     }
 
     /// What was known of a slot's kind at `origin`.
-    pub(super) fn precedent(&self, slot: usize, origin: usize) -> Precedent {
-        self.precedents[slot].at(origin)
+    pub(super) fn precedent(&self, past: &Past<'_>, slot: usize, origin: usize) -> Precedent {
+        self.precedents.at(past.slots, slot, origin)
     }
 
     /// Learns from the windows that have ended by bin `now`, when these coefficients are known.
@@ -240,7 +239,7 @@ impl PeakScores {
         if !actual.is_finite() || (unknown && actual <= predicted) {
             return;
         }
-        let precedent = self.precedent(window.slot, origin).ahead(bucket);
+        let precedent = self.precedent(past, window.slot, origin).ahead(bucket);
         // entries may move the top to where another slate's crowd is
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
@@ -250,7 +249,7 @@ impl PeakScores {
         });
         let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
         let sums = &mut self.sums[place][bucket];
-        sums.precedent = precedent;
+        sums.widening = precedent.widening_of_peaks();
         let mut add = |footing: Footing, predicted: f64| {
             let (sum, count) = &mut sums.scores[footing as usize];
             *sum += actual - predicted;
@@ -305,7 +304,7 @@ impl PeakScores {
                             score: sum / count,
                             age: age(place),
                             weight: weight_among(on_day[&(age(place) as usize)]),
-                            widening: sums.precedent.widening(1.0),
+                            widening: sums.widening,
                         })
                     })
                     .collect()
@@ -367,51 +366,43 @@ impl Past<'_> {
     }
 }
 
-/// First bins at which a window of a slot's competition was over, and at which some together were
-/// a precedent for all of it.
-#[derive(Debug, Clone, Copy)]
+/// What was known of each slot's kind as windows ended.
 struct Precedents {
-    first: usize,
-    equal: usize,
+    /// Place of each slot's competition in `held`.
+    competition: Vec<usize>,
+    /// By competition, what its windows had held whenever one of them ended, with the bin.
+    held: Vec<Vec<(usize, Kin)>>,
 }
 
 impl Precedents {
-    fn at(self, origin: usize) -> Precedent {
-        if origin < self.first {
-            Precedent::Missing
-        } else if origin < self.equal {
-            Precedent::Lesser
-        } else {
-            Precedent::Known
+    fn new(windows: &[Window], slots: &[Slot]) -> Self {
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        let competition: Vec<usize> = slots
+            .iter()
+            .map(|slot| {
+                let next = places.len();
+                *places.entry(&slot.competition).or_insert(next)
+            })
+            .collect();
+        let mut held: Vec<Vec<(usize, Kin)>> = vec![Vec::new(); places.len()];
+        let mut windows: Vec<&Window> = windows.iter().collect();
+        windows.sort_by_key(|window| window.to);
+        for window in windows {
+            let held = &mut held[competition[window.slot]];
+            let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
+            kin.add(&slots[window.slot]);
+            held.push((window.to, kin));
         }
+        Self { competition, held }
     }
-}
 
-fn precedents(windows: &[Window], slots: &[Slot]) -> Vec<Precedents> {
-    // what each competition's windows had held at most, whenever one of them ended
-    let mut held: BTreeMap<&str, Vec<(usize, Kin)>> = BTreeMap::new();
-    let mut windows: Vec<&Window> = windows.iter().collect();
-    windows.sort_by_key(|window| window.to);
-    for window in windows {
-        let slot = &slots[window.slot];
-        let held = held.entry(&slot.competition).or_default();
-        let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
-        kin.add(slot);
-        held.push((window.to, kin));
+    /// What was known of the kind of slot number `place` of `slots` at `origin`.
+    fn at(&self, slots: &[Slot], place: usize, origin: usize) -> Precedent {
+        let held = &self.held[self.competition[place]];
+        let over = held.partition_point(|&(to, _)| to <= origin);
+        let last = over.checked_sub(1).map(|last| held[last].1);
+        last.map_or(Precedent::Missing, |kin| kin.precedent(&slots[place]))
     }
-    slots
-        .iter()
-        .map(|slot| {
-            let held = held.get(slot.competition.as_str());
-            let held = held.map_or(&[][..], Vec::as_slice);
-            let equal = held.partition_point(|(_, kin)| kin.precedent(slot) != Precedent::Known);
-            let over = |place: usize| held.get(place).map_or(usize::MAX, |&(over, _)| over);
-            Precedents {
-                first: over(0),
-                equal: over(equal),
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -446,12 +437,13 @@ mod tests {
                 to: 10 * slot + 15, // the next has begun
             })
             .collect();
-        let precedents = precedents(&windows, &slots);
+        let precedents = Precedents::new(&windows, &slots);
         for origin in 0..100 {
             let over = windows.iter().filter(|window| window.to <= origin);
             let seen = Seen::new(over.map(|window| &slots[window.slot]));
-            for (slot, precedents) in slots.iter().zip(&precedents) {
-                assert_eq!(precedents.at(origin), seen.precedent(slot), "{origin}");
+            for (place, slot) in slots.iter().enumerate() {
+                let known = precedents.at(&slots, place, origin);
+                assert_eq!(known, seen.precedent(slot), "{origin}");
             }
         }
     }

@@ -85,6 +85,12 @@ impl Slot {
         (first, self.until.map_or(last, |until| last.min(until)))
     }
 
+    /// The audience's date on which it starts, days since the epoch.
+    pub(crate) fn date(&self) -> i64 {
+        let midnight = self.anchors.start - i64::from(self.local.1) * 3_600;
+        midnight.div_euclid(86_400)
+    }
+
     /// As it looked before its end was known.
     pub(crate) fn as_expected(&self) -> Self {
         let mut slot = self.clone();
