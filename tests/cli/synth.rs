@@ -39,8 +39,8 @@ fn a_season_is_listed_made_again_to_the_byte_and_not_written_over() {
     let first = synth(folder.path(), &["--out", "a"]);
     assert_eq!(first.code, 0, "{}", first.stderr);
     assert_snapshot!(first.stdout, @r"
-    load.csv.gz     4032 bins of 15m from 2023-08-10T04:00Z to 2023-09-21T04:00Z, 19 of them gaps, most 2430/s at 2023-09-17T20:00Z
-    entries.csv.gz  10 slates, 13.9 M entries, 3 slates full
+    load.csv.gz     4032 bins of 15m from 2023-08-10T04:00Z to 2023-09-21T04:00Z, 19 of them gaps, most 2580/s at 2023-09-17T20:00Z
+    entries.csv.gz  10 slates, 14.4 M entries, 1 slates full
     fixtures.csv    32 fixtures, 1 kick-offs with one that was moved
     faults.csv      5 declared faults
     faults-all.csv  8 faults, the undeclared ones included (truth)

@@ -7,6 +7,7 @@
 use chrono::TimeDelta;
 use tipoff::entries::Entries;
 use tipoff::forecast::{EventResponse, Evidence, Fit, Forecast, Horizon, Predict, Quantile};
+use tipoff::simulate::season::params::Booking;
 use tipoff::simulate::season::{self, Generated, Group, Preset};
 
 const ZONE: chrono_tz::Tz = chrono_tz::Tz::America__New_York;
@@ -224,23 +225,38 @@ fn table_over_seeds() {
         "{:<26} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "", "peaks", "|ln|", "under p95", "margin", "reserved", "c95 event", "c95 all", "width"
     );
-    for (preset, hours, from_week, seeds) in [
-        (Preset::Season, 24, 12, seeds),
-        (Preset::Season, 6, 12, seeds),
-        (Preset::Season, 1, 12, seeds),
-        (Preset::NewLeague, 6, 10, seeds.div_ceil(4)),
-        (Preset::BigSlates, 6, 12, seeds.div_ceil(4)),
-        (Preset::Overtime, 6, 12, seeds.div_ceil(4)),
-        (Preset::Censored, 6, 12, seeds.div_ceil(4)),
-        (Preset::Opener, 24, 4, seeds),
+    let quarter = seeds.div_ceil(4);
+    // as unsure as the forecasting study takes the calendar to be: a deviation of .45
+    let mut unsure = Preset::Season.season();
+    unsure.crowd.shock_sd = 0.6;
+    // what entries could be worth at most: they follow the crowd and their course exactly
+    let mut telling = Preset::Season.season();
+    telling.entries = Booking {
+        link_sd: 0.0,
+        pace_sd: 0.0,
+        rate_sd: 0.0,
+        hole_chance: 0.0,
+        ..telling.entries
+    };
+    let preset = |preset: Preset| (preset.name(), preset.season());
+    for ((name, season), hours, from_week, seeds) in [
+        (preset(Preset::Season), 24, 12, seeds),
+        (preset(Preset::Season), 6, 12, seeds),
+        (preset(Preset::Season), 1, 12, seeds),
+        (("unsure", unsure), 6, 12, seeds.div_ceil(2)),
+        (("telling", telling), 6, 12, quarter),
+        (preset(Preset::NewLeague), 6, 10, quarter),
+        (preset(Preset::BigSlates), 6, 12, quarter),
+        (preset(Preset::Overtime), 6, 12, quarter),
+        (preset(Preset::Censored), 6, 12, quarter),
+        (preset(Preset::Opener), 24, 4, seeds),
     ] {
         let mut all = Vec::new();
         for seed in 1..=seeds {
-            let made = season::generate(&preset.season(), None, seed).unwrap();
+            let made = season::generate(&season, None, seed).unwrap();
             all.extend(play(&made, TimeDelta::hours(hours), from_week, 1));
         }
         let (with, without) = figures(&all);
-        let name = preset.name();
         println!("{}", without.row(&format!("{name} {hours} h calendar")));
         println!("{}", with.row(&format!("{name} {hours} h entries")));
         println!(
