@@ -96,39 +96,37 @@ impl WithSimd for Equations<'_> {
         let Self { l, b } = self;
         let k = b.len();
         let mut inverse = vec![0.0; k];
-        for i in 0..k {
+        let mut i = 0;
+        while i < k {
             let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
-            let line = &mut rest[..=i];
-            // four columns at once share the loads of this line
+            let (first, rest) = rest.split_at_mut(i + 1);
             let mut j = 0;
-            while j + 4 <= i {
-                let rows = [
-                    row(done, j),
-                    row(done, j + 1),
-                    row(done, j + 2),
-                    row(done, j + 3),
-                ];
-                let sums = four_dots(simd, &line[..j], rows);
-                for (place, sum) in sums.into_iter().enumerate() {
-                    let mut left = line[j + place] - sum;
-                    for column in j..j + place {
-                        left -= line[column] * rows[place][column];
-                    }
-                    line[j + place] = left * inverse[j + place];
+            if i + 1 < k {
+                let second = &mut rest[..i + 2];
+                while j + 4 <= i {
+                    let rows = four_rows(done, j);
+                    let [upper, lower] = eight_dots(simd, [&first[..j], &second[..j]], rows);
+                    settle(first, j, upper, rows, &inverse);
+                    settle(second, j, lower, rows, &inverse);
+                    j += 4;
                 }
-                j += 4;
             }
-            for j in j..i {
-                line[j] = (line[j] - dot(simd, &line[..j], row(done, j))) * inverse[j];
+            for i in i..k.min(i + 2) {
+                let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
+                let line = &mut rest[..=i];
+                for j in j..i {
+                    line[j] = (line[j] - dot(simd, &line[..j], row(done, j))) * inverse[j];
+                }
+                let pivot = line[i] - dot(simd, &line[..i], &line[..i]);
+                if !(pivot > 0.0 && pivot.is_finite()) {
+                    return false;
+                }
+                line[i] = pivot.sqrt();
+                inverse[i] = line[i].recip();
+                // forward substitution rides along
+                b[i] = (b[i] - dot(simd, &line[..i], &b[..i])) * inverse[i];
             }
-            let pivot = line[i] - dot(simd, &line[..i], &line[..i]);
-            if !(pivot > 0.0 && pivot.is_finite()) {
-                return false;
-            }
-            line[i] = pivot.sqrt();
-            inverse[i] = line[i].recip();
-            // forward substitution rides along
-            b[i] = (b[i] - dot(simd, &line[..i], &b[..i])) * inverse[i];
+            i += 2;
         }
         for i in (0..k).rev() {
             let base = i * (i + 1) / 2;
@@ -164,32 +162,77 @@ fn dot<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
     simd.reduce_sum_f64s(sum)
 }
 
-/// Inner products of `a` with as much of four others: each load of it serves four sums.
+/// Inner products of two lines with as much of four rows: six loads serve eight sums.
 #[inline(always)]
-fn four_dots<S: Simd>(simd: S, a: &[f64], rows: [&[f64]; 4]) -> [f64; 4] {
-    let length = a.len();
-    let (a, a_tail) = S::as_simd_f64s(a);
+fn eight_dots<S: Simd>(simd: S, lines: [&[f64]; 2], rows: [&[f64]; 4]) -> [[f64; 4]; 2] {
+    let length = lines[0].len();
+    let (x, x_tail) = S::as_simd_f64s(lines[0]);
+    let (y, y_tail) = S::as_simd_f64s(&lines[1][..length]);
     let (b0, t0) = S::as_simd_f64s(&rows[0][..length]);
     let (b1, t1) = S::as_simd_f64s(&rows[1][..length]);
     let (b2, t2) = S::as_simd_f64s(&rows[2][..length]);
     let (b3, t3) = S::as_simd_f64s(&rows[3][..length]);
-    let a_tail = simd.partial_load_f64s(a_tail);
-    let mut s0 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t0));
-    let mut s1 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t1));
-    let mut s2 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t2));
-    let mut s3 = simd.mul_f64s(a_tail, simd.partial_load_f64s(t3));
-    for ((((x, y0), y1), y2), y3) in a.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
-        s0 = simd.mul_add_e_f64s(*x, *y0, s0);
-        s1 = simd.mul_add_e_f64s(*x, *y1, s1);
-        s2 = simd.mul_add_e_f64s(*x, *y2, s2);
-        s3 = simd.mul_add_e_f64s(*x, *y3, s3);
+    let (x_tail, y_tail) = (
+        simd.partial_load_f64s(x_tail),
+        simd.partial_load_f64s(y_tail),
+    );
+    let (t0, t1) = (simd.partial_load_f64s(t0), simd.partial_load_f64s(t1));
+    let (t2, t3) = (simd.partial_load_f64s(t2), simd.partial_load_f64s(t3));
+    let mut x0 = simd.mul_f64s(x_tail, t0);
+    let mut x1 = simd.mul_f64s(x_tail, t1);
+    let mut x2 = simd.mul_f64s(x_tail, t2);
+    let mut x3 = simd.mul_f64s(x_tail, t3);
+    let mut y0 = simd.mul_f64s(y_tail, t0);
+    let mut y1 = simd.mul_f64s(y_tail, t1);
+    let mut y2 = simd.mul_f64s(y_tail, t2);
+    let mut y3 = simd.mul_f64s(y_tail, t3);
+    for (((((x, y), b0), b1), b2), b3) in x.iter().zip(y).zip(b0).zip(b1).zip(b2).zip(b3) {
+        x0 = simd.mul_add_e_f64s(*x, *b0, x0);
+        y0 = simd.mul_add_e_f64s(*y, *b0, y0);
+        x1 = simd.mul_add_e_f64s(*x, *b1, x1);
+        y1 = simd.mul_add_e_f64s(*y, *b1, y1);
+        x2 = simd.mul_add_e_f64s(*x, *b2, x2);
+        y2 = simd.mul_add_e_f64s(*y, *b2, y2);
+        x3 = simd.mul_add_e_f64s(*x, *b3, x3);
+        y3 = simd.mul_add_e_f64s(*y, *b3, y3);
     }
     [
-        simd.reduce_sum_f64s(s0),
-        simd.reduce_sum_f64s(s1),
-        simd.reduce_sum_f64s(s2),
-        simd.reduce_sum_f64s(s3),
+        [
+            simd.reduce_sum_f64s(x0),
+            simd.reduce_sum_f64s(x1),
+            simd.reduce_sum_f64s(x2),
+            simd.reduce_sum_f64s(x3),
+        ],
+        [
+            simd.reduce_sum_f64s(y0),
+            simd.reduce_sum_f64s(y1),
+            simd.reduce_sum_f64s(y2),
+            simd.reduce_sum_f64s(y3),
+        ],
     ]
+}
+
+/// Rows `j` to `j + 3` of a lower triangle by rows.
+#[inline(always)]
+fn four_rows(triangle: &[f64], j: usize) -> [&[f64]; 4] {
+    [
+        row(triangle, j),
+        row(triangle, j + 1),
+        row(triangle, j + 2),
+        row(triangle, j + 3),
+    ]
+}
+
+/// Columns `j` to `j + 3` of a line, once what stands before them is known.
+#[inline(always)]
+fn settle(line: &mut [f64], j: usize, sums: [f64; 4], rows: [&[f64]; 4], inverse: &[f64]) {
+    for (place, sum) in sums.into_iter().enumerate() {
+        let mut left = line[j + place] - sum;
+        for column in j..j + place {
+            left -= line[column] * rows[place][column];
+        }
+        line[j + place] = left * inverse[j + place];
+    }
 }
 
 #[cfg(test)]
@@ -236,15 +279,18 @@ mod tests {
             rows in proptest::collection::vec(
                 (proptest::collection::vec(-3.0..3.0f64, 23), -10.0..10.0f64), 1..30),
             penalty in proptest::collection::vec(0.01..5.0f64, 23),
+            k in 1..=23_u16,
         ) {
-            let columns: Vec<u16> = (0..23).collect();
-            let mut normal = Normal::new(23);
+            let columns: Vec<u16> = (0..k).collect();
+            let k = usize::from(k);
+            let penalty = &penalty[..k];
+            let mut normal = Normal::new(k);
             for (x, y) in &rows {
-                normal.add_row(&columns, x, *y, 1.0);
+                normal.add_row(&columns, &x[..k], *y, 1.0);
             }
             let prior = [0.5; 23];
-            let b = normal.solve(&penalty, &prior).unwrap();
-            for i in 0..23 {
+            let b = normal.solve(penalty, &prior).unwrap();
+            for i in 0..k {
                 let mut left = penalty[i] * (b[i] - prior[i]);
                 for (x, y) in &rows {
                     let fit: f64 = x.iter().zip(&b).map(|(x, b)| x * b).sum();
