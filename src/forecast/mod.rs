@@ -230,8 +230,11 @@ mod step_seconds {
     }
 }
 
-/// Between two fits, in the controller and in what replays it: a fit moves little within hours.
-pub const REFIT: TimeDelta = TimeDelta::hours(6);
+/// Between two fits, in the controller and in what replays it. Fixtures of one day follow each
+/// other by two or three hours, and what one has taught should be known to the next: on the
+/// reference trace the 95 % bound of peaks up to four hours ahead holds .895 of them, .842 with
+/// fits six hours apart. Fits of a thousand workloads take half a minute on one core.
+pub const REFIT: TimeDelta = TimeDelta::hours(2);
 
 /// Between two forecasts: they are cheap, and should follow today's level.
 pub const REISSUE: TimeDelta = TimeDelta::minutes(5);
