@@ -85,7 +85,9 @@ pub(crate) struct Kin {
     days: u32,
     /// The last of them, since the epoch.
     last_date: i64,
-    most_fixtures: f64,
+    /// Fixtures at once, and the same with each counted by its importance relative to the largest.
+    most_fixtures: usize,
+    most_counted: f64,
     most_importance: f64,
 }
 
@@ -97,12 +99,16 @@ impl Kin {
             self.days += 1;
             self.last_date = date;
         }
-        self.most_fixtures = self.most_fixtures.max(slot.count);
+        self.most_fixtures = self.most_fixtures.max(slot.fixtures.len());
+        self.most_counted = self.most_counted.max(slot.count);
         self.most_importance = self.most_importance.max(slot.importance);
     }
 
+    /// Neither lesser fixtures beside one that draws most nor as many as before of another weight
+    /// are new.
     fn outnumbered_by(&self, slot: &Slot) -> bool {
-        slot.count > CROWDED * self.most_fixtures
+        slot.fixtures.len() as f64 > CROWDED * self.most_fixtures as f64
+            && slot.count > CROWDED * self.most_counted
     }
 
     fn outranked_by(&self, slot: &Slot) -> bool {
@@ -163,8 +169,9 @@ impl Seen {
         };
         if kin.outnumbered_by(slot) {
             return Some(format!(
-                "no precedent: {:.0} fixtures at once, at most {:.0} before",
-                slot.count, kin.most_fixtures
+                "no precedent: {} fixtures at once, at most {} before",
+                slot.fixtures.len(),
+                kin.most_fixtures
             ));
         }
         if kin.outranked_by(slot) {
@@ -253,6 +260,21 @@ mod tests {
         assert_eq!(Precedent::Known(1).widening(0.0), 1.0);
         assert_eq!(Precedent::Known(1).widening_of_peaks(), 1.0);
         assert_eq!(Precedent::Lesser.widening_of_peaks(), UNPRECEDENTED);
+    }
+
+    #[test]
+    fn as_many_fixtures_of_another_weight_are_not_new() {
+        // five before, one of them of five times the weight: counted 1.8
+        let mut uneven = slot("nfl", 5, 5.0);
+        uneven.count = 1.8;
+        let seen = Seen::new(std::iter::once(&uneven));
+        assert_eq!(seen.precedent(&slot("nfl", 5, 1.0)), Precedent::Known(1));
+        assert_eq!(seen.precedent(&slot("nfl", 8, 1.0)), Precedent::Lesser);
+        // one before, and now one with ten of no weight
+        let seen = Seen::new(std::iter::once(&slot("nfl", 1, 1.0)));
+        let mut with_lesser = slot("nfl", 11, 1.0);
+        with_lesser.count = 1.4;
+        assert_eq!(seen.precedent(&with_lesser), Precedent::Known(1));
     }
 
     #[test]
