@@ -174,6 +174,8 @@ impl Fit for EventResponse {
             events: design.events(),
         };
         let lessons = replay::replay(&past, Pace::new(curve));
+        let mut over: Vec<_> = windows.iter().collect();
+        over.sort_by_key(|window| window.to);
         if !weekly {
             notes.push(format!(
                 "{:.1} days of data: weekends are not told apart before {WEEKLY_AFTER:.0}",
@@ -186,7 +188,7 @@ impl Fit for EventResponse {
             offset,
             leash: (lowest - LEASH, highest + LEASH),
             highest: highest.exp() - offset,
-            seen: Seen::new(windows.iter().map(|window| &near[window.slot])),
+            seen: Seen::new(over.into_iter().map(|window| &near[window.slot])),
             fixtures_seen: fixtures_seen(&calendar, first, at),
             design,
             coefficients: coefficients.pop().unwrap_or_default(),

@@ -95,7 +95,8 @@ impl Kin {
     /// One more window is over; windows come in order of their ends.
     pub(crate) fn add(&mut self, slot: &Slot) {
         let date = slot.date();
-        if self.days == 0 || date != self.last_date {
+        // one that ended late belongs to a day that has been counted
+        if self.days == 0 || date > self.last_date {
             self.days += 1;
             self.last_date = date;
         }
@@ -126,7 +127,7 @@ impl Kin {
 }
 
 impl Seen {
-    /// From the slots whose windows are over.
+    /// From the slots whose windows are over, in order of their ends.
     pub(crate) fn new<'a>(slots: impl Iterator<Item = &'a Slot>) -> Self {
         let mut seen: BTreeMap<String, Kin> = BTreeMap::new();
         for slot in slots {
@@ -281,7 +282,7 @@ mod tests {
     fn fixtures_of_one_day_are_one_day() {
         let mut kin = Kin::default();
         let mut at = slot("nfl", 1, 1.0);
-        for (hours, days) in [(0, 1), (3, 1), (24, 2), (27, 2), (168, 3)] {
+        for (hours, days) in [(0, 1), (3, 1), (24, 2), (3, 2), (27, 2), (168, 3)] {
             let mut later = at.clone();
             later.anchors.start += hours * 3_600;
             later.local.1 += (hours % 24) as u8;
