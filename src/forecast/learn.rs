@@ -21,8 +21,8 @@ const EVENT_WEIGHT: f64 = 2.0;
 /// (inside them that would eat the peaks).
 const HUBER: f64 = 2.0;
 
-/// Model bins between two past fits. Half a day: as stale as a fit gets in operation, where one
-/// is made every few hours.
+/// Model bins between two past fits. Half a day: staler than a fit gets in operation, so that
+/// errors are not believed too small.
 pub(crate) const PERIOD: usize = DAY / 2;
 
 /// Periods whose spread tells what is usual: a week.
@@ -154,7 +154,7 @@ pub(crate) fn coefficients(
         let wanted = period + 1 + keep >= history.periods();
         let lately = period + LATELY >= history.periods();
         // before the periods kept only the search for outliers needs a fit, and old errors count
-        // little: there a daily fit will do, as stale at most as one in operation may get
+        // little: there a daily fit is near enough
         if !lately && (history.periods() - period).is_multiple_of(2) {
             match kept.last() {
                 Some(last) if wanted => {

@@ -233,7 +233,8 @@ mod step_seconds {
 /// Between two fits, in the controller and in what replays it. Fixtures of one day follow each
 /// other by two or three hours, and what one has taught should be known to the next: on the
 /// reference trace the 95 % bound of peaks up to four hours ahead holds .895 of them, .842 with
-/// fits six hours apart. Fits of a thousand workloads take half a minute on one core.
+/// fits six hours apart. Fits of a thousand workloads take half a minute of one core. The controller
+/// waits up to a quarter longer, so that not all fit at once.
 pub const REFIT: TimeDelta = TimeDelta::hours(2);
 
 /// Between two forecasts: they are cheap, and should follow today's level.

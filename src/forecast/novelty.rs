@@ -5,9 +5,9 @@
 //! the same: more fixtures at once than ever, or more important ones, are as much less sure than
 //! those seen as the first of a competition is than the tenth. On the reference trace that covers
 //! .947 instead of .921 of the peaks a day ahead at the same quantile loss, on generated opening
-//! weeks .915 instead of .874 of the moments around fixtures with entries known. Nor does a second
-//! fixture have the whole of its kind behind it: with so few days known, margins are wider by what
-//! their mean is unsure, which covers .938 there.
+//! weeks .915 instead of .874 of the moments around fixtures with entries known (crowds' shock .4).
+//! Nor does a second fixture have the whole of its kind behind it: with so few days known, margins
+//! are wider by what their mean is unsure, which covers .942 there.
 
 use std::collections::BTreeMap;
 
@@ -55,16 +55,19 @@ impl Precedent {
 
     /// Factor on a path's margins that stand on windows of the competition, where so much of the
     /// lead is far off ([`lead::far_off`]). The next of a kind errs about the mean of `n` days with
-    /// `1 + 1/n` of the variance.
+    /// `1 + 1/n` of the variance, but no more than without a precedent.
     pub(crate) fn widening(self, far_off: f64) -> f64 {
         let full = match self {
             Self::Known(days) => (1.0 + 1.0 / f64::from(days)).sqrt().min(UNPRECEDENTED),
-            Self::Lesser | Self::Missing => self.widening_of_peaks(),
+            Self::Lesser => UNPRECEDENTED,
+            // margins of their own are used where nothing of the kind is known
+            Self::Missing => 1.0,
         };
         1.0 + far_off * (full - 1.0)
     }
 
-    /// The same for a peak's, whose predictive knows how few windows it stands on.
+    /// Factor on the margins of a peak for what of a precedent is [`ahead`](Self::ahead). That
+    /// windows are few is in their predictive already.
     pub(crate) fn widening_of_peaks(self) -> f64 {
         match self {
             Self::Lesser => UNPRECEDENTED,
@@ -78,38 +81,47 @@ impl Precedent {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Seen(BTreeMap<String, Kin>);
 
-/// What past windows of one competition have held at most.
+/// What past windows of one competition have held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kin {
     /// Days of the audience with a window.
     days: u32,
-    /// The last of them, since the epoch.
-    last_date: i64,
-    /// Fixtures at once, and the same with each counted by its importance relative to the largest.
+    /// The last of them, days of the common era.
+    last_date: i32,
+    /// Most fixtures at once.
     most_fixtures: usize,
+    /// The same with each counted by its importance relative to the largest.
     most_counted: f64,
+    /// The same with each counted by its importance.
+    most_drawn: f64,
+    /// Importance of the greatest.
     most_importance: f64,
 }
 
 impl Kin {
     /// One more window is over; windows come in order of their ends.
     pub(crate) fn add(&mut self, slot: &Slot) {
-        let date = slot.date();
-        // one that ended late belongs to a day that has been counted
-        if self.days == 0 || date > self.last_date {
+        // one that ended after another of a later day is not counted: rather too few than too many
+        if self.days == 0 || slot.date > self.last_date {
             self.days += 1;
-            self.last_date = date;
+            self.last_date = slot.date;
         }
         self.most_fixtures = self.most_fixtures.max(slot.fixtures.len());
         self.most_counted = self.most_counted.max(slot.count);
+        self.most_drawn = self.most_drawn.max(slot.count * slot.importance);
         self.most_importance = self.most_importance.max(slot.importance);
     }
 
-    /// Neither lesser fixtures beside one that draws most nor as many as before of another weight
-    /// are new.
+    /// Neither lesser fixtures beside one that draws most are new, nor as many as before of another
+    /// weight.
     fn outnumbered_by(&self, slot: &Slot) -> bool {
+        let more =
+            self.fewer_than(slot) || slot.count * slot.importance > CROWDED * self.most_drawn;
+        more && slot.count > CROWDED * self.most_counted
+    }
+
+    fn fewer_than(&self, slot: &Slot) -> bool {
         slot.fixtures.len() as f64 > CROWDED * self.most_fixtures as f64
-            && slot.count > CROWDED * self.most_counted
     }
 
     fn outranked_by(&self, slot: &Slot) -> bool {
@@ -168,6 +180,13 @@ impl Seen {
                 slot.competition
             ));
         };
+        if kin.outnumbered_by(slot) && !kin.fewer_than(slot) {
+            return Some(format!(
+                "no precedent: fixtures at once that count as {:.1} of the greatest of them, at most \
+                 {:.1} before",
+                slot.count, kin.most_counted
+            ));
+        }
         if kin.outnumbered_by(slot) {
             return Some(format!(
                 "no precedent: {} fixtures at once, at most {} before",
@@ -276,6 +295,16 @@ mod tests {
         let mut with_lesser = slot("nfl", 11, 1.0);
         with_lesser.count = 1.4;
         assert_eq!(seen.precedent(&with_lesser), Precedent::Known(1));
+        // and these are no precedent for ten that all draw
+        let seen = Seen::new(std::iter::once(&with_lesser));
+        let ten = slot("nfl", 10, 1.0);
+        assert_eq!(seen.precedent(&ten), Precedent::Lesser);
+        assert_eq!(
+            seen.novelty(&ten, 1.0, 1.0).as_deref(),
+            Some(
+                "no precedent: fixtures at once that count as 10.0 of the greatest of them, at most 1.4 before"
+            )
+        );
     }
 
     #[test]
@@ -285,7 +314,7 @@ mod tests {
         for (hours, days) in [(0, 1), (3, 1), (24, 2), (3, 2), (27, 2), (168, 3)] {
             let mut later = at.clone();
             later.anchors.start += hours * 3_600;
-            later.local.1 += (hours % 24) as u8;
+            later.date += (hours / 24) as i32;
             kin.add(&later);
             assert_eq!(kin.days, days, "{hours}");
         }

@@ -100,6 +100,7 @@ impl WithSimd for Equations<'_> {
         while i < k {
             let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
             let (first, rest) = rest.split_at_mut(i + 1);
+            // two lines share the loads of four rows
             let mut j = 0;
             if i + 1 < k {
                 let second = &mut rest[..i + 2];
@@ -111,20 +112,21 @@ impl WithSimd for Equations<'_> {
                     j += 4;
                 }
             }
-            for i in i..k.min(i + 2) {
-                let (done, rest) = l.split_at_mut(i * (i + 1) / 2);
-                let line = &mut rest[..=i];
-                for j in j..i {
+            // the columns that are left over, and an odd last line, one by one
+            for at in i..k.min(i + 2) {
+                let (done, rest) = l.split_at_mut(at * (at + 1) / 2);
+                let line = &mut rest[..=at];
+                for j in j..at {
                     line[j] = (line[j] - dot(simd, &line[..j], row(done, j))) * inverse[j];
                 }
-                let pivot = line[i] - dot(simd, &line[..i], &line[..i]);
+                let pivot = line[at] - dot(simd, &line[..at], &line[..at]);
                 if !(pivot > 0.0 && pivot.is_finite()) {
                     return false;
                 }
-                line[i] = pivot.sqrt();
-                inverse[i] = line[i].recip();
+                line[at] = pivot.sqrt();
+                inverse[at] = line[at].recip();
                 // forward substitution rides along
-                b[i] = (b[i] - dot(simd, &line[..i], &b[..i])) * inverse[i];
+                b[at] = (b[at] - dot(simd, &line[..at], &b[..at])) * inverse[at];
             }
             i += 2;
         }

@@ -61,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) stage: Option<String>,
     /// Day of the week and hour of the start on the audience's clock, Monday first.
     pub(crate) local: (u8, u8),
+    /// Date of the start on the audience's clock, days of the common era.
+    pub(crate) date: i32,
     /// Competitors as `competition/name`, without repeats.
     pub(crate) teams: Vec<String>,
     /// Pairs of competitors, each in order, without repeats.
@@ -83,12 +85,6 @@ impl Slot {
         let (first, last) = self.anchors.span();
         let last = last.max(self.last_end + WINDOW.1);
         (first, self.until.map_or(last, |until| last.min(until)))
-    }
-
-    /// The audience's date on which it starts, days since the epoch.
-    pub(crate) fn date(&self) -> i64 {
-        let midnight = self.anchors.start - i64::from(self.local.1) * 3_600;
-        midnight.div_euclid(86_400)
     }
 
     /// As it looked before its end was known.
@@ -253,6 +249,7 @@ fn slot(
             local.weekday().num_days_from_monday() as u8,
             local.hour() as u8,
         ),
+        date: local.date_naive().num_days_from_ce(),
         teams: unique(&mut fixtures().flat_map(sides)),
         pairings: unique(&mut fixtures().filter_map(|f| {
             let mut sides = sides(f);
