@@ -188,8 +188,9 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let (rows, row) = history.row_seen(bin, origin);
                 let moment = rows.moment[row];
                 let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
+                // as much as the coefficients know
                 let precedent =
-                    leading.map_or(Precedent::AMPLE, |slot| peaks.precedent(past, slot, origin));
+                    leading.map_or(Precedent::AMPLE, |slot| peaks.precedent(past, slot, start));
                 let factor = profile.at(ahead as f64, f64::from(rows.minute[row]))
                     * precedent.widening(lead::far_off(ahead as f64));
                 let precedent = precedent.ahead(bucket);

@@ -239,7 +239,9 @@ impl PeakScores {
         if !actual.is_finite() || (unknown && actual <= predicted) {
             return;
         }
-        let precedent = self.precedent(past, window.slot, origin).ahead(bucket);
+        let precedent = self
+            .precedent(past, window.slot, self.closed_at)
+            .ahead(bucket);
         // entries may move the top to where another slate's crowd is
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
