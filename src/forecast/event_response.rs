@@ -174,14 +174,14 @@ impl Fit for EventResponse {
             events: design.events(),
         };
         let lessons = replay::replay(&past, Pace::new(curve));
-        let mut over: Vec<_> = windows.iter().collect();
-        over.sort_by_key(|window| window.to);
         if !weekly {
             notes.push(format!(
                 "{:.1} days of data: weekends are not told apart before {WEEKLY_AFTER:.0}",
                 hours / 24.0
             ));
         }
+        let mut over: Vec<_> = windows.iter().collect();
+        over.sort_by_key(|window| window.to);
         Ok(FittedEventResponse {
             zone: self.zone,
             at,

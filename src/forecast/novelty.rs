@@ -180,19 +180,20 @@ impl Seen {
                 slot.competition
             ));
         };
-        if kin.outnumbered_by(slot) && !kin.fewer_than(slot) {
-            return Some(format!(
-                "no precedent: fixtures at once that count as {:.1} of the greatest of them, at most \
-                 {:.1} before",
-                slot.count, kin.most_counted
-            ));
-        }
         if kin.outnumbered_by(slot) {
-            return Some(format!(
-                "no precedent: {} fixtures at once, at most {} before",
-                slot.fixtures.len(),
-                kin.most_fixtures
-            ));
+            return Some(if kin.fewer_than(slot) {
+                format!(
+                    "no precedent: {} fixtures at once, at most {} before",
+                    slot.fixtures.len(),
+                    kin.most_fixtures
+                )
+            } else {
+                format!(
+                    "no precedent: fixtures at once that count as {:.1} of the greatest of them, \
+                     at most {:.1} before",
+                    slot.count, kin.most_counted
+                )
+            });
         }
         if kin.outranked_by(slot) {
             return Some(format!(
@@ -311,12 +312,11 @@ mod tests {
     fn fixtures_of_one_day_are_one_day() {
         let mut kin = Kin::default();
         let mut at = slot("nfl", 1, 1.0);
-        for (hours, days) in [(0, 1), (3, 1), (24, 2), (3, 2), (27, 2), (168, 3)] {
+        for (date, days) in [(0, 1), (0, 1), (1, 2), (0, 2), (1, 2), (7, 3)] {
             let mut later = at.clone();
-            later.anchors.start += hours * 3_600;
-            later.date += (hours / 24) as i32;
+            later.date += date;
             kin.add(&later);
-            assert_eq!(kin.days, days, "{hours}");
+            assert_eq!(kin.days, days, "{date}");
         }
         at.importance = 2.0;
         assert_eq!(kin.precedent(&at), Precedent::Lesser);

@@ -1,10 +1,9 @@
 //! How high a fixture's peak may go: a predictive distribution with small-sample tails.
 //!
 //! The score of a past window is `ln(largest actual) - ln(largest predicted)`, what is peculiar to
-//! its kick-off included in the latter. Scores are taken
-//! as normal with unknown mean and variance under a normal-inverse-gamma prior, so the predictive
-//! is a Student t whose tails thin out as windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))`
-//! with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
+//! its kick-off included in the latter. Scores are taken as normal with unknown mean and variance
+//! under a normal-inverse-gamma prior, so the predictive is a Student t whose tails thin out as
+//! windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))` with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
 //! maximum, which is why peaks have their own.
 //!
 //! Windows that nothing in the history resembled when they were forecast are judged apart: how
@@ -79,7 +78,8 @@ pub(crate) fn weight_among(windows: usize) -> f64 {
     1.0 / (windows.max(1) as f64).sqrt()
 }
 
-/// Log margins above the largest predicted median and what is peculiar to the kick-off, per footing and lead bucket.
+/// Log margins above the largest predicted median and what is peculiar to the kick-off, per
+/// footing and lead bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PeakMargins([[Judged; BUCKETS]; FOOTINGS]);
 
