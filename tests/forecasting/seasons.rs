@@ -2,7 +2,8 @@
 //! competitions, slates of many games, overtime, censored history, an opening Sunday.
 //!
 //! The small tests run always. The whole table over twenty seeds:
-//! `cargo test --release --test forecasting seasons -- --ignored --nocapture`
+//! `cargo test --release --test forecasting seasons -- --ignored --nocapture`, with `ROWS=opener`
+//! in the environment only the rows whose name contains that, with `SEEDS=3` over three.
 
 use chrono::TimeDelta;
 use tipoff::entries::Entries;
@@ -221,6 +222,7 @@ fn an_opening_week_without_precedent_says_so_and_is_ready_for_more() {
 #[ignore = "minutes of work: prints the table of the whole"]
 fn table_over_seeds() {
     let seeds: u64 = std::env::var("SEEDS").map_or(20, |text| text.parse().unwrap());
+    let rows = std::env::var("ROWS").unwrap_or_default();
     println!(
         "{:<26} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "", "peaks", "|ln|", "under p95", "margin", "reserved", "c95 event", "c95 all", "width"
@@ -251,14 +253,18 @@ fn table_over_seeds() {
         (preset(Preset::Censored), 6, 12, quarter),
         (preset(Preset::Opener), 24, 4, seeds),
     ] {
+        let row = format!("{name} {hours} h");
+        if !row.contains(&rows) {
+            continue;
+        }
         let mut all = Vec::new();
         for seed in 1..=seeds {
             let made = season::generate(&season, None, seed).unwrap();
             all.extend(play(&made, TimeDelta::hours(hours), from_week, 1));
         }
         let (with, without) = figures(&all);
-        println!("{}", without.row(&format!("{name} {hours} h calendar")));
-        println!("{}", with.row(&format!("{name} {hours} h entries")));
+        println!("{}", without.row(&format!("{row} calendar")));
+        println!("{}", with.row(&format!("{row} entries")));
         println!(
             "{:<26} reserved {:+.1} %, peak error {:+.1} %",
             "",

@@ -136,9 +136,13 @@ impl Score {
             self.covered as f64 / self.points as f64,
             self.points
         );
-        if let (Ok(out), true) = (std::env::var("FORECASTS_OUT"), protocol != "D2") {
+    }
+
+    /// Writes the forecasts for an outside scorer, where one wants them.
+    fn write(&self, name: &str, protocol: &str) {
+        if let Ok(out) = std::env::var("FORECASTS_OUT") {
             let header = "origin,target,q50,q90,q95,q99\n";
-            let file = Path::new(&out).join(format!("{name}__{}.csv", protocol.to_lowercase()));
+            let file = Path::new(&out).join(format!("{name}__{protocol}.csv"));
             std::fs::write(file, format!("{header}{}", self.csv)).unwrap();
         }
     }
@@ -219,6 +223,38 @@ impl Bench {
         all
     }
 
+    /// Prints how the peaks around kick-offs fared, each as it was forecast last, so long before
+    /// it or longer.
+    fn report_peaks(&self, forecasts: &[Forecast], protocol: &str, least: TimeDelta) {
+        let mut said = std::collections::BTreeMap::new();
+        for forecast in forecasts {
+            let ahead = |start: Timestamp| start - forecast.origin >= least;
+            for peak in forecast.peaks.iter().filter(|peak| ahead(peak.start)) {
+                said.insert(peak.start, peak.quantiles);
+            }
+        }
+        let (mut windows, mut error, mut under, mut margin) = (0_u32, 0.0, 0_u32, 0.0);
+        for (start, [p50, _, p95, _]) in said.range(june(10)..june(26)) {
+            let from = *start - TimeDelta::hours(1);
+            let bins = (0..).map(|bin| from + STEP * bin);
+            let actual = bins
+                .take_while(|at| *at < from + AROUND)
+                .filter_map(|at| self.actual(at))
+                .fold(0.0, f64::max);
+            windows += 1;
+            error += (p50 / actual).ln().abs();
+            under += u32::from(actual <= *p95);
+            margin += p95 / actual;
+        }
+        let windows_f = f64::from(windows);
+        println!(
+            "{protocol:<4}peaks error {:.3}  under {:.3}  margin {:.2}  n {windows}",
+            error / windows_f,
+            f64::from(under) / windows_f,
+            margin / windows_f
+        );
+    }
+
     fn score(&self, forecasts: &[Forecast], from: TimeDelta, to: TimeDelta) -> Score {
         let mut score = Score::default();
         for forecast in forecasts {
@@ -233,6 +269,9 @@ impl Bench {
         score
     }
 }
+
+/// Length of a window around a kick-off, from an hour before it on.
+const AROUND: TimeDelta = TimeDelta::minutes(60 + 185);
 
 fn write_peaks(name: &str, protocol: &str, peaks: &str) {
     if let Ok(out) = std::env::var("FORECASTS_OUT") {
@@ -256,18 +295,19 @@ fn a_day_and_two_ahead_it_beats_seasonal_naive() {
         ("naive-day", &yesterday),
         ("naive-week", &last_week),
     ] {
-        bench.score(forecasts, zero, two).report(name, "day");
+        bench.score(forecasts, zero, two).write(name, "day");
     }
     for (protocol, from, to) in [("D1", zero, day), ("D2", day, two)] {
         let mine = bench.score(&ours, from, to);
-        mine.report("tipoff", "D2");
+        mine.report("tipoff", protocol);
         for (name, naive) in [("naive-day", &yesterday), ("naive-week", &last_week)] {
             let naive = bench.score(naive, from, to);
-            naive.report(name, "D2");
+            naive.report(name, protocol);
             assert!(mine.wape() < naive.wape(), "{protocol} {name}");
             assert!(mine.wql95() < naive.wql95(), "{protocol} {name}");
         }
     }
+    bench.report_peaks(&ours, "D1", zero);
 }
 
 #[test]
@@ -285,6 +325,8 @@ fn four_hours_ahead_it_beats_seasonal_naive() {
     write_peaks("tipoff", "h4", &peaks);
     let mine = bench.score(&ours, TimeDelta::zero(), four);
     mine.report("tipoff", "h4");
+    mine.write("tipoff", "h4");
+    bench.report_peaks(&ours, "h4", TimeDelta::hours(1));
     for (name, model) in [
         ("naive-day", SeasonalNaive::DAY),
         ("naive-week", SeasonalNaive::WEEK),
@@ -292,6 +334,7 @@ fn four_hours_ahead_it_beats_seasonal_naive() {
         let naive = bench.roll(&model, june(10), four, four, &mut String::new());
         let naive = bench.score(&naive, TimeDelta::zero(), four);
         naive.report(name, "h4");
+        naive.write(name, "h4");
         assert!(mine.wape() < naive.wape(), "{name}");
         assert!(mine.wql95() < naive.wql95(), "{name}");
     }
@@ -333,6 +376,7 @@ fn minutes_ahead_it_beats_persistence() {
         target += STEP;
     }
     mine.report("tipoff", "n15");
+    mine.write("tipoff", "n15");
     println!("n15 persistence WAPE {:.3}", persistence / mine.load);
     assert!(mine.error < persistence);
 }
