@@ -10,6 +10,7 @@ use super::misses::Miss;
 use super::origin::Block;
 use super::peaks::WindowPeak;
 use super::score::{PeakScores, PerQuantile, Scores};
+use crate::plot::Table;
 use crate::simulate::Totals;
 use crate::units::Timestamp;
 
@@ -142,41 +143,6 @@ impl PolicyReport {
                 .zip(oracle)
                 .map(|(found, oracle)| found.replica_hours / oracle),
         });
-    }
-}
-
-/// A table for a terminal: left-aligned first column, the rest to the right.
-pub(crate) struct Table {
-    pub(crate) head: Vec<String>,
-    pub(crate) rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub(crate) fn text(&self) -> String {
-        let columns = self.head.len();
-        let width = |column: usize| {
-            std::iter::once(&self.head)
-                .chain(&self.rows)
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for row in std::iter::once(&self.head).chain(&self.rows) {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let width = widths[column];
-                let _ = match column {
-                    0 => write!(line, "{cell:<width$}"),
-                    _ => write!(line, "  {cell:>width$}"),
-                };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
     }
 }
 
