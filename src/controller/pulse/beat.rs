@@ -6,7 +6,7 @@ use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
 use crate::controller::act::{Order, Outcome};
 use crate::controller::state::PolicyKey;
-use crate::plan::bridges::{CpuBridge, CpuState, exceeds};
+use crate::plan::bridges::{CpuBridge, CpuState, exceeds, overload_after};
 use crate::plan::briefing::Briefing;
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{Action, BurstSight, Plan, Workload, plan};
@@ -205,13 +205,7 @@ impl Pulse {
             Action::RestoreCpu | Action::Reserve { .. } => false,
         };
         plan.actions.retain(raises);
-        // asked for once; what became of it is told when it is known. Where it was not asked for,
-        // only more load is a reason to think again
-        let raised = plan.actions.contains(&Action::RaiseCpu);
-        self.overload = self
-            .overload
-            .filter(|_| !raised)
-            .map(|most| carried.map_or(most, |carried| most.max(carried)));
+        self.overload = overload_after(self.overload, carried, &plan.actions);
         let decided = (self.key.clone()?, stance.order.clone(), plan);
         (!decided.2.actions.is_empty()).then_some(decided)
     }
