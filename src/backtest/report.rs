@@ -146,6 +146,7 @@ impl PolicyReport {
     }
 }
 
+/// A whole number, its thousands set apart.
 pub(crate) fn number(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut grouped = String::new();
@@ -161,6 +162,7 @@ pub(crate) fn number(value: f64) -> String {
     grouped
 }
 
+/// A share as per cent.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
@@ -174,6 +176,7 @@ fn ratio(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
+/// Seconds as a length people read.
 pub(crate) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.0} s"),

@@ -92,6 +92,7 @@ impl Pulse {
             || last.is_some_and(|last| last.order.target != stance.order.target)
     }
 
+    /// Takes over what a tick leaves; `kin` are spikes of other workloads at the same sport.
     pub(super) fn brief(&mut self, stance: Stance, kin: &Learnt, now: Timestamp) {
         let Stance {
             policy,
@@ -126,6 +127,7 @@ impl Pulse {
         }
     }
 
+    /// Own spikes that are in the pool of the sport.
     pub(super) fn contributed(&self) -> Learnt {
         self.contributed
     }
