@@ -1,6 +1,7 @@
 //! Bridges as they are written, to bridges as a decision is given them.
 
-use super::policy::{SpecError, multiple};
+use super::cover::multiple;
+use super::policy::SpecError;
 use super::v1alpha1::{BridgesSpec, NodesSpec, ResizeSpec};
 use crate::plan::Bridges;
 use crate::plan::bridges::{CpuBridge, NodeBridge, PAUSE_IMAGE};

@@ -5,8 +5,10 @@
 
 mod bridges;
 pub mod conditions;
+mod cover;
 pub mod live;
 pub mod policy;
+mod queries;
 mod schema;
 pub mod v1alpha1;
 

@@ -5,16 +5,20 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::bridges::bridges_of;
+use super::cover::{live_cover, multiple};
 use super::live::{LiveFeed, LiveSpec};
+use super::queries::{entries_of, queries};
 use super::v1alpha1::{
-    BurstSpec, CapacitySpec, EntriesSpec, ForecastSpec, LoadSpec, OverrideAction, OverrideSpec,
-    PredictiveAutoscalerSpec, ReleaseSpec, ScaleTargetRef,
+    BurstSpec, CapacitySpec, ForecastSpec, OverrideAction, OverrideSpec, PredictiveAutoscalerSpec,
+    ReleaseSpec, ScaleTargetRef,
 };
 use crate::burst::BurstPolicy;
 use crate::forecast::Quantile;
-use crate::plan::policy::{LiveCover, Release, SpikeCover, StartUp};
+use crate::plan::policy::{Release, SpikeCover, StartUp};
 use crate::plan::{ManualAction, ManualOverride, Policy, PolicyError};
 use crate::units::{HumanDuration, Rate};
+
+pub use super::queries::{EntriesQueries, Queries};
 
 /// Default of `forecast.horizon`: the next day's slate is always in it.
 pub const HORIZON: TimeDelta = TimeDelta::hours(24);
@@ -27,9 +31,6 @@ const LONGEST_HORIZON: TimeDelta = TimeDelta::days(7);
 
 /// Longest `forecast.history`: beyond a year and a bit nothing of the last season is left out.
 const LONGEST_HISTORY: TimeDelta = TimeDelta::days(400);
-
-/// Default of `entries.slateLabel`: what fixture files call it.
-const SLATE_LABEL: &str = "slate";
 
 /// A spec whose every field is usable.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,30 +57,6 @@ pub struct ValidPolicy {
     pub zone: Tz,
     /// A person's order, expired or not.
     pub manual: Option<ManualOverride>,
-}
-
-/// The load signals of a policy, as PromQL.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Queries {
-    /// Load served, units per second.
-    pub load: String,
-    /// Load shed, units per second.
-    pub shed: Option<String>,
-    /// Above zero while no more could be carried.
-    pub saturated: Option<String>,
-    /// Work that waits, units.
-    pub queue: Option<String>,
-}
-
-/// The entries of a policy, as PromQL that gives one series per slate.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct EntriesQueries {
-    /// Entries made, per second.
-    pub rate: String,
-    /// Label that names the slate.
-    pub slate_label: String,
-    /// Places on offer.
-    pub spots: Option<String>,
 }
 
 /// Why a spec cannot be used.
@@ -237,84 +214,6 @@ impl PredictiveAutoscalerSpec {
     }
 }
 
-fn queries(load: &LoadSpec) -> Result<(Queries, Option<TimeDelta>), SpecError> {
-    let LoadSpec {
-        prometheus,
-        shed,
-        saturated,
-        faults: _,
-        queue,
-        drain_within,
-        live: _,
-    } = load;
-    let shed = shed.as_ref().map(|source| &source.prometheus.query);
-    let saturated = saturated.as_ref().map(|source| &source.prometheus.query);
-    let queue = queue.as_ref().map(|source| &source.prometheus.query);
-    for (field, query) in [
-        ("load.prometheus.query", Some(&prometheus.query)),
-        ("load.shed.prometheus.query", shed),
-        ("load.saturated.prometheus.query", saturated),
-        ("load.queue.prometheus.query", queue),
-    ] {
-        if query.is_some_and(|query| query.trim().is_empty()) {
-            return Err(SpecError::Missing {
-                field,
-                remedy: "write PromQL that yields one series in units per second",
-            });
-        }
-    }
-    if drain_within.is_some() && queue.is_none() {
-        return Err(SpecError::Missing {
-            field: "load.queue",
-            remedy: "load.drainWithin says how fast it should drain",
-        });
-    }
-    let queries = Queries {
-        load: prometheus.query.clone(),
-        shed: shed.cloned(),
-        saturated: saturated.cloned(),
-        queue: queue.cloned(),
-    };
-    Ok((queries, drain_within.map(TimeDelta::from)))
-}
-
-fn entries_of(entries: &EntriesSpec) -> Result<EntriesQueries, SpecError> {
-    let EntriesSpec {
-        prometheus,
-        slate_label,
-        spots,
-    } = entries;
-    let spots = spots.as_ref().map(|source| &source.prometheus.query);
-    for (field, query) in [
-        ("entries.prometheus.query", Some(&prometheus.query)),
-        ("entries.spots.prometheus.query", spots),
-    ] {
-        if query.is_some_and(|query| query.trim().is_empty()) {
-            return Err(SpecError::Missing {
-                field,
-                remedy: "write PromQL that yields one series per slate",
-            });
-        }
-    }
-    let label = slate_label.as_deref().unwrap_or(SLATE_LABEL);
-    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if label.is_empty()
-        || label.starts_with(|c: char| c.is_ascii_digit())
-        || !label.chars().all(letters)
-    {
-        return Err(SpecError::Field {
-            field: "entries.slateLabel",
-            value: label.to_owned(),
-            remedy: "write the name of a label, for example slate",
-        });
-    }
-    Ok(EntriesQueries {
-        rate: prometheus.query.clone(),
-        slate_label: label.to_owned(),
-        spots: spots.cloned(),
-    })
-}
-
 fn release_of(release: Option<&ReleaseSpec>, defaults: Release) -> Release {
     let ReleaseSpec {
         window,
@@ -328,48 +227,6 @@ fn release_of(release: Option<&ReleaseSpec>, defaults: Release) -> Release {
         every: every.map_or(defaults.every, TimeDelta::from),
         hold_through: hold_through.unwrap_or(defaults.hold_through),
     }
-}
-
-/// `auto` covers the share the policy names.
-fn live_cover(text: Option<&str>, covered: Option<f64>) -> Result<Option<LiveCover>, SpecError> {
-    let Some(text) = text else {
-        return match covered {
-            None => Ok(None),
-            Some(_) => Err(SpecError::Missing {
-                field: "spikeCover",
-                remedy: "burst.covered is the share that spikeCover: auto covers",
-            }),
-        };
-    };
-    let cover = text.parse().map_err(|_| SpecError::Field {
-        field: "spikeCover",
-        value: text.to_owned(),
-        remedy: "write auto, or a multiple of the load, for example 2x or 1.3x",
-    })?;
-    Ok(Some(match (cover, covered) {
-        (LiveCover::Share(_), Some(covered)) => LiveCover::Share(covered),
-        (LiveCover::Multiple(_), Some(_)) => {
-            return Err(SpecError::Field {
-                field: "burst.covered",
-                value: text.to_owned(),
-                remedy: "it is the share that spikeCover: auto covers; leave it out with a multiple",
-            });
-        }
-        (cover, None) => cover,
-    }))
-}
-
-/// `2x`, `1.3x`: the range is the policy's own affair.
-pub(super) fn multiple(field: &'static str, text: Option<&str>) -> Result<Option<f64>, SpecError> {
-    let Some(text) = text else { return Ok(None) };
-    text.strip_suffix('x')
-        .and_then(|number| number.parse().ok())
-        .map(Some)
-        .ok_or_else(|| SpecError::Field {
-            field,
-            value: text.to_owned(),
-            remedy: "write a multiple of the load, for example 2x or 1.3x",
-        })
 }
 
 fn span(

@@ -10,6 +10,7 @@ use super::misses::Miss;
 use super::origin::Block;
 use super::peaks::WindowPeak;
 use super::score::{PeakScores, PerQuantile, Scores};
+use crate::plot::Table;
 use crate::simulate::Totals;
 use crate::units::Timestamp;
 
@@ -145,41 +146,7 @@ impl PolicyReport {
     }
 }
 
-/// A table for a terminal: left-aligned first column, the rest to the right.
-pub(crate) struct Table {
-    pub(crate) head: Vec<String>,
-    pub(crate) rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub(crate) fn text(&self) -> String {
-        let columns = self.head.len();
-        let width = |column: usize| {
-            std::iter::once(&self.head)
-                .chain(&self.rows)
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for row in std::iter::once(&self.head).chain(&self.rows) {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let width = widths[column];
-                let _ = match column {
-                    0 => write!(line, "{cell:<width$}"),
-                    _ => write!(line, "  {cell:>width$}"),
-                };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
-    }
-}
-
+/// A whole number, its thousands set apart.
 pub(crate) fn number(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut grouped = String::new();
@@ -195,6 +162,7 @@ pub(crate) fn number(value: f64) -> String {
     grouped
 }
 
+/// A share as per cent.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
@@ -208,6 +176,7 @@ fn ratio(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
+/// Seconds as a length people read.
 pub(crate) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.0} s"),

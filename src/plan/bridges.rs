@@ -128,6 +128,19 @@ pub fn exceeds(demand: &BurstDemand, overload: Option<Rate>) -> bool {
     overload.is_some_and(|most| demand.to_carry().is_some_and(|load| load > most))
 }
 
+/// What [`overload`] is once a plan has answered a spike of which running replicas were to carry
+/// `carried`. More CPU is asked for once; what became of it is told when it is known. Where it was
+/// not asked for, only more load is a reason to think again.
+pub fn overload_after(
+    overload: Option<Rate>,
+    carried: Option<Rate>,
+    actions: &[Action],
+) -> Option<Rate> {
+    overload
+        .filter(|_| !actions.contains(&Action::RaiseCpu))
+        .map(|most| carried.map_or(most, |carried| most.max(carried)))
+}
+
 /// What is to be done, each with its reason.
 pub(super) fn decide(
     observed: &Observed,

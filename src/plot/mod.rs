@@ -1,19 +1,24 @@
 //! Draws charts as SVG text: axes, areas, lines, points and shaded spans.
 //!
 //! Colours are classes of a style sheet, so that the same drawing is light or dark, in a page or
-//! in a file of its own. What a chart means is decided by whoever fills it; only [`forecast`]
-//! knows what a forecast looks like.
+//! in a file of its own; [`page`] puts it there, with tables. What a chart means is decided by
+//! whoever fills it; only [`forecast`] knows what a forecast looks like.
 
 mod axis;
 mod chart;
 mod colour;
 pub mod forecast;
 mod frame;
+mod over_time;
+pub mod page;
+mod table;
 
 pub use axis::{Axis, short};
 pub use chart::{Chart, Layer, Point, Shape, Span, bucket_points, largest_per_bucket};
 pub use colour::{Colour, style};
 pub use frame::symbol;
+pub use over_time::{area, line, over_time};
+pub use table::Table;
 
 use crate::units::Timestamp;
 

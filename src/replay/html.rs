@@ -1,17 +1,16 @@
-//! The report as one self-contained HTML file: no script, no font, nothing fetched.
+//! The report as one self-contained HTML file: what the policies paid and served, and every day.
 
 use std::fmt::Write as _;
-
-use chrono_tz::Tz;
 
 use super::report::PolicyReport;
 use super::strip::{DayPicture, Strip, Zoom};
 use super::{Outcome, Report};
 use crate::backtest::contest::{NO_RESIZE, TIPOFF};
-use crate::backtest::html::STYLE;
-use crate::backtest::html::parts::{area, figure, key, line, point_key, table};
 use crate::backtest::report::{number, percent};
-use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, Span, escape, seconds, style};
+use crate::plot::page::{self, figure, key, point_key, table};
+use crate::plot::{
+    self, Axis, Chart, Colour, Layer, Point, Shape, Span, area, escape, line, seconds,
+};
 use crate::units::Timestamp;
 
 /// The page of an outcome.
@@ -47,18 +46,8 @@ pub fn page(outcome: &Outcome) -> String {
     for (index, picture) in outcome.pictures.iter().enumerate() {
         day(&mut body, picture, index == 0);
     }
-    body.push_str("<h2>What to know about these figures</h2>\n");
-    for note in &report.notes {
-        let _ = writeln!(body, "<p>{}</p>", escape(note));
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{} · Tipoff replay</title>\n<style>{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         {body}</main>\n</body>\n</html>\n",
-        escape(&report.title),
-        style()
-    )
+    page::notes(&mut body, &report.notes);
+    page::whole(&format!("{} · Tipoff replay", report.title), &body)
 }
 
 /// The finding in a sentence or two.
@@ -361,42 +350,19 @@ fn widened(short: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// A chart over a part of a day with its play shaded.
 fn over_time(
-    (title, description): (&str, &str),
+    named: (&str, &str),
     picture: &DayPicture,
-    (from, to): (Timestamp, Timestamp),
+    span: (Timestamp, Timestamp),
     height: u32,
     top: f64,
     layers: Vec<Layer>,
 ) -> Chart {
-    let play = picture.play.iter();
-    let spans = play
-        .filter(|(begin, end)| *end > from && *begin < to)
-        .map(|&(begin, end)| Span {
-            from: seconds(begin.max(from)),
-            to: seconds(end.min(to)),
-            name: String::new(),
-        });
-    Chart {
-        title: title.to_owned(),
-        description: description.to_owned(),
-        width: 1000,
-        height,
-        x: Axis::Time {
-            from,
-            to,
-            zone: Tz::UTC,
-        },
-        y: Axis::Linear {
-            from: 0.0,
-            to: top.max(1e-3),
-            suffix: "",
-        },
-        x_name: String::new(),
-        y_name: String::new(),
-        spans: merged(spans.collect()),
-        layers,
-    }
+    let play = picture.play.iter().copied();
+    let mut chart = plot::over_time(named, span, height, top, play, layers);
+    chart.spans = merged(chart.spans);
+    chart
 }
 
 /// Spans that overlap become one, or the shade of many would hide the chart.

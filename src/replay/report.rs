@@ -8,7 +8,8 @@ use super::Day;
 use super::equal_cost::AtEqualCost;
 use super::scenario::{LoadSource, Scenario};
 use super::surges::{self, Answer, Surge};
-use crate::backtest::report::{Table, number, percent, span};
+use crate::backtest::report::{number, percent, span};
+use crate::plot::Table;
 use crate::simulate::{Run, SeenSpike, Totals};
 use crate::units::{HumanDuration, Rate, Timestamp};
 

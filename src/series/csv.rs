@@ -11,8 +11,12 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta};
 
 use super::Series;
-use super::rows::{self, Rows, TimeFault, shown};
+use super::rows::{self, Rows, TimeFault, commonest, shown};
 use crate::units::{HumanDuration, Rate, Timestamp};
+
+mod refusal;
+
+pub use refusal::LoadError;
 
 /// The most rows one file may hold: a year of seconds.
 pub const MAX_ROWS: usize = 32_000_000;
@@ -69,118 +73,6 @@ pub struct LoadFile {
     pub column: String,
     /// Rows read.
     pub rows: usize,
-}
-
-/// Why a load history is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The bytes could not be read or unpacked.
-    #[error("{name}: cannot be read: {reason}; give a CSV file, plain or gzipped")]
-    Unreadable {
-        /// File.
-        name: String,
-        /// Cause.
-        reason: String,
-    },
-    /// There is no row at all.
-    #[error("{name}: has no rows; give at least one row below a header timestamp_utc,value")]
-    Empty {
-        /// File.
-        name: String,
-    },
-    /// The first row is not the header.
-    #[error("{name}:1: {found:?} is not the header; begin with timestamp_utc,value")]
-    Header {
-        /// File.
-        name: String,
-        /// First row.
-        found: String,
-    },
-    /// A row has not two columns.
-    #[error("{name}:{line}: {found} columns instead of 2; write timestamp_utc,value{hint}")]
-    Columns {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// Number found.
-        found: usize,
-        /// What may be the matter.
-        hint: &'static str,
-    },
-    /// A time without a zone.
-    #[error(
-        "{name}:{line}: {text:?} has no zone; write UTC with a Z, for example 2026-09-13T17:00:00Z"
-    )]
-    Naive {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// What is written.
-        text: String,
-    },
-    /// Not a time.
-    #[error("{name}:{line}: {text:?} is not a time; write for example 2026-09-13T17:00:00Z")]
-    Time {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// What is written.
-        text: String,
-    },
-    /// Not a load.
-    #[error("{name}:{line}: {text:?} is not a load: {reason}; leave the value empty for a gap")]
-    Value {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// What is written.
-        text: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// The same time twice.
-    #[error("{name}:{line}: {at} is there twice; keep one row per time")]
-    Duplicate {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// The time.
-        at: String,
-    },
-    /// Times go back.
-    #[error("{name}:{line}: {at} comes after {previous}; sort the file by time")]
-    Unsorted {
-        /// File.
-        name: String,
-        /// Line, from 1.
-        line: u64,
-        /// The time.
-        at: String,
-        /// The time before it.
-        previous: String,
-    },
-    /// All rows are later than asked for.
-    #[error("{name}: no row lies before {at}; give a longer history or a later time")]
-    NothingBefore {
-        /// File.
-        name: String,
-        /// The time.
-        at: String,
-    },
-    /// Larger than any history this is made for.
-    #[error("{name}: {what}; split the file or use a coarser step")]
-    TooLarge {
-        /// File.
-        name: String,
-        /// What is too large.
-        what: String,
-    },
 }
 
 /// Reads a load history; gzip is recognised by its first bytes.
@@ -398,9 +290,7 @@ fn common_step(rows: &[(i64, f64)]) -> Option<i64> {
     for pair in rows.windows(2) {
         *seen.entry((pair[1].0 - pair[0].0).max(1)).or_default() += 1;
     }
-    seen.into_iter()
-        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))
-        .map(|(step, _)| step)
+    commonest(&seen)
 }
 
 /// Writes a series in the form [`read_load`] reads with [`Per::SECOND`]; a gap is an empty value.

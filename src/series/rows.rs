@@ -3,6 +3,7 @@
 //! What the cells mean is decided by the reader of each file.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::rc::Rc;
 
@@ -171,6 +172,15 @@ pub(crate) fn read_number(cell: &[u8]) -> Result<f64, (String, &'static str)> {
         Ok(value) => return Ok(value),
     };
     Err((text.into_owned(), reason))
+}
+
+/// The distance between rows that occurs most often, of distances and how often each does; the
+/// shorter of two equally common ones.
+pub(crate) fn commonest(distances: &BTreeMap<i64, usize>) -> Option<i64> {
+    distances
+        .iter()
+        .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
+        .map(|(&distance, _)| distance)
 }
 
 /// A moment as our files write it.

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use super::policies::Sight;
 use crate::burst::spike::Learnt;
 use crate::burst::{BurstDemand, LearntSpikes, LiveSample, News, Watch};
-use crate::plan::bridges::exceeds;
+use crate::plan::bridges::{exceeds, overload_after};
 use crate::plan::briefing::Briefing;
-use crate::plan::{Action, BurstSight, Memory, Observed, Plan, Policy};
+use crate::plan::{BurstSight, Memory, Observed, Plan, Policy};
 use crate::units::{Rate, Timestamp};
 
 /// A spike the fast loop saw.
@@ -72,13 +72,9 @@ impl FastLoop {
     }
 
     /// Takes in what came of the briefing: `overload` is what running replicas carry where they may
-    /// be given more CPU. Where a plan gave none, only more load is a reason to think again.
+    /// be given more CPU.
     pub(super) fn told(&mut self, overload: Option<Rate>, plan: &Plan) {
-        let raised = plan.actions.contains(&Action::RaiseCpu);
-        let carried = self.carried;
-        self.overload = overload
-            .filter(|_| !raised)
-            .map(|most| carried.map_or(most, |carried| most.max(carried)));
+        self.overload = overload_after(overload, self.carried, &plan.actions);
     }
 
     /// Is briefed anew, and says what it sees.

@@ -3,16 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
-fn tipoff(arguments: &[&str]) -> std::process::Output {
-    Command::cargo_bin("tipoff")
-        .unwrap()
-        .arg("backtest")
-        .args(arguments)
-        .output()
-        .unwrap()
+use crate::run::{Run, bad_scenario, subcommand};
+
+fn tipoff(arguments: &[&str]) -> Run {
+    subcommand("backtest", arguments)
 }
 
 fn sample(name: &str) -> String {
@@ -54,11 +50,11 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
         "--forecasts",
         forecasts.to_str().unwrap(),
     ]);
-    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{progress}");
+    let progress = &output.stderr;
+    assert_eq!(output.code, 0, "{progress}");
     assert!(progress.contains("tipoff: "), "{progress}");
 
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
     let forecast = &report["forecast"];
     assert!(forecast["wape"].is_f64());
     assert!(forecast["pinball"]["p95"].is_f64());
@@ -181,9 +177,9 @@ fn forecasts_alone_need_no_cluster_and_any_protocol_can_be_written() {
         "--forecasts",
         day.to_str().unwrap(),
     ]);
-    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{progress}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let progress = &output.stderr;
+    assert_eq!(output.code, 0, "{progress}");
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(report["policies"], Value::Array(Vec::new()));
     // the scenario names h4 only: the protocol that was asked for is scored beside it
     let blocks = report["forecast"]["protocols"].as_array().unwrap();
@@ -201,7 +197,7 @@ fn forecasts_alone_need_no_cluster_and_any_protocol_can_be_written() {
         "--json",
         "--forecasts-only",
     ]);
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(report["policies"], Value::Array(Vec::new()));
     assert!(report["forecast"]["wape"].is_f64());
 }
@@ -211,15 +207,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let good = fs::read_to_string(small(folder.path())).unwrap();
     let refused = |text: &str, expected: &[&str]| {
-        let path = folder.path().join("bad.yaml");
-        fs::write(&path, text).unwrap();
-        let output = tipoff(&["--scenario", path.to_str().unwrap()]);
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(output.stdout.is_empty());
-        for part in expected {
-            assert!(message.contains(part), "{part:?} is not in {message}");
-        }
+        bad_scenario("backtest", folder.path(), text).assert_refused(expected);
     };
     refused(
         &good.replace("minReplicas: 4", "minReplicas: four"),
@@ -255,7 +243,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
     );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.code, 2);
     let output = tipoff(&["--scenario", "x.yaml", "--protocol", "weekly"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.code, 2);
 }

@@ -1,38 +1,21 @@
 //! `tipoff fixtures` as people run it: real files of all formats, and files that are wrong.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of a test may fail like the test"
-)]
-#![expect(clippy::print_stdout, reason = "a skipped test says so")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
+use crate::run::{Run, binary};
 
 fn tipoff(directory: &Path, args: &[&str]) -> Run {
-    let output = Command::cargo_bin("tipoff")
-        .unwrap()
-        .current_dir(directory)
-        .env("TZ", "UTC")
-        .arg("fixtures")
-        .args(args)
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Run::of(
+        binary()
+            .current_dir(directory)
+            .env("TZ", "UTC")
+            .arg("fixtures")
+            .args(args),
+    )
 }
 
 fn with_file(name: &str, content: &str) -> TempDir {

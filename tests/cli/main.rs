@@ -14,6 +14,7 @@ mod forecast_commands;
 mod general;
 mod generated;
 mod replay;
+mod run;
 mod settings_samples;
 mod spikes;
 mod synth;

@@ -3,16 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use serde_json::Value;
 
-fn tipoff(arguments: &[&str]) -> std::process::Output {
-    Command::cargo_bin("tipoff")
-        .unwrap()
-        .arg("replay")
-        .args(arguments)
-        .output()
-        .unwrap()
+use crate::run::{Run, bad_scenario, subcommand};
+
+fn tipoff(arguments: &[&str]) -> Run {
+    subcommand("replay", arguments)
 }
 
 fn sample(name: &str) -> PathBuf {
@@ -43,11 +39,11 @@ fn small(folder: &Path) -> String {
 fn the_table_of_a_small_sample() {
     let folder = tempfile::tempdir().unwrap();
     let output = tipoff(&["--scenario", &small(folder.path())]);
-    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{progress}");
+    let progress = &output.stderr;
+    assert_eq!(output.code, 0, "{progress}");
     assert!(progress.contains("2031-10-05: 2 fixtures"), "{progress}");
     assert!(!progress.contains("warning"), "{progress}");
-    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
+    insta::assert_snapshot!(output.stdout);
 }
 
 #[test]
@@ -63,8 +59,8 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
         "--html",
         html.to_str().unwrap(),
     ]);
-    assert!(output.status.success());
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.code, 0);
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
     let policies = report["policies"].as_array().unwrap();
     assert_eq!(policies[0]["name"], "tipoff");
     assert_eq!(policies.len(), 8);
@@ -92,15 +88,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let good = fs::read_to_string(small(folder.path())).unwrap();
     let refused = |text: &str, expected: &[&str]| {
-        let path = folder.path().join("bad.yaml");
-        fs::write(&path, text).unwrap();
-        let output = tipoff(&["--scenario", path.to_str().unwrap()]);
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(output.stdout.is_empty());
-        for part in expected {
-            assert!(message.contains(part), "{part:?} is not in {message}");
-        }
+        bad_scenario("replay", folder.path(), text).assert_refused(expected);
     };
     refused(
         &good.replace("liveLag:", "livelag:"),
@@ -130,7 +118,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
     );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.code, 2);
 }
 
 #[test]

@@ -3,22 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use assert_cmd::Command;
-
-fn tipoff(args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::cargo_bin("tipoff")
-        .unwrap()
-        .arg("spikes")
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
+use crate::run::{Run, subcommand};
 
 /// Ten minutes at about 200 a second, with four times that from the fifth on.
 fn burst(folder: &Path) -> String {
@@ -38,9 +23,14 @@ fn burst(folder: &Path) -> String {
 fn a_burst_of_a_recorded_load_is_told_with_how_soon_it_was_seen() {
     let folder = tempfile::tempdir().unwrap();
     let load = burst(folder.path());
-    let (code, text, errors) = tipoff(&["--load", &load, "--value", "goals", "--by", "match"]);
-    assert_eq!(code, Some(0), "{errors}");
-    let ours = text
+    let arguments = ["--load", &load, "--value", "goals", "--by", "match"];
+    let Run {
+        code,
+        stdout,
+        stderr,
+    } = subcommand("spikes", &arguments);
+    assert_eq!(code, 0, "{stderr}");
+    let ours = stdout
         .lines()
         .find(|line| line.contains("fast loop"))
         .unwrap();
@@ -52,7 +42,7 @@ fn a_burst_of_a_recorded_load_is_told_with_how_soon_it_was_seen() {
         ["1", "0", "0", "1.00", "1.00", "1.00", "0"],
         "{ours}"
     );
-    let panic = text.lines().find(|line| line.contains("KPA")).unwrap();
+    let panic = stdout.lines().find(|line| line.contains("KPA")).unwrap();
     assert!(panic.contains(" 3.00 "), "{panic}");
 }
 
@@ -60,23 +50,23 @@ fn a_burst_of_a_recorded_load_is_told_with_how_soon_it_was_seen() {
 fn what_is_no_load_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let load = burst(folder.path());
-    let (code, _, errors) = tipoff(&["--load", &load]);
-    assert_eq!(code, Some(2));
+    let Run { code, stderr, .. } = subcommand("spikes", &["--load", &load]);
+    assert_eq!(code, 2);
     assert!(
-        errors.contains(
+        stderr.contains(
             "load.csv:1: there is no column \"value\"; there are timestamp_utc, match, goals"
         ),
-        "{errors}"
+        "{stderr}"
     );
     let bad = folder.path().join("bad.csv");
     std::fs::write(&bad, "timestamp_utc,value\n2026-09-13T17:00:00Z,-4\n").unwrap();
-    let (code, _, errors) = tipoff(&["--load", &bad.display().to_string()]);
-    assert_eq!(code, Some(2));
+    let Run { code, stderr, .. } = subcommand("spikes", &["--load", &bad.display().to_string()]);
+    assert_eq!(code, 2);
     assert!(
-        errors.contains("bad.csv:2: \"-4\" is not a count"),
-        "{errors}"
+        stderr.contains("bad.csv:2: \"-4\" is not a count"),
+        "{stderr}"
     );
-    let (code, _, errors) = tipoff(&["--load", "nowhere.csv"]);
-    assert_eq!(code, Some(2));
-    assert!(errors.contains("nowhere.csv: cannot be read"), "{errors}");
+    let Run { code, stderr, .. } = subcommand("spikes", &["--load", "nowhere.csv"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("nowhere.csv: cannot be read"), "{stderr}");
 }

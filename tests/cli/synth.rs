@@ -3,28 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
+use crate::run::{Run, binary};
 
 fn tipoff(folder: &Path, arguments: &[&str]) -> Run {
-    let output = Command::cargo_bin("tipoff")
-        .unwrap()
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Run::of(binary().current_dir(folder).args(arguments))
 }
 
 const SHORT: [&str; 7] = ["synth", "--weeks", "2", "--seed", "3", "--step", "15m"];

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::super::Outcome;
 use super::super::origin::{Block, TARGET};
-use super::parts::{POINTS, area, busiest_day, figure, key, line, over_time, part, table};
-use crate::plot::{Chart, Colour, escape, largest_per_bucket};
+use super::over_time::{POINTS, busiest_day, over_time, part};
+use crate::plot::page::{figure, key, table};
+use crate::plot::{Chart, Colour, area, escape, largest_per_bucket, line};
 use crate::units::Timestamp;
 
 /// The section; nothing when nothing was scored.

@@ -2,8 +2,8 @@
 
 use super::super::coverage::Coverage;
 use super::super::report::Report;
-use super::parts::{figure, point_key, table};
 use crate::forecast::Quantile;
+use crate::plot::page::{figure, point_key, table};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape};
 
 /// How each quantile is drawn.

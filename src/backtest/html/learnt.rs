@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::super::Outcome;
-use super::parts::{figure, key, point_key};
 use crate::forecast::{FixtureIntensity, ResponseCurve};
+use crate::plot::page::{figure, key, point_key};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, seconds};
 
 /// Competitions whose curve is shown: those with the most fixtures.

@@ -1,45 +1,17 @@
-//! The report as one self-contained HTML file: no script, no font, nothing fetched.
-//!
-//! Readable on a phone (wide parts scroll), in print and in the dark; every chart has a name and
-//! a description, and every text from outside is escaped.
+//! The report as one self-contained HTML file, a section a room.
 
 use std::fmt::Write as _;
 
 use super::Outcome;
 use super::report::{Report, number, percent};
-use crate::plot::{escape, style};
+use crate::plot::{escape, page};
 
 mod bands;
 mod coverage;
 mod learnt;
-pub(crate) mod parts;
+mod over_time;
 mod peaks;
 mod policies;
-
-pub(crate) const STYLE: &str = "\
-body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:66rem;background:var(--page);\
-color:var(--ink);font:1rem/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}\
-h1{font-size:1.6rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.2rem;line-height:1.3;\
-margin:2.4rem 0 .4rem}h3{font-size:1rem;margin:1.2rem 0 .2rem;font-weight:600}\
-p{margin:.4rem 0;max-width:46rem}.soft,figcaption{color:var(--soft);font-size:.9rem}\
-figcaption{max-width:46rem}.scroll{overflow-x:auto}figure{margin:.6rem 0}\
-figure svg{display:block;width:100%;height:auto}figure.wide svg{min-width:46rem}\
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,25rem),1fr));\
-gap:.4rem 2rem;align-items:start}\
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\
-th,td{padding:.3rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
-th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}\
-table.two td:nth-child(2),table.two th:nth-child(2){text-align:left}\
-table.dense{font-size:.8rem}table.dense th,table.dense td{padding:.3rem .35rem}\
-table.dense th:first-child,table.dense td:first-child{padding-left:0}tr.own td{font-weight:600}.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;\
-margin:.3rem 0;list-style:none;font-size:.9rem}.key i{display:inline-block;width:1.1rem;\
-height:.7rem;margin-right:.4rem;border-radius:2px}.key svg{width:1rem;height:1rem;\
-margin-right:.3rem;vertical-align:-.15rem}\
-ol.misses{padding-left:1.6rem;max-width:52rem}ol.misses li{margin:.6rem 0}\
-ol.misses b{font-weight:600}ol.misses li::marker{font-weight:600;color:var(--short)}\
-@media print{body{max-width:none;padding:0;font-size:.85rem}h2,h3{break-after:avoid}\
-figure,table,li{break-inside:avoid}figure.wide svg{min-width:0}.scroll{overflow:visible}\
-table{font-size:.62rem}th,td{padding:.15rem .25rem}.grid{grid-template-columns:1fr 1fr}}";
 
 /// The page of an outcome.
 pub fn page(outcome: &Outcome) -> String {
@@ -60,19 +32,9 @@ pub fn page(outcome: &Outcome) -> String {
     peaks::section(&mut body, report);
     learnt::section(&mut body, outcome);
     if !report.notes.is_empty() {
-        body.push_str("<h2>What to know about these figures</h2>\n");
-        for note in &report.notes {
-            let _ = writeln!(body, "<p>{}</p>", escape(note));
-        }
+        page::notes(&mut body, &report.notes);
     }
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{} · Tipoff backtest</title>\n<style>{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         {body}</main>\n</body>\n</html>\n",
-        escape(&report.title),
-        style()
-    )
+    page::whole(&format!("{} · Tipoff backtest", report.title), &body)
 }
 
 /// The finding in a sentence or two.

@@ -6,7 +6,7 @@ use super::super::misses::Miss;
 use super::super::origin::Block;
 use super::super::peaks::WindowPeak;
 use super::super::report::{Report, few, number};
-use super::parts::{figure, point_key};
+use crate::plot::page::{figure, point_key};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, escape};
 
 /// How a peak under its bound and one above it are drawn.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::super::Outcome;
-use super::parts::{POINTS, area, busiest_day, figure, key, line, over_time, part, table};
-use crate::plot::{Chart, Colour, escape, largest_per_bucket};
+use super::over_time::{POINTS, busiest_day, over_time, part};
+use crate::plot::page::{figure, key, table};
+use crate::plot::{Chart, Colour, area, escape, largest_per_bucket, line};
 use crate::simulate::Run;
 use crate::units::{Rate, Timestamp};
 

@@ -29,10 +29,12 @@ use crate::units::Timestamp;
 
 mod beat;
 mod rehearsal;
+mod stance;
 
 use beat::{Pulse, Told};
-pub(super) use beat::{SeenBetween, Stance, WrittenBetween};
+pub(super) use beat::{SeenBetween, WrittenBetween};
 pub use rehearsal::{Look, Rehearsal};
+pub(super) use stance::Stance;
 
 /// A write that was overtaken is decided anew so often before the next tick.
 const ATTEMPTS: u32 = 3;

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::TimeDelta;
 
-use super::Pulses;
-use super::beat::Stance;
+use super::{Pulses, Stance};
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::burst::LiveSample;
 use crate::clock::{Clock as _, SystemClock};

@@ -6,6 +6,8 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entries::SlateEntries;
+use crate::series::Series;
 
 const HEAD: &str = "timestamp_utc,entries,slate,spots\n";
 

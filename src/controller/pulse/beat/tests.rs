@@ -1,0 +1,246 @@
+//! A workload with a fast loop, second by second.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::api::v1alpha1::ScaleTargetRef;
+use crate::burst::LiveSample;
+use crate::forecast::Forecast;
+use crate::plan::{Memory, Mode, Observed, Policy, Signal};
+use crate::target::WorkloadSize;
+
+struct Story {
+    pulse: Pulse,
+    now: Timestamp,
+}
+
+fn key() -> PolicyKey {
+    PolicyKey {
+        namespace: "dfs".into(),
+        name: "entry".into(),
+        uid: "1".into(),
+    }
+}
+
+fn stance(now: Timestamp, mode: Mode, replicas: u32) -> Stance {
+    let mut policy = Policy::new(2, 100).unwrap();
+    policy.mode = mode;
+    policy.per_replica = Some(Rate::per_second(100.0));
+    policy.target_utilization = 1.0;
+    let path = vec![200.0; 288];
+    let forecast = Forecast {
+        origin: now,
+        start: now,
+        step: TimeDelta::minutes(5),
+        paths: [path.clone(), path.clone(), path.clone(), path],
+        peaks: Vec::new(),
+        model: "story".into(),
+        notes: Vec::new(),
+    };
+    Stance {
+        carried: None,
+        policy,
+        observed: Observed {
+            workload: Workload {
+                replicas,
+                ready: replicas,
+            },
+            load: Signal::Sample {
+                rate: Rate::per_second(200.0),
+                at: now,
+            },
+            shed: None,
+            queued: None,
+            burst: BurstSight::default(),
+            forecast: Some(Arc::new(forecast)),
+            forecast_note: None,
+            calendar: Arc::default(),
+            lists_note: None,
+            manual: None,
+            bridges: crate::plan::BridgesSeen::default(),
+        },
+        memory: Memory::default(),
+        order: Order {
+            target: ScaleTargetRef {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                name: "entry".into(),
+            },
+            size: WorkloadSize {
+                replicas,
+                ready: replicas,
+                version: Some("7".into()),
+                selector: None,
+            },
+            no_lowering: None,
+        },
+    }
+}
+
+impl Story {
+    fn new(mode: Mode) -> Self {
+        let mut story = Self {
+            pulse: Pulse::default(),
+            now: Timestamp::UNIX_EPOCH + TimeDelta::days(20_000),
+        };
+        story.tick(mode, 3);
+        for _ in 0..60 {
+            assert!(!story.see(200.0));
+        }
+        story.tick(mode, 3);
+        story
+    }
+
+    fn tick(&mut self, mode: Mode, replicas: u32) {
+        let stance = stance(self.now, mode, replicas);
+        if self.pulse.begins(&key(), &stance) {
+            self.pulse = Pulse::new(&key(), LearntSpikes::default());
+        }
+        self.pulse.brief(stance, &Learnt::default(), self.now);
+    }
+
+    /// One second with so much load; true when it calls for a decision.
+    fn see(&mut self, load: f64) -> bool {
+        let from = self.now;
+        self.now += TimeDelta::seconds(1);
+        let sample = LiveSample {
+            from,
+            to: self.now,
+            offered: Rate::per_second(load),
+            queued: None,
+            error: 0.0,
+        };
+        self.pulse.take_in(&[sample], &[], self.now).decide
+    }
+}
+
+#[test]
+fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
+    let mut story = Story::new(Mode::Enforce);
+    assert!(story.see(1_600.0));
+    let (_, order, plan) = story.pulse.decide(story.now).unwrap();
+    assert_eq!(
+        (plan.current, order.size.version.as_deref()),
+        (3, Some("7"))
+    );
+    assert!(plan.desired >= 16, "{}", plan.summary);
+    // somebody is at it
+    assert!(!story.see(1_600.0));
+    let scaled = Outcome::Scaled {
+        from: 3,
+        to: plan.desired,
+    };
+    story.pulse.wrote(&scaled, &plan, story.now);
+    assert!(story.pulse.decide(story.now).is_none());
+    story.pulse.rest();
+    assert!(!story.see(1_600.0));
+    let written = story.pulse.seen(true, story.now).written.unwrap();
+    assert_eq!((written.from, written.to), (3, plan.desired));
+    assert!(story.pulse.seen(true, story.now).written.is_none());
+}
+
+#[test]
+fn a_write_that_was_overtaken_is_decided_on_the_size_that_was_found() {
+    let mut story = Story::new(Mode::Enforce);
+    story.see(1_600.0);
+    let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+    let overtaken = Outcome::Failed(TargetError::Overtaken { from: 3, found: 5 });
+    story.pulse.wrote(&overtaken, &plan, story.now);
+    let (_, order, again) = story.pulse.decide(story.now).unwrap();
+    assert_eq!((again.current, order.size.replicas), (5, 5));
+    assert_eq!(again.desired, plan.desired);
+}
+
+#[test]
+fn what_is_only_recommended_writes_nothing() {
+    let mut story = Story::new(Mode::Recommend);
+    assert!(story.see(1_600.0));
+    assert!(story.pulse.decide(story.now).is_none());
+    let sight = story.pulse.seen(true, story.now).burst;
+    assert!(sight.demand.is_some() && sight.note.is_none());
+}
+
+#[test]
+fn what_is_left_of_many_pods_gets_cpu_with_the_next_sample() {
+    let mut story = Story::new(Mode::Enforce);
+    let mut bridged = stance(story.now, Mode::Enforce, 3);
+    bridged.carried = Some(Rate::per_second(100.0));
+    bridged.policy.bridges.cpu = Some(CpuBridge {
+        factor: 2.0,
+        most: None,
+    });
+    bridged.observed.bridges.cpu = Some(CpuState::AsMade);
+    story.pulse.brief(bridged, &Learnt::default(), story.now);
+    for (state, again) in [(CpuState::PartlyRaised, true), (CpuState::Raised, false)] {
+        assert!(story.see(1_600.0));
+        let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+        assert!(plan.actions.contains(&Action::RaiseCpu), "{}", plan.summary);
+        let scaled = Outcome::Scaled {
+            from: plan.current,
+            to: plan.desired,
+        };
+        story.pulse.bridged(state);
+        story.pulse.wrote(&scaled, &plan, story.now);
+        story.pulse.rest();
+        assert_eq!(story.see(1_600.0), again, "{state:?}");
+        story.pulse.rest();
+    }
+}
+
+#[test]
+fn a_failed_write_is_tried_again_with_the_next_sample() {
+    let mut story = Story::new(Mode::Enforce);
+    story.see(1_600.0);
+    let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+    let held = Outcome::HeldBack {
+        reason: "no budget".into(),
+    };
+    story.pulse.wrote(&held, &plan, story.now);
+    story.pulse.rest();
+    assert!(story.see(1_600.0));
+}
+
+#[test]
+fn a_hint_is_heard_once() {
+    let mut story = Story::new(Mode::Enforce);
+    let hint = Hint {
+        at: story.now,
+        until: story.now + TimeDelta::seconds(60),
+        multiple: Some(3.0),
+        kind: "push".into(),
+    };
+    let hints = [hint];
+    assert!(story.pulse.take_in(&[], &hints, story.now).decide);
+    let first = story.pulse.seen(true, story.now).burst.demand.unwrap().load;
+    for _ in 0..5 {
+        story.see(500.0);
+        story.pulse.take_in(&[], &hints, story.now);
+    }
+    let heard = story.pulse.heard.len();
+    assert_eq!(heard, 1);
+    assert!((600.0..760.0).contains(&first.as_per_second()), "{first}");
+}
+
+#[test]
+fn silence_is_said_when_samples_were_promised() {
+    let mut story = Story::new(Mode::Enforce);
+    story.now += TimeDelta::seconds(30);
+    let sight = story.pulse.seen(true, story.now).burst;
+    assert_eq!(sight.note.as_deref(), Some("no sample for 30 s"));
+    assert_eq!(story.pulse.seen(false, story.now).burst.note, None);
+}
+
+#[test]
+fn another_policy_of_the_same_name_begins_anew() {
+    let mut story = Story::new(Mode::Enforce);
+    story.see(1_600.0);
+    let other = PolicyKey {
+        uid: "2".into(),
+        ..key()
+    };
+    let stance = stance(story.now, Mode::Enforce, 3);
+    assert!(!story.pulse.begins(&key(), &stance));
+    assert!(story.pulse.begins(&other, &stance));
+}

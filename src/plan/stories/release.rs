@@ -1,0 +1,86 @@
+//! The way down, and what holds it.
+
+use super::*;
+
+#[test]
+fn comes_down_in_rungs_after_the_window() {
+    let mut story = Story::new(40);
+    let held = story.pass(TimeDelta::minutes(5));
+    assert_eq!(
+        story.replicas(),
+        40,
+        "a restart shrinks nothing before a full window"
+    );
+    assert!(matches!(held.holds[0], Hold::WindowNotFull { .. }));
+    story.tick();
+    assert_eq!(story.replicas(), 30, "one rung of a quarter");
+    story.tick();
+    assert_eq!(story.replicas(), 30, "the rung lasts a minute");
+    story.pass(TimeDelta::minutes(1));
+    assert_eq!(story.replicas(), 23);
+    story.pass(TimeDelta::minutes(30));
+    assert_eq!(story.replicas(), 2, "down to the minimum at last");
+}
+
+#[test]
+fn a_dip_shorter_than_the_window_lowers_nothing() {
+    let mut story = Story::new(10);
+    story.load(1000.0);
+    story.pass(TimeDelta::minutes(10));
+    story.load(100.0);
+    story.pass(TimeDelta::minutes(4));
+    assert_eq!(story.replicas(), 10);
+    story.load(1000.0);
+    story.pass(TimeDelta::minutes(10));
+    assert_eq!(story.replicas(), 10);
+}
+
+#[test]
+fn nothing_is_let_go_while_a_fixture_is_live() {
+    let mut story = Story::new(40);
+    let mut game = Fixture::game("g", "NFL", story.now - TimeDelta::minutes(30));
+    game.home = Some("Bills".into());
+    game.away = Some("Patriots".into());
+    game.status = Status::Live;
+    story.observed.calendar = Arc::new(Calendar::from_iter([game.clone()]));
+    let plan = story.pass(TimeDelta::hours(3));
+    assert_eq!(
+        story.replicas(),
+        40,
+        "the feed says live, whatever the clock expected"
+    );
+    assert!(
+        plan.summary.contains("Bills v Patriots is live"),
+        "{}",
+        plan.summary
+    );
+    game.status = Status::Final;
+    game.ended_at = Some(story.now);
+    story.observed.calendar = Arc::new(Calendar::from_iter([game]));
+    story.pass(TimeDelta::minutes(30));
+    assert_eq!(story.replicas(), 2);
+}
+
+#[test]
+fn settled_hold_waits_for_the_payouts() {
+    let mut story = Story::new(40);
+    story.policy.release.hold_through = HoldThrough::Settled;
+    let mut game = Fixture::game("g", "NFL", story.now - TimeDelta::hours(3));
+    game.status = Status::Final;
+    game.ended_at = Some(story.now);
+    story.observed.calendar = Arc::new(Calendar::from_iter([game]));
+    story.pass(TimeDelta::minutes(59));
+    assert_eq!(story.replicas(), 40);
+    story.pass(TimeDelta::minutes(30));
+    assert_eq!(story.replicas(), 2);
+}
+
+#[test]
+fn recommending_never_acts_and_follows_its_own_ladder() {
+    let mut story = Story::new(40);
+    story.policy.mode = Mode::Recommend;
+    let plan = story.pass(TimeDelta::minutes(30));
+    assert_eq!(story.replicas(), 40);
+    assert_eq!(plan.desired, 2, "what it would have come down to by now");
+    assert!(plan.actions.is_empty());
+}
