@@ -201,7 +201,7 @@ mod tests {
         losses.add(1, &predicted, 0.0);
         let weights = losses.weights();
         let residuals: Vec<f64> = (0..288).map(|i| f64::from(i) * 0.001).collect();
-        let level = Level::new(&residuals, &mut Vec::new());
+        let level = Level::new(&residuals, None, &mut Vec::new());
         let levels = [level; MODELS];
         let fits: Fits = std::array::from_fn(|model| 1.0 + 0.1 * model as f64);
         let lead = 7.0;

@@ -35,11 +35,17 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// From the residuals of the last day, oldest first, NaN where unknown. Without any residual
-    /// the level is the model's own.
-    pub(crate) fn new(residuals: &[f64], scratch: &mut Vec<f64>) -> Self {
+    /// From the residuals of the last day, oldest first, NaN where unknown, less what is
+    /// `explained` of them. Without any residual the level is the model's own.
+    pub(crate) fn new(
+        residuals: &[f64],
+        explained: Option<&[f64]>,
+        scratch: &mut Vec<f64>,
+    ) -> Self {
+        let explained = |bin: usize| explained.map_or(0.0, |explained| explained[bin]);
+        let left = |bin: usize| residuals[bin] - explained(bin);
         scratch.clear();
-        scratch.extend(residuals.iter().copied().filter(|r| r.is_finite()));
+        scratch.extend((0..residuals.len()).map(left).filter(|r| r.is_finite()));
         if scratch.is_empty() {
             return Self::default();
         }
@@ -47,12 +53,12 @@ impl Level {
         let middle = scratch.len() / 2;
         let (_, median, _) = scratch.select_nth_unstable_by(middle, f64::total_cmp);
         let day = *median * shrink;
-        let last = &residuals[residuals.len().saturating_sub(HOUR)..];
+        let last = residuals.len().saturating_sub(HOUR)..residuals.len();
         let mean = |values: &mut dyn Iterator<Item = f64>| -> Option<f64> {
             let (count, sum) = values.fold((0.0, 0.0), |(n, s), v| (n + 1.0, s + v));
             (count > 0.0).then_some(sum / count)
         };
-        let known = || last.iter().rev().copied().filter(|r| r.is_finite());
+        let known = || last.clone().rev().map(left).filter(|r| r.is_finite());
         let hour = mean(&mut known()).unwrap_or(day);
         let now = mean(&mut known().take(NOW)).unwrap_or(day);
         Self { day, hour, now }
@@ -99,13 +105,13 @@ mod tests {
 
     #[test]
     fn a_steady_deviation_is_followed_and_a_fresh_one_fades() {
-        let steady = Level::new(&[0.3; 288], &mut Vec::new());
+        let steady = Level::new(&[0.3; 288], None, &mut Vec::new());
         let (lasting, fading) = steady.parts(2);
         assert!((lasting - 0.3).abs() < 1e-12 && fading.abs() < 1e-12);
 
         let mut residuals = vec![0.0; 288];
         residuals[286..].fill(1.0);
-        let fresh = Level::new(&residuals, &mut Vec::new());
+        let fresh = Level::new(&residuals, None, &mut Vec::new());
         let (lasting, fading) = fresh.parts(5);
         assert_eq!((lasting, fading), (0.0, 1.0));
         assert!((fade(18.0) - 0.5).abs() < 1e-12);
@@ -121,12 +127,12 @@ mod tests {
     #[test]
     fn gaps_do_not_count_and_nothing_known_means_no_correction() {
         assert_eq!(
-            Level::new(&[f64::NAN; 288], &mut Vec::new()),
+            Level::new(&[f64::NAN; 288], None, &mut Vec::new()),
             Level::default()
         );
         let mut residuals = vec![0.2; 288];
         residuals[270..].fill(f64::NAN);
-        let level = Level::new(&residuals, &mut Vec::new());
+        let level = Level::new(&residuals, None, &mut Vec::new());
         assert!((level.hour - 0.2).abs() < 1e-12);
     }
 }

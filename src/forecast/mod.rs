@@ -36,6 +36,7 @@ mod plateau;
 mod prior;
 mod profile;
 mod quantile;
+mod recently;
 mod replay;
 mod response;
 mod ridge;

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::event_response::{FittedEventResponse, as_known, reaching};
-use super::experts::{MODELS, Mixture};
+use super::experts::Mixture;
 use super::features::{Moment, Rows, WINDOW};
-use super::grid::{DAY, Grid, OUTAGE, STEP};
+use super::grid::{DAY, Grid, STEP};
 use super::kick_off::KickOff;
 use super::lead;
-use super::level::{Level, at_least};
 use super::novelty::Precedent;
 use super::overtime;
 use super::pace::{Book, Silence, Verdict};
 use super::peaks::Footing;
 use super::quantile::Group;
+use super::recently::Recently;
 use super::replay::{LEAST_CROWD, crowd_share, fit, opened, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
@@ -58,49 +58,32 @@ impl<'a> View<'a> {
         let calendar = as_known(recent.calendar, origin);
         let span = (origin - TimeDelta::days(1), origin + horizon.length);
         let slots = slots(&calendar, origin, model.zone, span);
-        let grid = Grid::before(recent.load, origin, DAY).without(recent.faults);
-        let begin = grid.middle(0);
-        let near = reaching(&slots, begin, grid.end);
-        let rows = model
-            .design
-            .rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
-        let mut outage = 0;
-        let mut residuals: [Vec<f64>; MODELS] =
-            std::array::from_fn(|_| Vec::with_capacity(rows.len()));
-        for bin in 0..rows.len() {
-            let fits = fit(&rows, bin, &model.coefficients, &model.weekly);
-            let mut seen = grid.values[bin];
-            // next to nothing where the model is sure of load is no new level
-            let usual = fits.iter().copied().fold(f64::INFINITY, f64::min);
-            if seen < OUTAGE * model.rate(usual) && model.rate(usual) * STEP as f64 > 20.0 {
-                seen = f64::NAN;
-                outage += 1;
-            }
-            for (residuals, fit) in residuals.iter_mut().zip(fits) {
-                let residual = (seen + model.offset).ln() - fit;
-                residuals.push(at_least(residual, grid.floor[bin]));
-            }
-        }
-        let mut scratch = Vec::new();
-        let levels: [Level; MODELS] =
-            std::array::from_fn(|place| Level::new(&residuals[place], &mut scratch));
+        let entries_given = !recent.entries.is_empty();
+        // what entries explain of the last day is seen from before it
+        let days = if entries_given { 2 } else { 1 };
+        let grid = Grid::before(recent.load, origin, days * DAY).without(recent.faults);
         let unknown = grid.values.iter().rev().position(|v| v.is_finite());
+        let unknown = unknown.filter(|&bins| bins < DAY);
+        let recently = Recently::new(model, &slots, &grid);
+        let mixture = Mixture::new(&model.weights, &recently.levels(grid.len(), None));
         let mut view = Self {
             model,
             entries: vec![Err(Silence::Missing); slots.len()],
             slots,
-            mixture: Mixture::new(&model.weights, &levels),
+            mixture,
             origin: origin.timestamp(),
             data_age: unknown.map(|bins| bins as i64 * STEP),
-            entries_given: !recent.entries.is_empty(),
-            outage,
+            entries_given,
+            outage: recently.outage,
         };
-        view.read(recent);
+        view.read(recent, &recently);
         view
     }
 
-    /// Asks the entries about every slot.
-    fn read(&mut self, recent: Evidence<'_>) {
+    /// Asks the entries about every slot: first those whose crowds have begun to gather, in their
+    /// order, each as it was forecast before it did. What they explain of the last day's load is
+    /// no deviation of the day, or a large crowd would count twice.
+    fn read(&mut self, recent: Evidence<'_>, recently: &Recently) {
         if !self.entries_given {
             return;
         }
@@ -108,24 +91,54 @@ impl<'a> View<'a> {
         let entries = recent.entries.before(at);
         let book = Book::new(&entries);
         let opened = opened(&self.slots);
-        self.entries = (0..self.slots.len())
-            .map(|place| {
-                let slot = &self.slots[place];
-                let reading = book.read(slot, opened[place], self.origin)?;
-                let moments = self.window(slot);
-                let near = reaching(&self.slots, moments.0, moments.1);
-                let moments: Vec<i64> = middles(moments);
-                let rows = self.model.design.rows(&near, moments.iter().copied());
-                let model = self.model;
-                let logs =
-                    (0..rows.len()).map(|index| self.log(&rows, index, self.lead(moments[index])));
-                let (at, peak) = top(logs).ok_or(Silence::Missing)?;
-                let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
-                let crowd = peak + share.max(LEAST_CROWD).ln();
-                let bucket = lead::bucket(self.ahead(slot.anchors.start));
-                model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
-            })
-            .collect();
+        let model = self.model;
+        let mut order: Vec<usize> = (0..self.slots.len()).collect();
+        order.sort_by_key(|&place| self.slots[place].anchors.lock);
+        let mut explained = vec![0.0; recently.len()];
+        let mut some = false;
+        for place in order {
+            let slot = &self.slots[place];
+            let gathered = slot.anchors.lock - WINDOW.0;
+            let (from, to) = self.whole_window(slot);
+            let bucket = if gathered < self.origin {
+                let levels = recently.levels(recently.bin(gathered), Some(&explained));
+                self.mixture = Mixture::new(&model.weights, &levels);
+                lead::GATHERED
+            } else {
+                lead::bucket(self.ahead(slot.anchors.start)).max(lead::GATHERED)
+            };
+            let lead = |at: i64| match gathered < self.origin {
+                true => ((at - from) as f64 / STEP as f64 - 0.5).max(0.0),
+                false => self.lead(at),
+            };
+            let verdict = book
+                .read(slot, opened[place], self.origin)
+                .and_then(|reading| {
+                    let near = reaching(&self.slots, from, to);
+                    let moments = middles((from, to));
+                    let rows = model.design.rows(&near, moments.iter().copied());
+                    let logs =
+                        (0..rows.len()).map(|index| self.log(&rows, index, lead(moments[index])));
+                    let (at, peak) = top(logs).ok_or(Silence::Missing)?;
+                    let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
+                    let crowd = peak + share.max(LEAST_CROWD).ln();
+                    model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
+                });
+            self.entries[place] = verdict;
+            if gathered >= self.origin {
+                continue;
+            }
+            if verdict.is_ok() {
+                some = true;
+                for bin in recently.bin(from)..recently.bin(to) {
+                    let shift = self.shift(&recently.near, &recently.rows, bin);
+                    explained[bin] = shift.unwrap_or(0.0);
+                }
+            }
+            let explained = some.then_some(&explained[..]);
+            let levels = recently.levels(recently.len(), explained);
+            self.mixture = Mixture::new(&model.weights, &levels);
+        }
     }
 
     /// Bins ahead of the last known one.
@@ -142,14 +155,20 @@ impl<'a> View<'a> {
         self.lead(at.max(self.origin) + STEP / 2) as usize
     }
 
-    /// What is left of a slot's window.
-    fn window(&self, slot: &Slot) -> (i64, i64) {
+    /// A slot's window, the past of it too.
+    fn whole_window(&self, slot: &Slot) -> (i64, i64) {
         let late = slot.extension.map_or(0, |extension| extension.seconds);
-        let from = (slot.anchors.lock - WINDOW.0).max(self.origin);
+        let from = slot.anchors.lock - WINDOW.0;
         (from, slot.last_end + WINDOW.1 + late)
     }
 
-    /// Log median by the calendar alone.
+    /// What is left of a slot's window.
+    fn window(&self, slot: &Slot) -> (i64, i64) {
+        let (from, to) = self.whole_window(slot);
+        (from.max(self.origin), to)
+    }
+
+    /// Log median without what entries say of the slots at that moment.
     pub(crate) fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
         let model = self.model;
         let fits = fit(rows, index, &model.coefficients, &model.weekly);

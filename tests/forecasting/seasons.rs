@@ -186,6 +186,25 @@ fn six_hours_before_the_lock_entries_make_peaks_surer_and_silence_is_said() {
 }
 
 #[test]
+fn once_the_crowd_is_there_what_entries_said_of_it_does_not_count_twice() {
+    let made = season::generate(&Preset::Season.season(), None, 7).unwrap();
+    // an hour into the games
+    let played = play(&made, TimeDelta::minutes(-60), 14, 2);
+    assert!(played.len() >= 12, "{}", played.len());
+    // WAPE with entries over that without, of so many bins
+    let ratio = |bins: usize| {
+        let rows = played.iter().flat_map(|one| one.offered.iter().take(bins));
+        let errors = rows.fold((0.0, 0.0), |sums, (_, actual, with, without)| {
+            let error = |said: &[f64; 4]| (actual - said[0]).abs();
+            (sums.0 + error(with), sums.1 + error(without))
+        });
+        errors.0 / errors.1
+    };
+    assert!(ratio(3) < 1.2, "{}", ratio(3));
+    assert!(ratio(36) < 0.9, "{}", ratio(36));
+}
+
+#[test]
 fn an_opening_week_without_precedent_says_so_and_is_ready_for_more() {
     let made = season::generate(&Preset::Opener.season(), None, 3).unwrap();
     let opening = play(&made, TimeDelta::hours(24), 4, 1);

@@ -25,9 +25,10 @@ use super::quantile::{Group, MarginTable, Scores};
 use super::slots::Slot;
 use super::track::Tracker;
 use super::weekly::Weekly;
-use windows::PeakScores;
+use windows::{Paths, PeakScores};
 
 mod crowd;
+mod precedents;
 mod windows;
 
 pub(crate) use crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
@@ -161,13 +162,23 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         let often = if old { LESS_OFTEN } else { OFTEN };
         let origins = (start..(start + PERIOD).min(bins)).step_by(often);
         for (turn, origin) in origins.enumerate() {
-            let levels = view.levels(origin);
+            let levels = view.levels(origin, None);
             let mixture = Mixture::new(&weights, &levels);
             let voices = Voices::new(&levels);
             let seldom = turn.is_multiple_of(SELDOM.div_ceil(often));
-            peaks.issue(past, coefficients, origin, seldom, |bin| {
+            let informed = peaks
+                .explain(past, coefficients, origin)
+                .map(|lifts| Mixture::new(&weights, &view.levels(origin, Some(lifts))));
+            let said_by = |mixture: &Mixture, bin: usize| {
                 mixture.at((bin - origin) as f64, view.fits(history, bin, origin))
-            });
+            };
+            let paths = Paths {
+                calendar: |bin| said_by(&mixture, bin),
+                informed: informed
+                    .as_ref()
+                    .map(|mixture| move |bin| said_by(mixture, bin)),
+            };
+            peaks.issue(past, coefficients, origin, seldom, &paths);
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);
             for ahead in NEAR.into_iter().chain(far) {
                 let bin = origin + ahead;
@@ -206,13 +217,17 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                     });
                 };
                 let shift = leading.and_then(|_| peaks.shift(past, coefficients, (rows, row)));
-                if precedent == Precedent::Missing {
-                    // with entries or without: there is one group for want of a precedent
-                    keep(false, median + shift.unwrap_or(0.0));
+                let heard = informed
+                    .as_ref()
+                    .map_or(median, |it| it.at(ahead as f64, fits));
+                if leading.is_none() || precedent == Precedent::Missing {
+                    // with entries or without: there is one group away from fixtures and for want
+                    // of a precedent
+                    keep(false, heard + shift.unwrap_or(0.0));
                 } else {
                     keep(false, median);
                     if let Some(shift) = shift {
-                        keep(true, median + shift);
+                        keep(true, heard + shift);
                     }
                 }
             }
@@ -314,13 +329,14 @@ impl View {
         }
     }
 
-    /// Levels from the day before `origin`, that bin excluded.
-    fn levels(&mut self, origin: usize) -> [Level; MODELS] {
+    /// Levels from the day before `origin`, that bin excluded, or what is left of it without what
+    /// `explained` adds to the log load of its bins.
+    fn levels(&mut self, origin: usize, explained: Option<&[f64]>) -> [Level; MODELS] {
         let to = origin - self.from;
         let from = to.saturating_sub(DAY);
         let scratch = &mut self.scratch;
         let residuals = &self.residuals;
-        std::array::from_fn(|model| Level::new(&residuals[model][from..to], scratch))
+        std::array::from_fn(|model| Level::new(&residuals[model][from..to], explained, scratch))
     }
 }
 

@@ -9,12 +9,13 @@ use super::super::grid::{DAY, STEP};
 use super::super::kick_off::{Deviations, KickOff};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
-use super::super::novelty::{Kin, Precedent};
+use super::super::novelty::Precedent;
 use super::super::order::median;
 use super::super::pace::{Pace, PastSlot, Verdict};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::super::slots::Slot;
 use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
+use super::precedents::Precedents;
 use super::{FAR, Past, Window};
 
 /// A window of which more than this share is unknown tells nothing about its peak.
@@ -28,29 +29,47 @@ struct Sums {
     /// Joint innovation of the entries of all slots at the peak, as far as it is the crowd's, and
     /// how often it was read.
     innovation: (f64, f64),
-    /// Actual less predicted by the calendar alone, and how often.
-    by_calendar: (f64, f64),
+    /// Actual less predicted without what entries said of it, and how often.
+    unheard: (f64, f64),
     /// How much wider than others' its margins were when it was forecast last.
     widening: f64,
 }
 
-/// A window that is to come, as its peak is forecast by the calendar alone.
+/// A window that is to come.
 #[derive(Debug, Clone, Copy)]
 struct Coming {
     place: usize,
     bucket: usize,
-    /// Bin of the top of the path.
-    at: usize,
-    predicted: f64,
+}
+
+/// The log median of bins from one origin: by the calendar alone, and at the level that entries
+/// leave to explain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paths<C, I> {
+    pub(super) calendar: C,
+    /// `None` where entries explain nothing of the last day: both are the same.
+    pub(super) informed: Option<I>,
+}
+
+impl<C: Fn(usize) -> f64, I: Fn(usize) -> f64> Paths<C, I> {
+    fn informed(&self, bin: usize) -> f64 {
+        match &self.informed {
+            Some(informed) => informed(bin),
+            None => (self.calendar)(bin),
+        }
+    }
 }
 
 /// Peaks of past windows as they were forecast, with what entries said of them.
 pub(super) struct PeakScores {
     sums: Vec<[Sums; BUCKETS]>,
-    /// The crowd at the peak the calendar alone predicted last, log load.
+    /// The crowd at the peak predicted last before any of it was there, without what entries said
+    /// of it, log load.
     crowds: Vec<f64>,
-    /// What entries said at the origin last issued, by slot.
+    /// What entries say at the origin, by slot.
     verdicts: Vec<Option<Verdict>>,
+    /// What entries add to the bins of the last day, log load.
+    lifts: Vec<f64>,
     /// Windows to come at the origin last issued; kept for its room alone.
     coming: Vec<Coming>,
     touched: Vec<usize>,
@@ -74,6 +93,7 @@ impl PeakScores {
             sums: vec![[Sums::default(); BUCKETS]; windows],
             crowds: vec![f64::NAN; windows],
             verdicts: vec![None; past.slots.len()],
+            lifts: Vec::new(),
             coming: Vec::new(),
             touched: Vec::new(),
             opened: opened(past.slots),
@@ -119,7 +139,7 @@ impl PeakScores {
             }
             for (bucket, sums) in self.sums[place].iter().enumerate() {
                 let (innovation, read) = sums.innovation;
-                let (error, count) = sums.by_calendar;
+                let (error, count) = sums.unheard;
                 if read > 0.0 && count > 0.0 {
                     self.pace.link(bucket, innovation / read, error / count);
                 }
@@ -136,66 +156,111 @@ impl PeakScores {
         self.closed_at = self.closed_at.max(now);
     }
 
-    /// Asks entries about the windows that start within 48 hours of `origin` or are under way, and
-    /// scores those that are to come.
+    /// Asks entries about the crowds that have begun to gather by `origin`, and gives what they add
+    /// to the load of the day before it, one log load per bin; `None` when that is nothing. Only
+    /// what that does not explain is the level of the day: the crowd itself would count twice.
+    pub(super) fn explain(
+        &mut self,
+        past: &Past<'_>,
+        coefficients: &Coefficients,
+        origin: usize,
+    ) -> Option<&[f64]> {
+        for slot in self.touched.drain(..) {
+            self.verdicts[slot] = None;
+        }
+        if past.book.is_empty() {
+            return None;
+        }
+        let since = origin.saturating_sub(DAY);
+        let gathered = |window: &&Window| window.from < origin && window.to > since;
+        // in order of their starts, within a day or so of each other
+        let first = past
+            .windows
+            .partition_point(|window| window.start + 2 * DAY < origin);
+        let near = &past.windows[first..];
+        let near = &near[..near.partition_point(|window| window.start < origin + DAY)];
+        for (place, window) in (first..).zip(near) {
+            if gathered(&window) && self.crowds[place].is_finite() {
+                self.judge(
+                    past,
+                    window.slot,
+                    self.crowds[place],
+                    origin,
+                    lead::GATHERED,
+                );
+            }
+        }
+        if self.touched.is_empty() {
+            return None;
+        }
+        let mut lifts = std::mem::take(&mut self.lifts);
+        lifts.clear();
+        lifts.resize(origin - since, 0.0);
+        for window in near.iter().filter(gathered) {
+            for bin in window.from.max(since)..window.to.min(origin) {
+                let row = past.history.row_seen(bin, origin);
+                lifts[bin - since] = self.shift(past, coefficients, row).unwrap_or(0.0);
+            }
+        }
+        self.lifts = lifts;
+        Some(&self.lifts)
+    }
+
+    /// Asks entries about one slot whose crowd is put at `exp(crowd)` without them.
+    fn judge(&mut self, past: &Past<'_>, slot: usize, crowd: f64, origin: usize, bucket: usize) {
+        let now = past.history.end - (past.history.log.len() - origin) as i64 * STEP;
+        let kick_off = KickOff::of(&past.slots[slot]);
+        let verdict = past
+            .book
+            .read(&past.slots[slot], self.opened[slot], now)
+            .and_then(|reading| self.pace.judge(kick_off, reading, crowd, bucket));
+        if let Ok(verdict) = verdict {
+            self.verdicts[slot] = Some(verdict);
+            self.touched.push(slot);
+        }
+    }
+
+    /// Asks entries about the windows that start within 48 hours of `origin` and scores them. Of
+    /// crowds that gather already they have been asked ([`explain`](Self::explain)).
     pub(super) fn issue(
         &mut self,
         past: &Past<'_>,
         coefficients: &Coefficients,
         origin: usize,
         seldom: bool,
-        path: impl Fn(usize) -> f64,
+        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
     ) {
-        for slot in self.touched.drain(..) {
-            self.verdicts[slot] = None;
-        }
         let entries = !past.book.is_empty();
         let history = past.history;
         let mut coming = std::mem::take(&mut self.coming);
         for (place, window) in past.windows.iter().enumerate() {
             let ahead = window.start.saturating_sub(origin);
-            let upcoming = window.start >= origin;
-            let under_way = entries && window.to > origin;
-            if !(upcoming || under_way) || ahead >= FAR.1 {
+            if window.start < origin || ahead >= FAR.1 {
                 continue;
             }
             let bucket = lead::bucket(ahead);
             if bucket > lead::FAR_OFF && !seldom {
                 continue;
             }
-            let bins = window.from.max(origin)..window.to;
-            let Some((at, predicted)) = top(bins.clone().map(&path)) else {
-                continue;
-            };
-            if entries {
-                let (rows, row) = history.row_seen(bins.start + at, origin);
+            // without a forecast from before it gathered, the one from now
+            if entries && (origin <= window.from || !self.crowds[place].is_finite()) {
+                let Some((at, predicted)) =
+                    top((window.from.max(origin)..window.to).map(|bin| paths.informed(bin)))
+                else {
+                    continue;
+                };
+                let (rows, row) = history.row_seen(window.from.max(origin) + at, origin);
                 let share = crowd_share(rows, row, coefficients, past.events);
                 let crowd = predicted + share.max(LEAST_CROWD).ln();
-                if upcoming {
-                    self.crowds[place] = crowd;
-                }
-                let slot = &past.slots[window.slot];
-                let now = history.end - (history.log.len() - origin) as i64 * STEP;
-                let verdict = past
-                    .book
-                    .read(slot, self.opened[window.slot], now)
-                    .and_then(|reading| self.pace.judge(KickOff::of(slot), reading, crowd, bucket));
-                if let Ok(verdict) = verdict {
-                    self.verdicts[window.slot] = Some(verdict);
-                    self.touched.push(window.slot);
-                }
+                self.crowds[place] = crowd;
+                self.judge(past, window.slot, crowd, origin, bucket.max(lead::GATHERED));
             }
-            if upcoming && (seldom || bucket < lead::FAR_OFF) {
-                coming.push(Coming {
-                    place,
-                    bucket,
-                    at: bins.start + at,
-                    predicted,
-                });
+            if seldom || bucket < lead::FAR_OFF {
+                coming.push(Coming { place, bucket });
             }
         }
         for window in coming.drain(..) {
-            self.score(past, coefficients, origin, window, &path);
+            self.score(past, coefficients, origin, window, paths);
         }
         self.coming = coming;
     }
@@ -206,37 +271,33 @@ impl PeakScores {
         past: &Past<'_>,
         coefficients: &Coefficients,
         origin: usize,
-        Coming {
-            place,
-            bucket,
-            at,
-            predicted,
-        }: Coming,
-        path: impl Fn(usize) -> f64,
+        Coming { place, bucket }: Coming,
+        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
     ) {
         let history = past.history;
         let window = &past.windows[place];
-        let (rows, row) = history.row_seen(at, origin);
-        let verdict = self.verdicts[window.slot];
-        if verdict.is_some() {
-            let share = crowd_share(rows, row, coefficients, past.events);
-            let joint: f64 = rows
-                .crowd(row)
-                .iter()
-                .filter_map(|&(slot, of)| {
-                    Some(f64::from(of) * self.verdicts[slot as usize]?.innovation)
-                })
-                .sum();
-            let sums = &mut self.sums[place][bucket].innovation;
-            sums.0 += share * joint;
-            sums.1 += 1.0;
-        }
         let bins = window.from.max(origin)..window.to;
+        let Some((_, predicted)) = top(bins.clone().map(&paths.calendar)) else {
+            return;
+        };
         let actual = history.peak(bins.clone());
         let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
         let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
         // of a window cut short by full replicas only its being higher is known
-        if !actual.is_finite() || (unknown && actual <= predicted) {
+        let known = actual.is_finite() && !(unknown && actual <= predicted);
+        let verdict = self.verdicts[window.slot];
+        if verdict.is_some() && origin <= window.from {
+            self.teach(
+                past,
+                coefficients,
+                origin,
+                (place, bucket),
+                paths,
+                actual,
+                known,
+            );
+        }
+        if !known {
             return;
         }
         let precedent = self
@@ -246,7 +307,7 @@ impl PeakScores {
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
                 let row = history.row_seen(bin, origin);
-                path(bin) + self.shift(past, coefficients, row).unwrap_or(0.0)
+                paths.informed(bin) + self.shift(past, coefficients, row).unwrap_or(0.0)
             }))
         });
         let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
@@ -268,11 +329,43 @@ impl PeakScores {
                 add(Footing::Entries, moved);
             }
         }
-        sums.by_calendar.0 += actual - predicted;
-        sums.by_calendar.1 += 1.0;
     }
 
-    /// What entries add at one row, from the origin last issued.
+    /// Keeps what entries said of a window and what would have been wrong without.
+    fn teach(
+        &mut self,
+        past: &Past<'_>,
+        coefficients: &Coefficients,
+        origin: usize,
+        (place, bucket): (usize, usize),
+        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
+        actual: f64,
+        known: bool,
+    ) {
+        let window = &past.windows[place];
+        let bins = window.from.max(origin)..window.to;
+        let Some((at, unheard)) = top(bins.clone().map(|bin| paths.informed(bin))) else {
+            return;
+        };
+        let (rows, row) = past.history.row_seen(bins.start + at, origin);
+        let share = crowd_share(rows, row, coefficients, past.events);
+        let joint: f64 = rows
+            .crowd(row)
+            .iter()
+            .filter_map(|&(slot, of)| {
+                Some(f64::from(of) * self.verdicts[slot as usize]?.innovation)
+            })
+            .sum();
+        let sums = &mut self.sums[place][bucket];
+        sums.innovation.0 += share * joint;
+        sums.innovation.1 += 1.0;
+        if known {
+            sums.unheard.0 += actual - unheard;
+            sums.unheard.1 += 1.0;
+        }
+    }
+
+    /// What entries add at one row, by what they say at the origin.
     pub(super) fn shift(
         &self,
         past: &Past<'_>,
@@ -365,88 +458,5 @@ impl Past<'_> {
         let rows = &self.history.rows;
         let share = crowd_share(rows, window.from + at, coefficients, self.events);
         peak + share.max(LEAST_CROWD).ln()
-    }
-}
-
-/// What was known of each slot's kind as windows ended.
-struct Precedents {
-    /// Place of each slot's competition in `held`.
-    competition: Vec<usize>,
-    /// By competition, what its windows had held whenever one of them ended, with the bin.
-    held: Vec<Vec<(usize, Kin)>>,
-}
-
-impl Precedents {
-    fn new(windows: &[Window], slots: &[Slot]) -> Self {
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let competition: Vec<usize> = slots
-            .iter()
-            .map(|slot| {
-                let next = places.len();
-                *places.entry(&slot.competition).or_insert(next)
-            })
-            .collect();
-        let mut held: Vec<Vec<(usize, Kin)>> = vec![Vec::new(); places.len()];
-        let mut windows: Vec<&Window> = windows.iter().collect();
-        windows.sort_by_key(|window| window.to);
-        for window in windows {
-            let held = &mut held[competition[window.slot]];
-            let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
-            kin.add(&slots[window.slot]);
-            held.push((window.to, kin));
-        }
-        Self { competition, held }
-    }
-
-    /// What was known of the kind of slot number `place` of `slots` at `origin`.
-    fn at(&self, slots: &[Slot], place: usize, origin: usize) -> Precedent {
-        let held = &self.held[self.competition[place]];
-        let over = held.partition_point(|&(to, _)| to <= origin);
-        let last = over.checked_sub(1).map(|last| held[last].1);
-        last.map_or(Precedent::Missing, |kin| kin.precedent(&slots[place]))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::{Calendar, Fixture};
-    use crate::forecast::novelty::Seen;
-    use crate::forecast::slots::slots;
-    use chrono::{TimeDelta, TimeZone as _, Utc};
-
-    #[test]
-    fn precedents_are_what_the_windows_over_by_then_have_taught() {
-        let begin = Utc.with_ymd_and_hms(2024, 9, 1, 17, 0, 0).unwrap();
-        let days = [(0, 1), (1, 4), (2, 2), (3, 6), (4, 9), (6, 1), (7, 14)];
-        let calendar: Calendar = (days.iter())
-            .flat_map(|&(day, games)| {
-                (0..games).map(move |game| {
-                    let competition = if day == 6 { "cup" } else { "nfl" };
-                    let at = begin + TimeDelta::days(day);
-                    Fixture::game(format!("{day}-{game}"), competition, at)
-                })
-            })
-            .collect();
-        let span = (begin - TimeDelta::days(1), begin + TimeDelta::days(9));
-        let slots = slots(&calendar, span.0, chrono_tz::Tz::UTC, span);
-        assert_eq!(slots.len(), days.len());
-        let windows: Vec<Window> = (0..slots.len())
-            .map(|slot| Window {
-                slot,
-                start: 10 * slot,
-                from: 10 * slot,
-                to: 10 * slot + 15, // the next has begun
-            })
-            .collect();
-        let precedents = Precedents::new(&windows, &slots);
-        for origin in 0..100 {
-            let over = windows.iter().filter(|window| window.to <= origin);
-            let seen = Seen::new(over.map(|window| &slots[window.slot]));
-            for (place, slot) in slots.iter().enumerate() {
-                let known = precedents.at(&slots, place, origin);
-                assert_eq!(known, seen.precedent(slot), "{origin}");
-            }
-        }
     }
 }
