@@ -13,6 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::anatomy::fixtures_seen;
+use super::audience::DUSK;
 use super::calibration::{Calibration, Coverage};
 use super::drift::Track;
 use super::experts::Weights;
@@ -256,14 +257,18 @@ pub(crate) fn log_offset(values: &[f64]) -> f64 {
     median(&mut positive).map_or(0.5, |median| (0.01 * median).clamp(0.5 / STEP as f64, 0.5))
 }
 
+/// How far from its response a slot can make a day a match day, seconds: a day of 25 hours and the
+/// hours in which days pass into each other.
+const REACH: i64 = 25 * 3_600 + DUSK;
+
 /// Slots that can move load in `[from, to)`.
 pub(super) fn reaching(slots: &[Slot], from: i64, to: i64) -> Vec<Slot> {
     slots
         .iter()
         .filter(|slot| {
-            // a day to either side, so that match days are whole local days
+            // so far to either side that match days are whole local days with the nights about them
             let (first, last) = slot.span();
-            last + 86_400 > from && first - 86_400 < to
+            last + REACH > from && first - REACH < to
         })
         .cloned()
         .collect()

@@ -22,7 +22,7 @@
 
 use std::collections::BTreeSet;
 
-use super::audience::{LocalClock, is_weekend};
+use super::audience::{LocalClock, is_weekend, share_of_day};
 use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
@@ -88,8 +88,13 @@ impl Design {
             }
             active.retain(|&slot| known[slot].span.1 > at);
             let (day, second) = clock.read(at);
-            self.calm_part(&mut scratch, day, second, matchdays.contains(&day));
-            let weekend = self.weekly && is_weekend(day);
+            let matchday = share_of_day(day, second, |day| matchdays.contains(&day));
+            let weekend = if self.weekly {
+                share_of_day(day, second, is_weekend)
+            } else {
+                0.0
+            };
+            self.calm_part(&mut scratch, second, weekend, matchday);
             let chosen;
             let counted: &[usize] = if tallest {
                 chosen = one_of_each(known, &active, at);
@@ -122,7 +127,7 @@ impl Design {
     }
 
     /// Level, daily and weekly terms.
-    fn calm_part(&self, row: &mut [f64], day: i64, second: i64, matchday: bool) {
+    fn calm_part(&self, row: &mut [f64], second: i64, weekend: f64, matchday: f64) {
         row[0] = 1.0;
         let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
         let (mut s, mut c) = (s1, c1);
@@ -133,14 +138,17 @@ impl Design {
         }
         let mut next = 1 + 2 * HARMONICS;
         if self.weekly {
-            if is_weekend(day) {
-                row[next] = 1.0;
+            if weekend > 0.0 {
+                row[next] = weekend;
                 let (low, high) = row.split_at_mut(next + 1);
-                high[..2 * WEEKEND_HARMONICS].copy_from_slice(&low[1..=2 * WEEKEND_HARMONICS]);
+                let daily = &low[1..=2 * WEEKEND_HARMONICS];
+                for (cell, value) in high.iter_mut().zip(daily) {
+                    *cell = weekend * value;
+                }
             }
             next += 1 + 2 * WEEKEND_HARMONICS;
         }
-        row[next] = f64::from(matchday);
+        row[next] = matchday;
     }
 
     /// Responses of the active slots; says what the moment is to them, and which minute to the one
@@ -151,7 +159,7 @@ impl Design {
         known: &[KnownSlot<'_>],
         active: &[usize],
         at: i64,
-        weekend: bool,
+        weekend: f64,
         crowd: &mut Vec<(u32, f32)>,
     ) -> (Moment, f64) {
         let (factor, total) = overlap(known, active, at);
@@ -178,8 +186,8 @@ impl Design {
             }
             event[place::RUSH] += weight * response::rush(minute);
             if let Some(phase) = phase {
-                if weekend {
-                    event[place::WEEKEND + phase] += weight;
+                if weekend > 0.0 {
+                    event[place::WEEKEND + phase] += weight * weekend;
                 }
                 event[place::IMPORTANCE + phase] += weight * (slot.importance - 1.0) / 2.0;
                 if let Some(first) = known[index].phases {
