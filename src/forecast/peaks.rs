@@ -183,9 +183,9 @@ impl Sums {
         let nu = PRIOR_WINDOWS + self.windows;
         let scale = (spread / nu * (1.0 + 1.0 / k)).sqrt();
         // a model that has overshot is no reason to be ready for less than an unbiased one would
-        // ask: overshooting lowers the median alone
+        // ask, and the median of the largest is no less than the largest of the medians
         NORMAL.map(|z| {
-            let middle = if z > 0.0 { mean.max(0.0) } else { mean };
+            let middle = mean.max(0.0);
             middle + student_t(z, nu) * scale * widened
         })
     }

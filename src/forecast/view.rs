@@ -299,10 +299,11 @@ impl<'a> View<'a> {
         let judged = model.peaks.at(footing, bucket);
         let margins = judged.widened_by(precedent.widening_of_peaks());
         // once it is under way the path knows what is peculiar to it
+        let top = log;
         let log = if start < self.origin {
-            log
+            top
         } else {
-            log + model.tops.at(KickOff::of(leading))
+            top + model.tops.at(KickOff::of(leading))
         };
         let time = |at: i64| Timestamp::from_timestamp(at, 0);
         Some(PeakForecast {
@@ -314,7 +315,8 @@ impl<'a> View<'a> {
             from: time(from)?,
             to: time(to)?,
             at: time(moments[place] - STEP / 2)?,
-            quantiles: margins.map(|margin| model.rate(log + margin)),
+            // the median of the largest is no less than the largest of the medians
+            quantiles: margins.map(|margin| model.rate((log + margin).max(top))),
             novelty: model.seen.novelty(leading, model.rate(log), model.highest),
         })
     }
