@@ -114,6 +114,10 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         format!("x{:.2}", found.level),
         format!("makes {}", show(found.calm * found.level)),
     );
+    if show(found.match_day.abs()) != show(0.0) {
+        let what = "a day on which fixtures are played";
+        line(what, signed(found.match_day), String::new());
+    }
     for share in found.fixtures.iter().take(SHOWN) {
         let name = inputs.titles(&share.fixtures);
         line(

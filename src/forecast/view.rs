@@ -13,7 +13,7 @@ use super::kick_off::KickOff;
 use super::lead;
 use super::novelty::Precedent;
 use super::overtime;
-use super::pace::{Book, Silence, Verdict};
+use super::pace::{Book, Reading, Silence, Verdict};
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
@@ -91,54 +91,61 @@ impl<'a> View<'a> {
         let entries = recent.entries.before(at);
         let book = Book::new(&entries);
         let opened = opened(&self.slots);
-        let model = self.model;
+        let weights = &self.model.weights;
         let mut order: Vec<usize> = (0..self.slots.len()).collect();
         order.sort_by_key(|&place| self.slots[place].anchors.lock);
+        let coming = order.partition_point(|&place| {
+            let (from, _) = whole_window(&self.slots[place]);
+            from < self.origin
+        });
         let mut explained = vec![0.0; recently.len()];
-        let mut some = false;
-        for place in order {
+        for &place in &order[..coming] {
             let slot = &self.slots[place];
-            let gathered = slot.anchors.lock - WINDOW.0;
-            let (from, to) = self.whole_window(slot);
-            let bucket = if gathered < self.origin {
-                let levels = recently.levels(recently.bin(gathered), Some(&explained));
-                self.mixture = Mixture::new(&model.weights, &levels);
-                lead::GATHERED
-            } else {
-                lead::bucket(self.ahead(slot.anchors.start)).max(lead::GATHERED)
-            };
-            let lead = |at: i64| match gathered < self.origin {
-                true => ((at - from) as f64 / STEP as f64 - 0.5).max(0.0),
-                false => self.lead(at),
-            };
-            let verdict = book
-                .read(slot, opened[place], self.origin)
-                .and_then(|reading| {
-                    let near = reaching(&self.slots, from, to);
-                    let moments = middles((from, to));
-                    let rows = model.design.rows(&near, moments.iter().copied());
-                    let logs =
-                        (0..rows.len()).map(|index| self.log(&rows, index, lead(moments[index])));
-                    let (at, peak) = top(logs).ok_or(Silence::Missing)?;
-                    let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
-                    let crowd = peak + share.max(LEAST_CROWD).ln();
-                    model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
-                });
-            self.entries[place] = verdict;
-            if gathered >= self.origin {
-                continue;
+            let (from, to) = whole_window(slot);
+            let before = recently.levels(recently.bin(from), Some(&explained));
+            self.mixture = Mixture::new(weights, &before);
+            let reading = book.read(slot, opened[place], self.origin);
+            self.entries[place] = reading.and_then(|reading| {
+                self.judge(slot, reading, lead::GATHERED, |at| {
+                    ((at - from) as f64 / STEP as f64 - 0.5).max(0.0)
+                })
+            });
+            let bins = recently.bin(from)..recently.bin(to);
+            for (bin, explained) in bins.clone().zip(&mut explained[bins]) {
+                let shift = self.shift(&recently.near, &recently.rows, bin);
+                *explained = shift.unwrap_or(0.0);
             }
-            if verdict.is_ok() {
-                some = true;
-                for bin in recently.bin(from)..recently.bin(to) {
-                    let shift = self.shift(&recently.near, &recently.rows, bin);
-                    explained[bin] = shift.unwrap_or(0.0);
-                }
-            }
-            let explained = some.then_some(&explained[..]);
-            let levels = recently.levels(recently.len(), explained);
-            self.mixture = Mixture::new(&model.weights, &levels);
         }
+        let left = recently.levels(recently.len(), Some(&explained));
+        self.mixture = Mixture::new(weights, &left);
+        for &place in &order[coming..] {
+            let slot = &self.slots[place];
+            let bucket = lead::bucket(self.ahead(slot.anchors.start)).max(lead::GATHERED);
+            let reading = book.read(slot, opened[place], self.origin);
+            self.entries[place] =
+                reading.and_then(|reading| self.judge(slot, reading, bucket, |at| self.lead(at)));
+        }
+    }
+
+    /// What a reading means for a slot that is forecast with these leads.
+    fn judge(
+        &self,
+        slot: &Slot,
+        reading: Reading,
+        bucket: usize,
+        lead: impl Fn(i64) -> f64,
+    ) -> Result<Verdict, Silence> {
+        let model = self.model;
+        let (from, to) = whole_window(slot);
+        let near = reaching(&self.slots, from, to);
+        let moments = middles((from, to));
+        let rows = model.design.rows(&near, moments.iter().copied());
+        let logs = (0..rows.len()).map(|index| self.log(&rows, index, lead(moments[index])));
+        let (at, peak) = top(logs).ok_or(Silence::Missing)?;
+        let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
+        let crowd = peak + share.max(LEAST_CROWD).ln();
+        let bucket = bucket.max(lead::GATHERED);
+        model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
     }
 
     /// Bins ahead of the last known one.
@@ -155,16 +162,9 @@ impl<'a> View<'a> {
         self.lead(at.max(self.origin) + STEP / 2) as usize
     }
 
-    /// A slot's window, the past of it too.
-    fn whole_window(&self, slot: &Slot) -> (i64, i64) {
-        let late = slot.extension.map_or(0, |extension| extension.seconds);
-        let from = slot.anchors.lock - WINDOW.0;
-        (from, slot.last_end + WINDOW.1 + late)
-    }
-
     /// What is left of a slot's window.
     fn window(&self, slot: &Slot) -> (i64, i64) {
-        let (from, to) = self.whole_window(slot);
+        let (from, to) = whole_window(slot);
         (from.max(self.origin), to)
     }
 
@@ -399,6 +399,15 @@ impl<'a> View<'a> {
             coming.len()
         ))
     }
+}
+
+/// A slot's window, the past of it too.
+fn whole_window(slot: &Slot) -> (i64, i64) {
+    let late = slot.extension.map_or(0, |extension| extension.seconds);
+    (
+        slot.anchors.lock - WINDOW.0,
+        slot.last_end + WINDOW.1 + late,
+    )
 }
 
 /// Middles of the model's bins in a span.

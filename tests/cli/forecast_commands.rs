@@ -213,7 +213,7 @@ fn the_parts_of_a_forecast_sum_to_its_median() {
             assert_eq!(quantile.to_bits(), path[bin].to_bits());
         }
         let parts: f64 = found.fixtures.iter().map(|share| share.load).sum();
-        let sum = found.calm * found.level + parts;
+        let sum = found.calm * found.level + found.match_day + parts;
         assert!((sum - found.quantiles[0]).abs() < 1e-9 * sum, "{found:?}");
         assert!(found.band.is_sorted() && found.band[0] >= 1.0);
         assert!(found.entries.is_none());
@@ -551,6 +551,7 @@ fn a_calendar_without_fixtures_explains_too() {
         .explain(known, horizon(at), at + TimeDelta::hours(3))
         .unwrap();
     assert!(found.fixtures.is_empty() && found.analogues.is_empty());
+    assert_eq!(found.match_day, 0.0);
     let sum = found.calm * found.level;
     assert!((sum - found.quantiles[0]).abs() < 1e-9 * sum);
     assert!(model.response_curves().is_empty());

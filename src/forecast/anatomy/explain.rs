@@ -53,7 +53,9 @@ impl FittedEventResponse {
             self.predict(silent, five).paths[0][bin]
         });
         let by_group = groups(parts.slots());
-        let fixtures = shares(&parts, &by_group, &history, middle, median, calm * level);
+        let empty = parts.median(&weightless(parts.slots()), middle);
+        let brought = median - empty;
+        let fixtures = shares(&parts, &by_group, &history, middle, median, brought);
         let main = fixtures.first().and_then(|share| {
             by_group
                 .values()
@@ -75,6 +77,8 @@ impl FittedEventResponse {
             quantiles,
             calm,
             level,
+            // what no fixture brings is the day's
+            match_day: if fixtures.is_empty() { median } else { empty } - calm * level,
             analogues: main.map_or_else(Vec::new, |slots| {
                 analogues(&slots[0], &history, known.calendar, self.zone)
             }),
@@ -102,58 +106,36 @@ fn groups(slots: &[Slot]) -> BTreeMap<usize, Vec<Slot>> {
     groups
 }
 
-/// What each group brings, largest first; together the median less the load without any.
+/// What each group brings, largest first; together `brought`, what the median is above the load of
+/// a match day on which nobody plays.
 fn shares(
     parts: &Parts<'_>,
     groups: &BTreeMap<usize, Vec<Slot>>,
     history: &[Past],
     at: i64,
     median: f64,
-    present: f64,
+    brought: f64,
 ) -> Vec<FixtureShare> {
-    // the day of a fixture may differ as a whole; that is shared by those that bear on the moment
-    let effect = |slots: &Vec<Slot>| {
-        let weightless: Vec<Slot> = slots
-            .iter()
-            .map(|slot| Slot {
-                count: 0.0,
-                ..slot.clone()
-            })
-            .collect();
-        (parts.log(slots, at) - parts.log(&weightless, at)).abs()
-    };
-    let mut effects: Vec<(&Vec<Slot>, f64)> = groups
+    let effect =
+        |slots: &Vec<Slot>| (parts.log(slots, at) - parts.log(&weightless(slots), at)).abs();
+    let effects: Vec<(&Vec<Slot>, f64)> = groups
         .values()
         .map(|slots| (slots, effect(slots)))
         .filter(|(_, effect)| *effect > NOTHING)
         .collect();
-    if effects.is_empty() {
-        let nobody = parts.log(&[], at);
-        effects = groups
-            .values()
-            .map(|slots| (slots, (parts.log(slots, at) - nobody).abs()))
-            .filter(|(_, effect)| *effect > NOTHING)
-            .collect();
-    }
     let sum: f64 = effects.iter().map(|(_, effect)| effect).sum();
     let mut found: Vec<FixtureShare> = effects
         .iter()
         .filter_map(|(slots, effect)| {
             let slot = &slots[0];
-            let others: Vec<Slot> = parts
-                .slots()
-                .iter()
-                .filter(|other| other.group != slot.group)
-                .cloned()
-                .collect();
-            let load = (median - present) * effect / sum;
-            let alone = parts.median(&others, at);
+            let load = brought * effect / sum;
+            let without = median - load;
             Some(FixtureShare {
                 fixtures: slot.fixtures.clone(),
                 start: Timestamp::from_timestamp(slot.anchors.start, 0)?,
                 minute: (at - slot.anchors.start) as f64 / 60.0,
                 load,
-                multiple: if alone > 0.0 { median / alone } else { 1.0 },
+                multiple: if without > 0.0 { median / without } else { 1.0 },
                 novelty: novelty(parts.view.model, slot, slots.len(), median, history),
             })
         })
@@ -165,6 +147,15 @@ fn shares(
             .then(a.start.cmp(&b.start))
     });
     found
+}
+
+/// The same slots if nobody came: their day is a match day all the same.
+fn weightless(slots: &[Slot]) -> Vec<Slot> {
+    let nobody = |slot: &Slot| Slot {
+        count: 0.0,
+        ..slot.clone()
+    };
+    slots.iter().map(nobody).collect()
 }
 
 /// Why nothing like a slot is in the history, when that is so.

@@ -28,6 +28,9 @@ pub struct Explanation {
     /// Factor by which the present runs above (or below) the model, as far as it still counts at
     /// this lead.
     pub level: f64,
+    /// Units per second that the day brings because fixtures are played on it, whether or not one
+    /// of them bears on this moment.
+    pub match_day: f64,
     /// What each group of fixtures that start together adds, largest first.
     pub fixtures: Vec<FixtureShare>,
     /// What entries say; absent when none are known or none matter at this moment.
@@ -51,10 +54,10 @@ pub struct FixtureShare {
     pub start: Timestamp,
     /// Minutes from their start; negative before it.
     pub minute: f64,
-    /// Units per second of the median that they bring, entries included; the shares, the calm
-    /// load times the level and nothing else sum to the median.
+    /// Units per second of the median that they bring, entries included; the shares, what the
+    /// match day brings, the calm load times the level and nothing else sum to the median.
     pub load: f64,
-    /// The median load over what it would be without them.
+    /// The median load over what it would be without this share of it.
     pub multiple: f64,
     /// Why nothing like it is in the history, when that is so.
     pub novelty: Option<String>,

@@ -13,7 +13,6 @@ use super::super::novelty::Precedent;
 use super::super::order::median;
 use super::super::pace::{Pace, PastSlot, Verdict};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::super::slots::Slot;
 use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
 use super::precedents::Precedents;
 use super::{FAR, Past, Window};
@@ -287,15 +286,8 @@ impl PeakScores {
         let known = actual.is_finite() && !(unknown && actual <= predicted);
         let verdict = self.verdicts[window.slot];
         if verdict.is_some() && origin <= window.from {
-            self.teach(
-                past,
-                coefficients,
-                origin,
-                (place, bucket),
-                paths,
-                actual,
-                known,
-            );
+            let actual = known.then_some(actual);
+            self.teach(past, coefficients, origin, (place, bucket), paths, actual);
         }
         if !known {
             return;
@@ -339,8 +331,7 @@ impl PeakScores {
         origin: usize,
         (place, bucket): (usize, usize),
         paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
-        actual: f64,
-        known: bool,
+        actual: Option<f64>,
     ) {
         let window = &past.windows[place];
         let bins = window.from.max(origin)..window.to;
@@ -359,7 +350,7 @@ impl PeakScores {
         let sums = &mut self.sums[place][bucket];
         sums.innovation.0 += share * joint;
         sums.innovation.1 += 1.0;
-        if known {
+        if let Some(actual) = actual {
             sums.unheard.0 += actual - unheard;
             sums.unheard.1 += 1.0;
         }
