@@ -77,4 +77,23 @@ mod tests {
         assert!(!is_weekend(new_york.0));
         assert_eq!(new_york.1, 23 * 3_600);
     }
+
+    #[test]
+    fn days_pass_into_each_other_over_the_night() {
+        let saturday = 2; // 1 January 1970 was a Thursday
+        let share = |day, hour: i64| share_of_day(day, hour * 3_600, is_weekend);
+        assert_eq!(share(saturday - 1, 21), 0.0);
+        assert_eq!(share(saturday, 0), 0.5);
+        assert_eq!(share(saturday, 3), 1.0);
+        assert_eq!(share(saturday + 1, 0), 1.0);
+        assert_eq!(share(saturday + 2, 0), 0.5);
+        assert_eq!(share(saturday + 2, 3), 0.0);
+        for minute in 0..3 * 24 * 60 {
+            let at = |minute: i64| {
+                let (day, minute) = (saturday - 1 + minute / 1_440, minute % 1_440);
+                share_of_day(day, minute * 60, is_weekend)
+            };
+            assert!((at(minute + 1) - at(minute)).abs() < 0.003, "{minute}");
+        }
+    }
 }

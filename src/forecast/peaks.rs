@@ -272,6 +272,14 @@ mod tests {
     }
 
     #[test]
+    fn overshooting_lowers_no_peak_below_the_top_of_its_path() {
+        let past: Vec<_> = (0..20).map(|_| window(-0.3, 0.0)).collect();
+        let margins = judge(&past, 0.35).margins;
+        assert_eq!(margins[0], 0.0);
+        assert!(margins.is_sorted());
+    }
+
+    #[test]
     fn two_misses_in_a_row_widen_and_hits_settle_it() {
         let mut past: Vec<_> = (0..20).map(|i| window(0.0, 40.0 - f64::from(i))).collect();
         let calm = judge(&past, 0.2);
