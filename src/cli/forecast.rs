@@ -105,6 +105,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
             args.horizon, args.step
         )));
     }
+    let beyond = TimeDelta::milliseconds(length.num_milliseconds() % step.num_milliseconds());
+    if !beyond.is_zero() {
+        return Err(InputError(format!(
+            "--horizon {}: is not a whole number of steps of {}; write {} or {}, or another --step",
+            args.horizon,
+            args.step,
+            HumanDuration(length - beyond),
+            HumanDuration(length - beyond + step)
+        )));
+    }
     let model = args.model.as_deref().map(load_model).transpose()?;
     let inputs = args.inputs.read(Some(args.at))?;
     let zone = match &model {

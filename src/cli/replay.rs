@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use clap::Args;
 
@@ -21,6 +22,9 @@ use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::simulate::traffic::played;
 use crate::simulate::{Results, StartUpTime};
 use crate::units::HumanDuration;
+
+/// Rows of a recording further apart than this say nothing about what happens in seconds.
+const WIDEST: TimeDelta = TimeDelta::seconds(5);
 
 /// Arguments of `tipoff replay`.
 #[derive(Debug, Args)]
@@ -174,6 +178,23 @@ fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyh
         Ok(read_load(open(&file)?, &name, per)?.series)
     };
     let seconds = load(&recorded.file, recorded.per)?;
+    let distance = seconds.step();
+    if distance > WIDEST {
+        return Err(anyhow!(
+            "file: the rows of {} are {} apart, and spikes are over within seconds: give a row a \
+             second (a file with coarser rows can be load.recorded.history)",
+            recorded.file.display(),
+            HumanDuration(distance)
+        ));
+    }
+    if distance > TimeDelta::seconds(1) {
+        progress(&format!(
+            "warning: the rows of {} are {} apart: what happens between them is not seen; give a \
+             row a second",
+            recorded.file.display(),
+            HumanDuration(distance)
+        ));
+    }
     let history = recorded
         .history
         .as_ref()

@@ -249,6 +249,11 @@ fn bad_input_names_the_place_and_the_remedy() {
         message.contains("--step 10s: must be from 1m to 1h"),
         "{message}"
     );
+    let message = refused(&good.0, &good.1, &["--step", "1h", "--horizon", "90m"]);
+    assert_eq!(
+        message,
+        "--horizon 1h30m: is not a whole number of steps of 1h; write 1h or 2h, or another --step"
+    );
     let folder = folder(&good.0, &good.1);
     let early = args(folder.path(), &["--at", "2024-04-01T12:00:00Z"]);
     let message = text(&early).unwrap_err().to_string();

@@ -532,10 +532,33 @@ fn what_if_shows_before_and_after() {
         (&["--cancel", "day-0"], "has ended"),
         (&["--add", "start=noon"], "--add \"start=noon\""),
         (&["--add", "noon"], "is not column=value"),
+        (
+            &["--add", "start=2024-04-22T12:00:00Z,competition=x,wieght=3"],
+            "\"wieght\" is no column: did you mean weight?",
+        ),
     ] {
         let told = run(line).unwrap_err();
         assert!(told.contains(said), "{line:?}: {told}");
     }
+}
+
+#[test]
+fn what_if_says_when_nothing_within_the_horizon_changes() {
+    let folder = folder(&season());
+    let run = |more: &[&str]| {
+        let mut line = vec!["--at", AT, "--horizon", "2h"];
+        line.extend(more);
+        what_if::text(&files::<WhatIfArgs>(folder.path(), &line)).unwrap()
+    };
+    let beyond = run(&["--fixture", "new", "--delay", "60m"]);
+    let said = "note: what is changed alters nothing within the horizon, which ends at \
+                2024-04-22T02:00:00Z: new begins at 2024-04-23T13:00:00Z, after it; give a longer \
+                --horizon";
+    assert!(beyond.contains(said), "{beyond}");
+    let same = run(&["--multiplier", "1x"]);
+    assert!(same.contains("ends at 2024-04-22T02:00:00Z\n"), "{same}");
+    let larger = run(&["--multiplier", "2x"]);
+    assert!(!larger.contains("alters nothing"), "{larger}");
 }
 
 #[test]

@@ -116,6 +116,17 @@ fn bad_input_is_refused_with_place_and_remedy() {
         &good.replace("generated:", recorded),
         &["bad.yaml:", "load"],
     );
+    let coarse = "timestamp_utc,value\n2031-10-05T16:30:00Z,1\n2031-10-05T16:31:00Z,1\n";
+    fs::write(folder.path().join("coarse.csv"), coarse).unwrap();
+    let (before, rest) = good.split_once("load:").unwrap();
+    let (_, after) = rest.split_once("\ndays:").unwrap();
+    refused(
+        &format!("{before}load: {{recorded: {{file: coarse.csv}}}}\ndays:{after}"),
+        &[
+            "load.recorded: file: the rows of coarse.csv are 1m apart",
+            "give a row a second",
+        ],
+    );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
     assert_eq!(output.code, 2);
