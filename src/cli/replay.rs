@@ -11,8 +11,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::CliError;
 use super::output::{print, progress};
+use super::{CliError, beside};
 use crate::backtest::scenario::LoadFile;
 use crate::replay::scenario::{self, LoadSource, Recorded, Scenario};
 use crate::replay::{self, Materials, Outcome, Source, html};
@@ -56,16 +56,16 @@ pub struct ReplayArgs {
 /// # Errors
 /// Bad input, or an output that cannot be written.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
+    beside::check("--html", args.html.as_deref())?;
     let (scenario, materials) = read(args).map_err(CliError::input)?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let outcome = replay::run(&scenario, &materials, workers, &|line| progress(line))
         .map_err(|error| CliError::input(format!("{}: {error}", args.scenario.display())))?;
-    if let Some(path) = &args.html {
-        fs::write(path, html::page(&outcome))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        progress(&format!("report written to {}", path.display()));
-    }
-    print(&text(&outcome, args.json)?)
+    let written = args.html.as_deref().map_or(Ok(()), |path| {
+        beside::write("--html", path, "report", &html::page(&outcome))
+    });
+    print(&text(&outcome, args.json)?)?;
+    written
 }
 
 fn text(outcome: &Outcome, json: bool) -> Result<String, CliError> {
