@@ -153,7 +153,19 @@ pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
     after
         .notes
         .extend(nothing_changed(args, &changed, &before, &after));
-    let added: Vec<&Fixture> = added.iter().collect();
+    let seen = |competition: &str| {
+        let past = inputs
+            .calendar
+            .starting_between(inputs.load.start(), inputs.at);
+        let kin = past
+            .iter()
+            .filter(|fixture| fixture.competition == competition && !fixture.status.is_off());
+        kin.count()
+    };
+    let added: Vec<(&Fixture, usize)> = added
+        .iter()
+        .map(|fixture| (fixture, seen(&fixture.competition)))
+        .collect();
     let answer = Answer {
         extrapolation: extrapolation(&after, &inputs.load, &added),
         changes,
