@@ -64,7 +64,7 @@ pub enum BacktestError {
         to: Timestamp,
     },
     /// A forecaster could not be fitted.
-    #[error("evaluate: {model} cannot forecast from {} on", .from.format("%FT%TZ"))]
+    #[error("evaluate.from: {model} cannot forecast from {} on", .from.format("%FT%TZ"))]
     Fit {
         /// Which.
         model: &'static str,

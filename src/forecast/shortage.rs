@@ -48,7 +48,8 @@ impl fmt::Display for Shortage {
             } => write!(
                 f,
                 "the last load known is of {}, {days} days earlier, and only the last {looked_at} \
-                 days are learnt from; give a fresher load history or an earlier time (--at)",
+                 days are learnt from; give a fresher load history or an earlier time, --at on the \
+                 command line",
                 last.format("%FT%TZ"),
             ),
             Self::Faulty { hours } => write!(
@@ -149,7 +150,7 @@ mod tests {
     fn a_history_that_ended_long_ago_is_said_to_be_old_not_short() {
         let (load, none) = (ten_days(), Calendar::default());
         let known = Evidence::new(&load, &none);
-        assert_snapshot!(refused(&EventResponse::new(Tz::UTC), known, day(365)), @"too little history before 2027-01-05T00:00:00Z: 0.0 h with data, at least 24 h are needed; the last load known is of 2026-01-15T00:00:00Z, 355 days earlier, and only the last 120 days are learnt from; give a fresher load history or an earlier time (--at)");
+        assert_snapshot!(refused(&EventResponse::new(Tz::UTC), known, day(365)), @"too little history before 2027-01-05T00:00:00Z: 0.0 h with data, at least 24 h are needed; the last load known is of 2026-01-15T00:00:00Z, 355 days earlier, and only the last 120 days are learnt from; give a fresher load history or an earlier time, --at on the command line");
         assert!(refused(&SeasonalNaive::DAY, known, day(365)).contains("2026-01-15T00:00:00Z"));
         assert!(refused(&Mstl, known, day(365)).contains("2026-01-15T00:00:00Z"));
         let early = day(0) + TimeDelta::hours(20);

@@ -231,7 +231,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
         &good.replace("2023-09-09T06:00:00Z", "2023-08-12T12:00:00Z"),
     );
     early.assert_refused(&[
-        "bad.yaml: evaluate: event-response cannot forecast from 2023-08-12T12:00:00Z on: ",
+        "bad.yaml: evaluate.from: event-response cannot forecast from 2023-08-12T12:00:00Z on: ",
     ]);
     assert_eq!(early.stderr.matches("too little history").count(), 1);
     refused(
