@@ -20,6 +20,7 @@ use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
 use crate::entries::Entries;
 use crate::fixture::Calendar;
+use crate::fixture::import::Declared;
 use crate::forecast::{Evidence, Forecast};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load};
@@ -294,6 +295,7 @@ fn read(path: &Path) -> anyhow::Result<Inputs> {
     let options = CalendarOptions {
         // UTC is what stands there when nothing was said: local times are then nobody's
         zone: Some(scenario.zone).filter(|zone| *zone != chrono_tz::Tz::UTC),
+        declared: Declared::ZoneField,
         ..CalendarOptions::default()
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;

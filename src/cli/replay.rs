@@ -14,6 +14,7 @@ use clap::Args;
 use super::output::{print, progress};
 use super::{CliError, beside};
 use crate::backtest::scenario::LoadFile;
+use crate::fixture::import::Declared;
 use crate::replay::scenario::{self, LoadSource, Recorded, Scenario};
 use crate::replay::{self, Materials, Outcome, Source, html};
 use crate::series::Series;
@@ -116,6 +117,7 @@ fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
         // UTC is what stands there when nothing was said: local times are then nobody's
         zone: Some(scenario.zone).filter(|zone| *zone != Tz::UTC),
         competition: scenario.competition.clone(),
+        declared: Declared::Fields,
         ..CalendarOptions::default()
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;

@@ -3,7 +3,7 @@
 use crate::cli::forecast::InputError;
 use crate::fixture::Fixture;
 use crate::fixture::import::csv::{COLUMNS, column_like, is_column};
-use crate::fixture::import::{ImportOptions, read};
+use crate::fixture::import::{Declared, ImportOptions, read};
 use crate::units::Timestamp;
 
 /// A fixture given as `column=value` of the fixture CSV.
@@ -60,6 +60,7 @@ pub(super) fn parse_fixture(
         .and_then(|()| file.into_inner().map_err(|error| wrong(error.to_string())))?;
     let options = ImportOptions {
         source: "--add".to_owned(),
+        declared: Declared::Alone,
         ..ImportOptions::default()
     };
     let imported = read(&bytes, &options).map_err(|error| wrong(error.to_string()))?;
