@@ -86,6 +86,7 @@ impl Challenger {
         let mut replay = Replay::new(model, known, refit, span);
         score(&mut replay, targets, &protocols, |_, _| {}).map_err(|source| BacktestError::Fit {
             model: self.name(),
+            from: targets.from,
             source,
         })
     }

@@ -64,10 +64,12 @@ pub enum BacktestError {
         to: Timestamp,
     },
     /// A forecaster could not be fitted.
-    #[error("{model} cannot forecast: {source}")]
+    #[error("evaluate.from: {model} cannot forecast from {} on", .from.format("%FT%TZ"))]
     Fit {
         /// Which.
         model: &'static str,
+        /// Start of what is evaluated.
+        from: Timestamp,
         /// Why.
         source: FitError,
     },
@@ -187,6 +189,7 @@ fn learnt(
     let fitted = EventResponse::new(scenario.zone).fit(known, to);
     let fitted = fitted.map_err(|source| BacktestError::Fit {
         model: DECIDES,
+        from: scenario.evaluate.from,
         source,
     })?;
     let mut intensities = fitted.intensities(known);
@@ -257,6 +260,7 @@ fn score_models(
     });
     let mut bands = own.map_err(|source| BacktestError::Fit {
         model: DECIDES,
+        from: scenario.evaluate.from,
         source,
     })?;
     for band in &mut bands {
@@ -305,6 +309,7 @@ fn issue(
         let forecast = replay.forecast(origin, horizon, TARGET);
         issued.push(Arc::new(forecast.map_err(|source| BacktestError::Fit {
             model: DECIDES,
+            from: scenario.evaluate.from,
             source,
         })?));
     }

@@ -13,13 +13,14 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::evidence;
 use super::output::progress;
+use super::{beside, evidence};
 use crate::backtest::origin::Protocol;
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
 use crate::entries::Entries;
 use crate::fixture::Calendar;
+use crate::fixture::import::Declared;
 use crate::forecast::{Evidence, Forecast};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load};
@@ -45,12 +46,14 @@ pub struct BacktestArgs {
     /// Score the forecasts and leave out the policies, also when the scenario has some.
     #[arg(long)]
     forecasts_only: bool,
-    /// Also write every scored forecast of one protocol: day, h4 or n15.
+    /// Also write every forecast of one protocol of which anything is scored: day, h4 or n15.
     #[arg(long, value_name = "PROTOCOL", value_parser = parse_protocol, requires = "forecasts")]
     protocol: Option<Protocol>,
     /// Where to write them (CSV: origin,target,q50,q90,q95,q99; five-minute means per second, times
-    /// UTC). For day and h4 the peaks of fixtures go beside it, into FILE without .csv and with
-    /// __peaks.csv (origin,kickoff,p50,p90,p95,p99).
+    /// UTC). Those of day and h4 are written whole: targets outside of the evaluated span, and those
+    /// too near or too far for the protocol, are there too and are not scored. The peaks of their
+    /// fixtures go beside it, into FILE without .csv and with __peaks.csv
+    /// (origin,kickoff,p50,p90,p95,p99).
     #[arg(long, value_name = "FILE", requires = "protocol")]
     forecasts: Option<PathBuf>,
 }
@@ -196,6 +199,13 @@ impl Listener for Progress {
 /// When an output cannot be written. Bad input is not an error but exit code 2, after it has been
 /// said on standard error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
+    for (option, path) in [
+        ("--html", args.html.clone()),
+        ("--forecasts", args.forecasts.clone()),
+        ("--forecasts", args.forecasts.as_deref().map(peaks_path)),
+    ] {
+        beside::check(option, path.as_deref())?;
+    }
     let Inputs {
         mut scenario,
         load,
@@ -230,15 +240,13 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
             return Ok(bad_input(&error));
         }
     };
-    if let Some(files) = listener.forecasts {
-        files.finish()?;
-    }
-    if let Some(path) = &args.html {
-        fs::write(path, html::page(&outcome))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        progress(&format!("report written to {}", path.display()));
-    }
+    let forecasts = listener.forecasts.map_or(Ok(()), ForecastFiles::finish);
+    let report = args.html.as_deref().map_or(Ok(()), |path| {
+        beside::write("--html", path, "report", &html::page(&outcome))
+    });
     print(&outcome, args.json)?;
+    forecasts?;
+    report?;
     if let Some(usage) = usage() {
         progress(&usage);
     }
@@ -287,6 +295,7 @@ fn read(path: &Path) -> anyhow::Result<Inputs> {
     let options = CalendarOptions {
         // UTC is what stands there when nothing was said: local times are then nobody's
         zone: Some(scenario.zone).filter(|zone| *zone != chrono_tz::Tz::UTC),
+        declared: Declared::ZoneField,
         ..CalendarOptions::default()
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;

@@ -13,8 +13,8 @@ use chrono::TimeDelta;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::CliError;
 use super::output::{Output, progress};
+use super::{CliError, beside};
 use crate::backtest::html;
 use crate::clock::{Clock as _, ScaledClock};
 
@@ -56,6 +56,7 @@ fn speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// When a loopback port or the report cannot be had.
 pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
+    beside::check("--report", args.report.as_deref())?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_interrupt(stop.clone()));
 

@@ -12,11 +12,12 @@ use anyhow::Context as _;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::fixture::import::{Format, Imported, time};
-use crate::fixture::validate::validate;
+use super::inputs::zone;
+use crate::fixture::import::{Declared, Format, Imported, time};
+use crate::fixture::validate::{Warning, validate};
 use crate::fixture::{Calendar, Fixture, Precision, Start, export};
 use crate::settings::calendar_file::{
-    CalendarFileError, CalendarOptions, add, load_calendar, read_calendar_file,
+    CalendarFileError, CalendarOptions, add, load_calendar, read_calendar_file, source_name,
 };
 use crate::units::{HumanDuration, Timestamp};
 
@@ -37,7 +38,7 @@ enum Command {
         #[command(flatten)]
         input: Input,
         /// Show local times in this zone instead of each fixture's own.
-        #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+        #[arg(long, value_name = "ZONE", value_parser = zone)]
         local: Option<Tz>,
     },
     /// Convert files of any known format to ours.
@@ -62,7 +63,7 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "48h")]
         ahead: HumanDuration,
         /// Show local times in this zone instead of each fixture's own.
-        #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+        #[arg(long, value_name = "ZONE", value_parser = zone)]
         local: Option<Tz>,
     },
 }
@@ -73,7 +74,7 @@ struct Input {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Zone of local times that name none, for example Europe/London.
-    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
     zone: Option<Tz>,
     /// Format of the files, instead of finding it out: csv, yaml, ics, openfootball, espn,
     /// fixturedownload, fpl, nfl.
@@ -91,6 +92,7 @@ impl Input {
             format: self.format,
             competition: self.competition.clone(),
             window: None,
+            declared: Declared::Options,
         }
     }
 }
@@ -99,11 +101,6 @@ impl Input {
 enum Target {
     Yaml,
     Csv,
-}
-
-fn parse_zone(text: &str) -> Result<Tz, String> {
-    time::read_zone(text)
-        .ok_or_else(|| format!("{text:?} is no zone we know; write for example America/New_York"))
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
@@ -189,29 +186,37 @@ fn gather(input: &Input) -> (Vec<(&Path, Imported)>, Findings) {
 fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<ExitCode> {
     let (files, mut findings) = gather(input);
     let mut calendar = Calendar::default();
-    let (mut text, mut summary) = (String::new(), String::new());
+    let mut read = Vec::new();
+    let mut later: Vec<Warning> = Vec::new();
     for (path, imported) in files {
+        let warnings = imported.warnings.len();
+        read.push((
+            path,
+            imported.format,
+            [imported.fixtures.len(), imported.rejects.len(), warnings],
+        ));
+        let mut merging = Vec::new();
+        add(&mut calendar, imported, &mut merging);
+        later.extend(merging.into_iter().skip(warnings));
+    }
+    later.extend(validate(calendar.iter(), Some(now)));
+    let mut summary = String::new();
+    for (path, format, [fixtures, rejects, warnings]) in read {
+        // what is doubtful about all of them together counts where its place is
+        let more = later.iter().filter(|warning| is_in(warning, path)).count();
         let _ = writeln!(
             summary,
-            "{}: {} as {}, {}, {}",
+            "{}: {} as {format}, {}, {}",
             path.display(),
-            counted(imported.fixtures.len(), "fixture"),
-            imported.format,
-            counted(imported.rejects.len(), "reject"),
-            counted(imported.warnings.len(), "warning"),
+            counted(fixtures, "fixture"),
+            counted(rejects, "reject"),
+            counted(warnings + more, "warning"),
         );
-        let mut merging = Vec::new();
-        let said = imported.warnings.len();
-        add(&mut calendar, imported, &mut merging);
-        let new = merging.into_iter().skip(said);
-        findings
-            .warnings
-            .extend(new.map(|warning| warning.to_string()));
     }
-    let doubts = validate(calendar.iter(), Some(now));
     findings
         .warnings
-        .extend(doubts.iter().map(ToString::to_string));
+        .extend(later.iter().map(ToString::to_string));
+    let mut text = String::new();
     let mut fixtures: Vec<&Fixture> = calendar.iter().collect();
     fixtures.sort_by(|a, b| (a.start.at, &a.id).cmp(&(b.start.at, &b.id)));
     if !fixtures.is_empty() {
@@ -221,6 +226,11 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
     complain(&findings.text())?;
     complain(&summary)?;
     Ok(findings.exit())
+}
+
+/// Whether a doubt is about a file or something in it.
+fn is_in(warning: &Warning, path: &Path) -> bool {
+    warning.place.source == source_name(path)
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -14,8 +14,8 @@ use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
 use super::inputs::InputArgs;
-use super::output::progress;
 use super::train::load_model;
+use super::{CliError, beside};
 use crate::fixture::Calendar;
 use crate::forecast::{Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
@@ -69,11 +69,18 @@ pub enum Format {
 /// # Errors
 /// When standard output cannot be written (a closed pipe is no error).
 pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
-    match text(args) {
-        Ok(text) => match io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(ExitCode::SUCCESS),
-        },
+    beside::check("--svg", args.svg.as_deref())?;
+    match answer(args) {
+        Ok((text, drawn)) => {
+            let printed = io::stdout().lock().write_all(text.as_bytes());
+            if let Err(error) = printed
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                return Err(error.into());
+            }
+            drawn?;
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => {
             writeln!(io::stderr().lock(), "error: {error}")?;
             Ok(ExitCode::from(2))
@@ -81,11 +88,18 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What the command prints.
+/// What the command prints, once it has drawn what it was told to.
 ///
 /// # Errors
 /// Bad input, with file and line and what to do.
 pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
+    let (text, drawn) = answer(args)?;
+    drawn.map_err(|error| InputError(error.to_string()))?;
+    Ok(text)
+}
+
+/// What is to be printed, and what came of drawing it.
+fn answer(args: &ForecastArgs) -> Result<(String, Result<(), CliError>), InputError> {
     let (step, length) = (args.step.0, args.horizon.0);
     if step < TimeDelta::minutes(1) || step > TimeDelta::hours(1) {
         return Err(InputError(format!(
@@ -103,6 +117,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
         return Err(InputError(format!(
             "--horizon {}: must be from one step to {MOST_BINS} steps of {}",
             args.horizon, args.step
+        )));
+    }
+    let beyond = TimeDelta::milliseconds(length.num_milliseconds() % step.num_milliseconds());
+    if !beyond.is_zero() {
+        return Err(InputError(format!(
+            "--horizon {}: is not a whole number of steps of {}; write {} or {}, or another --step",
+            args.horizon,
+            args.step,
+            HumanDuration(length - beyond),
+            HumanDuration(length - beyond + step)
         )));
     }
     let model = args.model.as_deref().map(load_model).transpose()?;
@@ -134,21 +158,16 @@ pub fn text(args: &ForecastArgs) -> Result<String, InputError> {
             .map_err(|error| InputError(format!("{}: {error}", args.inputs.load.display())))?
             .predict(known, horizon),
     };
-    if let Some(path) = &args.svg {
-        let drawn = plot::forecast::picture(&inputs.load, &forecast, &inputs.calendar, zone);
-        std::fs::write(path, drawn).map_err(|error| {
-            InputError(format!(
-                "--svg {}: cannot be written: {error}",
-                path.display()
-            ))
-        })?;
-        progress(&format!("picture written to {}", path.display()));
-    }
-    Ok(match args.format {
+    let drawn = args.svg.as_deref().map_or(Ok(()), |path| {
+        let picture = plot::forecast::picture(&inputs.load, &forecast, &inputs.calendar, zone);
+        beside::write("--svg", path, "picture", &picture)
+    });
+    let text = match args.format {
         Format::Csv => csv(&forecast),
         Format::Json => json(&forecast)?,
         Format::Table => table(&forecast, &inputs.calendar, zone),
-    })
+    };
+    Ok((text, drawn))
 }
 
 /// Bad usage or bad input: what, where, and the remedy.

@@ -12,6 +12,8 @@ use super::forecast::InputError;
 use super::output::progress;
 use crate::entries::Entries;
 use crate::fixture::Calendar;
+use crate::fixture::import::Declared;
+use crate::fixture::import::time::read_zone;
 use crate::forecast::{Drift, EventResponse, Evidence, Fit, FittedEventResponse, Verdict};
 use crate::series::Series;
 use crate::series::csv::{Per, read_load, read_load_before};
@@ -44,7 +46,7 @@ pub struct KnownArgs {
     pub per: Option<Per>,
     /// Zone by whose clock the audience lives, for example `America/New_York`; also that of local
     /// fixture times that name none. Default: UTC, and such times are refused.
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
     pub zone: Option<Tz>,
 }
 
@@ -63,6 +65,22 @@ pub struct Inputs {
     pub entries: Entries,
     /// Faults that began before it.
     pub faults: Faults,
+}
+
+/// A zone by its name; what only lacks its continent is suggested whole.
+///
+/// # Errors
+/// With what to write.
+pub fn zone(text: &str) -> Result<Tz, String> {
+    read_zone(text).ok_or_else(|| {
+        let city = text.trim().replace(' ', "_");
+        let near = chrono_tz::TZ_VARIANTS.iter().find(|zone| {
+            let last = zone.name().rsplit('/').next();
+            last.is_some_and(|last| last.eq_ignore_ascii_case(&city))
+        });
+        let name = near.map_or("America/New_York", |zone| zone.name());
+        format!("{text:?} is no zone we know; write for example {name}")
+    })
 }
 
 impl InputArgs {
@@ -88,6 +106,7 @@ impl InputArgs {
         let at = at.unwrap_or_else(|| load.time(last.map_or(load.len(), |last| last + 1)));
         let options = CalendarOptions {
             zone: self.known.zone,
+            declared: Declared::ZoneOption,
             ..CalendarOptions::default()
         };
         let (calendar, warnings) = load_calendar(&self.known.fixtures, &options)

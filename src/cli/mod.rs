@@ -11,6 +11,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogArgs;
 
 pub mod backtest;
+pub mod beside;
 pub mod completions;
 pub mod crds;
 pub mod demo;

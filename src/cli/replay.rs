@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::CliError;
 use super::output::{print, progress};
+use super::{CliError, beside};
 use crate::backtest::scenario::LoadFile;
+use crate::fixture::import::Declared;
 use crate::replay::scenario::{self, LoadSource, Recorded, Scenario};
 use crate::replay::{self, Materials, Outcome, Source, html};
 use crate::series::Series;
@@ -21,6 +23,9 @@ use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::simulate::traffic::played;
 use crate::simulate::{Results, StartUpTime};
 use crate::units::HumanDuration;
+
+/// Rows of a recording further apart than this say nothing about what happens in seconds.
+const WIDEST: TimeDelta = TimeDelta::seconds(5);
 
 /// Arguments of `tipoff replay`.
 #[derive(Debug, Args)]
@@ -52,16 +57,16 @@ pub struct ReplayArgs {
 /// # Errors
 /// Bad input, or an output that cannot be written.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
+    beside::check("--html", args.html.as_deref())?;
     let (scenario, materials) = read(args).map_err(CliError::input)?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let outcome = replay::run(&scenario, &materials, workers, &|line| progress(line))
         .map_err(|error| CliError::input(format!("{}: {error}", args.scenario.display())))?;
-    if let Some(path) = &args.html {
-        fs::write(path, html::page(&outcome))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        progress(&format!("report written to {}", path.display()));
-    }
-    print(&text(&outcome, args.json)?)
+    let written = args.html.as_deref().map_or(Ok(()), |path| {
+        beside::write("--html", path, "report", &html::page(&outcome))
+    });
+    print(&text(&outcome, args.json)?)?;
+    written
 }
 
 fn text(outcome: &Outcome, json: bool) -> Result<String, CliError> {
@@ -112,6 +117,7 @@ fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
         // UTC is what stands there when nothing was said: local times are then nobody's
         zone: Some(scenario.zone).filter(|zone| *zone != Tz::UTC),
         competition: scenario.competition.clone(),
+        declared: Declared::Fields,
         ..CalendarOptions::default()
     };
     let (calendar, warnings) = load_calendar(&fixtures, &options)?;
@@ -174,6 +180,23 @@ fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyh
         Ok(read_load(open(&file)?, &name, per)?.series)
     };
     let seconds = load(&recorded.file, recorded.per)?;
+    let distance = seconds.step();
+    if distance > WIDEST {
+        return Err(anyhow!(
+            "file: the rows of {} are {} apart, and spikes are over within seconds: give a row a \
+             second (a file with coarser rows can be load.recorded.history)",
+            recorded.file.display(),
+            HumanDuration(distance)
+        ));
+    }
+    if distance > TimeDelta::seconds(1) {
+        progress(&format!(
+            "warning: the rows of {} are {} apart: what happens between them is not seen; give a \
+             row a second",
+            recorded.file.display(),
+            HumanDuration(distance)
+        ));
+    }
     let history = recorded
         .history
         .as_ref()

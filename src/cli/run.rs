@@ -30,6 +30,7 @@ use crate::guard::Breakers;
 use crate::serve::{self, Metrics, Push, Readiness, Shown, Workloads};
 use crate::settings::{self, Live, Reloader};
 use crate::source::Inbox;
+use crate::target::call::text;
 use crate::target::scale::MANAGER;
 
 /// Longest time a stopping controller waits for what is under way; Kubernetes kills a pod 30 s
@@ -289,9 +290,16 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
         .as_ref()
         .ok_or("it has no apiVersion and kind: add them")?;
     let gvk = GroupVersionKind::try_from(types).map_err(|error| error.to_string())?;
-    let (resource, capabilities) = kube::discovery::pinned_kind(client, &gvk)
-        .await
-        .map_err(|error| error.to_string())?;
+    let (resource, capabilities) =
+        kube::discovery::pinned_kind(client, &gvk)
+            .await
+            .map_err(|error| match error {
+                kube::Error::Discovery(_) => format!(
+                    "the cluster has no kind {} in {}: correct kind or apiVersion",
+                    types.kind, types.api_version
+                ),
+                other => text(&other),
+            })?;
     let name = object
         .metadata
         .name
@@ -309,13 +317,13 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
             namespaces
                 .patch(&namespace, &params, &Patch::Apply(&wanted))
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| text(&error))?;
             Api::namespaced_with(client.clone(), &namespace, &resource)
         }
     };
     api.patch(name, &params, &Patch::Apply(object))
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| text(&error))?;
     Ok(())
 }
 

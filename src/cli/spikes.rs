@@ -185,7 +185,9 @@ fn looked_at(args: &SpikesArgs, file: &Path) -> Result<String, CliError> {
     }
     text.push_str(
         "\nbursts are found with hindsight: 15 s at 1.5 times the minute before, beyond chance. A \
-         burst is held when it\nbegan while what was ready for an earlier one was enough.\n",
+         burst is held when it\nbegan while what was ready for an earlier one was enough. Delays \
+         count from the second at which a burst stands out\nclearest: below zero, the alarm came so \
+         long before it, while load was rising already.\n",
     );
     Ok(text)
 }

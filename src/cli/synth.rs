@@ -70,7 +70,7 @@ pub struct SynthArgs {
     pub competition: Option<String>,
     /// Day of the first game, for example 2023-09-07. Of a fixture list, what starts earlier is
     /// left out; without it, the list begins with its first game.
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = kick_off_day)]
     pub kick_off: Option<NaiveDate>,
     /// Width of a bin, 1m to 1h.
     #[arg(long, value_name = "DURATION")]
@@ -78,6 +78,12 @@ pub struct SynthArgs {
     /// Write over files of an earlier run.
     #[arg(long)]
     pub force: bool,
+}
+
+fn kick_off_day(text: &str) -> Result<NaiveDate, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not a day: write year-month-day, for example 2023-09-07"))
 }
 
 /// Runs `tipoff synth`.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::CliError;
 use super::forecast::{InputError, time};
 use super::inputs::{InputArgs, KnownArgs};
 use super::output::{print, progress};
+use super::{CliError, beside};
 use crate::forecast::{Artefact, EventResponse, ResponseCurve, Scores, score};
 use crate::units::Timestamp;
 
@@ -49,7 +49,9 @@ pub struct TrainArgs {
 /// # Errors
 /// Bad input, or a file that cannot be written.
 pub fn run(args: &TrainArgs) -> Result<(), CliError> {
-    print(&text(args)?)
+    let (text, written) = answer(args)?;
+    print(&text)?;
+    written
 }
 
 /// What the command prints, once it has written what it was told to.
@@ -57,17 +59,26 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
 /// # Errors
 /// As [`run`].
 pub fn text(args: &TrainArgs) -> Result<String, CliError> {
+    let (text, written) = answer(args)?;
+    written?;
+    Ok(text)
+}
+
+/// What is to be printed, and what came of writing the model.
+fn answer(args: &TrainArgs) -> Result<(String, Result<(), CliError>), CliError> {
     if let Some(path) = &args.inspect {
-        return Ok(summary(&load_model(path).map_err(CliError::input)?));
+        let model = load_model(path).map_err(CliError::input)?;
+        return Ok((summary(&model), Ok(())));
     }
     if let Some([a, b]) = args.diff.as_deref() {
         let one = load_model(a).map_err(CliError::input)?;
         let other = load_model(b).map_err(CliError::input)?;
-        return Ok(difference(&one, &other));
+        return Ok((difference(&one, &other), Ok(())));
     }
     let (Some(load), Some(out)) = (&args.load, &args.out) else {
         return Err(CliError::input("--load and --out are needed to train"));
     };
+    beside::check("--out", Some(out))?;
     let inputs = InputArgs {
         load: load.clone(),
         known: args.known.clone(),
@@ -83,9 +94,8 @@ pub fn text(args: &TrainArgs) -> Result<String, CliError> {
         inputs.at,
     );
     let model = Artefact::new(fitted, inputs.evidence(), scores).map_err(CliError::input)?;
-    write(out, &model.to_json().map_err(CliError::failed)?)?;
-    progress(&format!("model written to {}", out.display()));
-    Ok(summary(&model))
+    let written = write(out, &model.to_json().map_err(CliError::failed)?);
+    Ok((summary(&model), written))
 }
 
 /// Reads a model.
@@ -107,15 +117,20 @@ pub fn load_model(path: &Path) -> Result<Artefact, InputError> {
     Artefact::parse(&text, &name).map_err(|error| InputError(error.to_string()))
 }
 
-/// Writes beside and then renames, so that nobody reads half a model.
+/// Writes beside and then renames, so that nobody reads half a model. What is there and is no
+/// file, such as a pipe or a device, is written to: a rename would put a file in its place.
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| {
-        CliError::failed(format!("{}: cannot be written: {error}", path.display()))
-    };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, text).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
+    let failed = |error: std::io::Error| beside::failed("--out", path, &error);
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        std::fs::write(path, text).map_err(failed)?;
+    } else {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        std::fs::write(&part, text).map_err(failed)?;
+        std::fs::rename(&part, path).map_err(failed)?;
+    }
+    progress(&format!("model written to {}", path.display()));
+    Ok(())
 }
 
 fn day(at: Timestamp) -> String {
@@ -255,10 +270,10 @@ fn crest(points: &[(f64, f64)]) -> (f64, f64) {
 }
 
 fn difference(a: &Artefact, b: &Artefact) -> String {
-    let mut out = String::new();
+    let mut lines: Vec<[String; 3]> = Vec::new();
     let mut line = |what: &str, one: String, other: String| {
         if one != other {
-            let _ = writeln!(out, "{what:<20}{one:<34} {other}");
+            lines.push([what.to_owned(), one, other]);
         }
     };
     line("tipoff", a.tipoff.clone(), b.tipoff.clone());
@@ -352,11 +367,18 @@ fn difference(a: &Artefact, b: &Artefact) -> String {
     for (_, name, one, other) in changes.into_iter().take(LISTED) {
         line(name, show(one), show(other));
     }
+    if lines.is_empty() {
+        return "no difference\n".to_owned();
+    }
+    // names of terms hold those of teams, which may be of any length
+    let names = lines.iter().map(|[what, ..]| what.chars().count() + 1);
+    let width = names.max().unwrap_or(0).max(20);
+    let mut out = format!("{:<width$}{:<34} {}\n", "", "first", "second");
+    for [what, one, other] in &lines {
+        let _ = writeln!(out, "{what:<width$}{one:<34} {other}");
+    }
     if more > 0 {
         let _ = writeln!(out, "and {more} smaller changes of coefficients");
     }
-    if out.is_empty() {
-        return "no difference\n".to_owned();
-    }
-    format!("{:<20}{:<34} {}\n{out}", "", "first", "second")
+    out
 }

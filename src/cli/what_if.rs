@@ -6,19 +6,22 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
-use super::forecast::{Format, InputError, time};
+use super::forecast::{InputError, time};
 use super::inputs::{InputArgs, Inputs, check_horizon};
 use super::output::print;
 use crate::fixture::edit::{Aim, Edit};
-use crate::fixture::import::{ImportOptions, read};
 use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::forecast::what_if::{extrapolation, larger, larger_crowd, paced};
 use crate::forecast::{FittedEventResponse, Forecast, Horizon, Predict, Quantile};
 use crate::units::{HumanDuration, Rate, Timestamp};
+
+mod add;
+
+use add::parse_fixture;
 
 /// Forecast twice: as things stand, and as they would with one or more changes.
 #[derive(Debug, Clone, Args)]
@@ -58,6 +61,17 @@ pub struct WhatIfArgs {
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// How both forecasts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `timestamp_utc,before_p50,before_p95,after_p50,after_p95`, units per second.
+    Csv,
+    /// Both forecasts whole, with what was changed and what lies beyond all history.
+    Json,
+    /// For people: peaks of fixtures and hours, before and after.
+    Table,
 }
 
 /// `8x`, `1.6x` or `0.5`.
@@ -136,7 +150,22 @@ pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
                 .to_owned(),
         ));
     }
-    let added: Vec<&Fixture> = added.iter().collect();
+    after
+        .notes
+        .extend(nothing_changed(args, &changed, &before, &after));
+    let seen = |competition: &str| {
+        let past = inputs
+            .calendar
+            .starting_between(inputs.load.start(), inputs.at);
+        let kin = past
+            .iter()
+            .filter(|fixture| fixture.competition == competition && !fixture.status.is_off());
+        kin.count()
+    };
+    let added: Vec<(&Fixture, usize)> = added
+        .iter()
+        .map(|fixture| (fixture, seen(&fixture.competition)))
+        .collect();
     let answer = Answer {
         extrapolation: extrapolation(&after, &inputs.load, &added),
         changes,
@@ -212,6 +241,36 @@ fn change(args: &WhatIfArgs, inputs: &Inputs) -> Result<Changed, InputError> {
     })
 }
 
+/// What to say when both forecasts are the same.
+fn nothing_changed(
+    args: &WhatIfArgs,
+    changed: &Inputs,
+    before: &Forecast,
+    after: &Forecast,
+) -> Option<String> {
+    if before.paths != after.paths || before.peaks != after.peaks {
+        return None;
+    }
+    let time = |at: Timestamp| at.format("%FT%TZ").to_string();
+    let later = args
+        .fixture
+        .iter()
+        .chain(&args.cancel)
+        .filter_map(|id| changed.calendar.get(&FixtureId(id.clone())))
+        .find(|fixture| fixture.start.at >= before.end());
+    let why = later.map_or_else(String::new, |fixture| {
+        format!(
+            ": {} begins at {}, after it; give a longer --horizon",
+            fixture.title(),
+            time(fixture.start.at)
+        )
+    });
+    Some(format!(
+        "what is changed alters nothing within the horizon, which ends at {}{why}",
+        time(before.end())
+    ))
+}
+
 /// The forecast as if a fixture were off.
 fn without(
     fitted: &FittedEventResponse,
@@ -238,63 +297,6 @@ fn without(
         ..inputs.clone()
     };
     Ok(fitted.predict(known.evidence(), horizon))
-}
-
-/// A fixture given as `column=value` of the fixture CSV.
-fn parse_fixture(fields: &str, at: Timestamp, number: usize) -> Result<Fixture, InputError> {
-    let wrong = |reason: String| {
-        InputError(format!(
-            "--add {fields:?}: {reason}; write for example \
-             start=2026-09-13T17:00:00Z,competition=NFL,home=KC,away=BUF"
-        ))
-    };
-    let mut columns = Vec::new();
-    let mut values = Vec::new();
-    for field in fields.split(',') {
-        let (column, value) = field
-            .split_once('=')
-            .ok_or_else(|| wrong(format!("{field:?} is not column=value")))?;
-        columns.push(column.trim());
-        values.push(value.trim());
-    }
-    if !columns.contains(&"id") {
-        columns.push("id");
-        values.push("");
-    }
-    let id = format!("what-if-{number}");
-    let values: Vec<&str> = columns
-        .iter()
-        .zip(values)
-        .map(|(&column, value)| {
-            if column == "id" && value.is_empty() {
-                id.as_str()
-            } else {
-                value
-            }
-        })
-        .collect();
-    let mut file = csv::Writer::from_writer(Vec::new());
-    let written = file
-        .write_record(&columns)
-        .and_then(|()| file.write_record(&values));
-    let bytes = written
-        .map_err(|error| wrong(error.to_string()))
-        .and_then(|()| file.into_inner().map_err(|error| wrong(error.to_string())))?;
-    let options = ImportOptions {
-        source: "--add".to_owned(),
-        ..ImportOptions::default()
-    };
-    let imported = read(&bytes, &options).map_err(|error| wrong(error.to_string()))?;
-    if let Some(reject) = imported.rejects.first() {
-        return Err(wrong(reject.to_string()));
-    }
-    let mut fixture = imported
-        .fixtures
-        .into_iter()
-        .next()
-        .ok_or_else(|| wrong("holds no fixture".to_owned()))?;
-    fixture.known_at = Some(at);
-    Ok(fixture)
 }
 
 fn csv(answer: &Answer) -> String {

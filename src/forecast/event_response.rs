@@ -30,6 +30,7 @@ use super::prior::SportPrior;
 use super::profile::Profile;
 use super::quantile::MarginTable;
 use super::replay::{self, Past, Window};
+use super::shortage::{old_note, too_little};
 use super::slots::{Slot, slots};
 use super::view::View;
 use super::weekly::Weekly;
@@ -121,11 +122,7 @@ impl Fit for EventResponse {
         let grid = known_part(Grid::before(known.load, at, LONGEST * DAY).without(known.faults));
         let hours = grid.hours();
         if hours < LEAST_HOURS {
-            return Err(FitError::TooLittleHistory {
-                at,
-                have_hours: hours,
-                need_hours: LEAST_HOURS,
-            });
+            return Err(too_little(known, at, &grid, LONGEST * DAY));
         }
         let offset = log_offset(&grid.values);
         let log: Vec<f64> = grid.values.iter().map(|v| (v + offset).ln()).collect();
@@ -227,6 +224,7 @@ impl Predict for FittedEventResponse {
         });
         let peaks = view.peaks(begin + bins * step);
         let mut notes = self.notes.clone();
+        notes.extend(old_note(recent, origin));
         notes.extend(view.notes(horizon, &peaks));
         Forecast {
             origin,

@@ -41,6 +41,7 @@ mod replay;
 mod response;
 mod ridge;
 mod seasonal_naive;
+mod shortage;
 mod slots;
 mod track;
 mod view;
@@ -59,6 +60,7 @@ pub use evidence::Evidence;
 pub use forecaster::{FittedForecaster, Forecaster};
 pub use prior::{EntriesPrior, OvertimePrior, PriorError, ResponsePrior, SpikePrior, SportPrior};
 pub use seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
+pub use shortage::Shortage;
 
 /// The quantiles every forecast carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -257,8 +259,9 @@ pub struct Horizon {
 pub enum FitError {
     /// Not enough history before the origin.
     #[error(
-        "too little history before {at}: {have_hours:.1} h with data, at least {need_hours:.0} h \
-         are needed; give a longer load history or a later time"
+        "too little history before {}: {have_hours:.1} h with data, at least {need_hours:.0} h \
+         are needed; {why}",
+        .at.format("%FT%TZ")
     )]
     TooLittleHistory {
         /// The origin.
@@ -267,6 +270,8 @@ pub enum FitError {
         have_hours: f64,
         /// Hours needed.
         need_hours: f64,
+        /// Why there is not more, and what would help.
+        why: Shortage,
     },
     /// The equations had no solution.
     #[error("the model could not be solved at {at}: {reason}")]

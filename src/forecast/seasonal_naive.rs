@@ -9,6 +9,7 @@ use super::event_response::LEAST_HOURS;
 use super::grid::{DAY, Grid, STEP};
 use super::lead::BUCKETS;
 use super::quantile::{Group, MarginTable, Scores};
+use super::shortage::too_little;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
 
@@ -51,19 +52,11 @@ impl Fit for SeasonalNaive {
     type Fitted = FittedSeasonalNaive;
 
     fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedSeasonalNaive, FitError> {
-        let grid = Grid::before(
-            known.load,
-            at,
-            SCORED_DAYS * DAY + MOST_PERIODS * self.bins(),
-        )
-        .without(known.faults);
+        let limit = SCORED_DAYS * DAY + MOST_PERIODS * self.bins();
+        let grid = Grid::before(known.load, at, limit).without(known.faults);
         let hours = grid.hours();
         if hours < LEAST_HOURS {
-            return Err(FitError::TooLittleHistory {
-                at,
-                have_hours: hours,
-                need_hours: LEAST_HOURS,
-            });
+            return Err(too_little(known, at, &grid, limit));
         }
         let mut scores = Scores::new();
         let first = grid.len().saturating_sub(SCORED_DAYS * DAY);

@@ -99,8 +99,13 @@ pub fn paced(entries: &Entries, calendar: &Calendar, at: Timestamp, factor: f64)
 }
 
 /// What of a forecast lies beyond everything in the history, and so beyond what its band was
-/// measured on. `load` is the history, at any step.
-pub fn extrapolation(forecast: &Forecast, load: &Series, added: &[&Fixture]) -> Vec<String> {
+/// measured on. `load` is the history, at any step; of the competition of each added fixture so
+/// many are in it.
+pub fn extrapolation(
+    forecast: &Forecast,
+    load: &Series,
+    added: &[(&Fixture, usize)],
+) -> Vec<String> {
     let mut said = Vec::new();
     let top = |path: &[f64]| path.iter().copied().fold(0.0, f64::max);
     let seen = load.before(forecast.origin).peak();
@@ -114,12 +119,16 @@ pub fn extrapolation(forecast: &Forecast, load: &Series, added: &[&Fixture]) -> 
             ));
         }
     }
-    for fixture in added {
-        said.push(format!(
-            "{} is of your making: it answers as fixtures of {} did",
-            fixture.title(),
-            fixture.competition
-        ));
+    for (fixture, kin) in added {
+        let (title, competition) = (fixture.title(), &fixture.competition);
+        said.push(if *kin == 0 {
+            format!(
+                "{title} is of your making, and no fixture of {competition} is in the history: \
+                 its answer is believed, not learnt"
+            )
+        } else {
+            format!("{title} is of your making: it answers as fixtures of {competition} did")
+        });
     }
     said
 }
@@ -224,6 +233,13 @@ mod tests {
         );
         let calm = forecast(&[1.0, 2.0]);
         assert!(extrapolation(&calm, &load, &[]).is_empty());
+        let game = Fixture::game("x", "kabaddi", at(9));
+        assert!(extrapolation(&calm, &load, &[(&game, 3)])[0].ends_with("fixtures of kabaddi did"));
+        let first = extrapolation(&calm, &load, &[(&game, 0)]);
+        assert!(
+            first[0].contains("no fixture of kabaddi is in the history"),
+            "{first:?}"
+        );
         let said = extrapolation(&larger(&calm, 8.0), &load, &[]);
         assert!(
             said[0].contains("5.3 times the largest load so far (3.00/s on 1969-12-31)"),

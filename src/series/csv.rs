@@ -122,7 +122,7 @@ fn read(
 
     let mut rows: Vec<(i64, f64)> = Vec::new();
     let mut previous: Option<Timestamp> = None;
-    let mut later = false;
+    let mut later = None;
     // with a cut, what cannot be read may lie behind it: it counts only when a known row follows
     let mut unreadable_row = None;
     while let Some((line, record)) = file.next().map_err(unreadable)? {
@@ -137,7 +137,7 @@ fn read(
             Err(error) => return Err(error),
         };
         if before.is_some_and(|before| at >= before) {
-            later = true;
+            later = Some(at);
             break;
         }
         if let Some(error) = unreadable_row {
@@ -175,7 +175,20 @@ fn read(
     if let (true, Some(error)) = (rows.is_empty(), unreadable_row) {
         return Err(error);
     }
-    if let (true, true, Some(at)) = (rows.is_empty(), later, before) {
+    if let (true, Some(first), Some(at)) = (rows.is_empty(), later, before) {
+        // with the newest row first, the rows asked for lie further down
+        if let Some((line, record)) = file.next().map_err(unreadable)?
+            && let Ok(second) =
+                two(record, name, line).and_then(|[time, _]| time_of(time, name, line))
+            && second < first
+        {
+            return Err(LoadError::Descending {
+                name: name.to_owned(),
+                line,
+                at: shown(second),
+                previous: shown(first),
+            });
+        }
         return Err(LoadError::NothingBefore {
             name: name.to_owned(),
             at: shown(at),
@@ -377,6 +390,24 @@ mod tests {
             "{}",
             refusal(text)
         );
+    }
+
+    #[test]
+    fn rows_that_descend_are_to_be_sorted_and_not_to_be_more() {
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        let told = |rows: &str| {
+            let text = format!("timestamp_utc,v\n{rows}");
+            let error = read_load_before(text.as_bytes(), "load.csv", Per::SECOND, at);
+            error.unwrap_err().to_string()
+        };
+        assert_snapshot!(told("2026-01-02T00:00:00Z,1\n2025-12-01T00:00:00Z,1\n"), @"load.csv:3: 2025-12-01T00:00:00Z comes after 2026-01-02T00:00:00Z: the rows descend in time; sort the file by time, oldest first");
+        let later = "load.csv: no row lies before 2026-01-01T00:00:00Z; give a longer history or a later time";
+        assert_eq!(
+            told("2026-01-02T00:00:00Z,1\n2026-01-03T00:00:00Z,1\n"),
+            later
+        );
+        assert_eq!(told("2026-01-02T00:00:00Z,1\nwhatever\n"), later);
+        assert_eq!(told("2026-01-02T00:00:00Z,1\n"), later);
     }
 
     #[test]

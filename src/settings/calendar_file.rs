@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 
-use crate::fixture::import::{self, Format, ImportError, ImportOptions, Imported, Reject};
+use crate::fixture::import::{
+    self, Declared, Format, ImportError, ImportOptions, Imported, Reject,
+};
 use crate::fixture::{Calendar, Warning};
 use crate::units::Timestamp;
 
@@ -24,6 +26,8 @@ pub struct CalendarOptions {
     pub competition: Option<String>,
     /// Recurring events are expanded from here to here.
     pub window: Option<(Timestamp, Timestamp)>,
+    /// Where what the files do not say is declared, for messages.
+    pub declared: Declared,
 }
 
 /// Why a calendar file gave nothing.
@@ -58,6 +62,18 @@ fn and_more(more: usize) -> String {
     }
 }
 
+/// What stands for standard input.
+const STDIN: &str = "-";
+
+/// The name of a file in messages and in the places of its fixtures.
+pub fn source_name(path: &Path) -> String {
+    if path == Path::new(STDIN) {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
 /// Reads one file. `-` is standard input.
 ///
 /// # Errors
@@ -73,26 +89,25 @@ pub fn read_calendar_file(
     let mut bytes = Vec::new();
     // one byte past the limit shows that there is more
     let limit = import::MAX_BYTES as u64 + 1;
-    let source = if path == Path::new("-") {
+    if path == Path::new(STDIN) {
         io::stdin()
             .lock()
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        "standard input".to_owned()
     } else {
         let file = File::open(path).map_err(unreadable)?;
         file.take(limit)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        path.display().to_string()
-    };
+    }
     let options = ImportOptions {
-        source,
+        source: source_name(path),
         zone: options.zone,
         format: options.format,
         competition: options.competition.clone(),
         window: options.window,
+        declared: options.declared,
     };
     Ok(import::read(&bytes, &options)?)
 }

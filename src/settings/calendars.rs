@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::CalendarSettings;
 use super::calendar_file::{CalendarOptions, load_calendar};
 use super::watched::Source;
+use crate::fixture::import::Declared;
 use crate::fixture::{Calendar, Phase};
 use crate::serve::metrics::Reloaded;
 use crate::units::Timestamp;
@@ -38,6 +39,7 @@ impl Source for CalendarSettings {
             format: self.format,
             competition: None,
             window: Some((now - EXPANDED, now + EXPANDED)),
+            declared: Declared::ZoneField,
         };
         let (new, warnings) =
             load_calendar(&[&self.source], &options).map_err(|reason| reason.to_string())?;

@@ -102,7 +102,7 @@ impl CallError {
 }
 
 /// The message of a status without the dump of its whole structure.
-fn text(error: &kube::Error) -> String {
+pub(crate) fn text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
         other => other.to_string(),

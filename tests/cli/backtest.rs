@@ -225,6 +225,15 @@ fn bad_input_is_refused_with_place_and_remedy() {
         &good.replace("2023-09-09T06:00:00Z", "2023-08-12T12:00:00Z"),
         &["too little history"],
     );
+    let early = bad_scenario(
+        "backtest",
+        folder.path(),
+        &good.replace("2023-09-09T06:00:00Z", "2023-08-12T12:00:00Z"),
+    );
+    early.assert_refused(&[
+        "bad.yaml: evaluate.from: event-response cannot forecast from 2023-08-12T12:00:00Z on: ",
+    ]);
+    assert_eq!(early.stderr.matches("too little history").count(), 1);
     refused(
         &good.replace("nfl-sunday-load.csv.gz", "absent.csv.gz"),
         &["load.file", "absent.csv.gz", "relative to the scenario"],
@@ -244,6 +253,20 @@ fn bad_input_is_refused_with_place_and_remedy() {
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
     assert_eq!(output.code, 2);
+    for option in ["--html", "--forecasts"] {
+        let line = [
+            "--scenario",
+            "x.yaml",
+            "--protocol",
+            "day",
+            option,
+            "/nowhere/x",
+        ];
+        let beside = format!("{option} /nowhere/x: there is no folder /nowhere");
+        let also = ["--forecasts", "x.csv"];
+        let also = if option == "--html" { &also[..] } else { &[] };
+        tipoff(&[&line[..], also].concat()).assert_refused(&[&beside]);
+    }
     let output = tipoff(&["--scenario", "x.yaml", "--protocol", "weekly"]);
     assert_eq!(output.code, 2);
 }

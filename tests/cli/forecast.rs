@@ -8,6 +8,8 @@ use chrono::TimeDelta;
 use clap::{Args as _, Command, FromArgMatches as _};
 use tipoff::cli::forecast::{ForecastArgs, text};
 
+use crate::run::subcommand;
+
 /// Counts per minute; from `garbage_from` on every row holds an absurd value.
 fn load_csv(season: &Season, garbage_from: Option<i64>) -> String {
     let mut out = String::from("timestamp_utc,requests\n");
@@ -249,8 +251,60 @@ fn bad_input_names_the_place_and_the_remedy() {
         message.contains("--step 10s: must be from 1m to 1h"),
         "{message}"
     );
+    let message = refused(&good.0, &good.1, &["--step", "1h", "--horizon", "90m"]);
+    assert_eq!(
+        message,
+        "--horizon 1h30m: is not a whole number of steps of 1h; write 1h or 2h, or another --step"
+    );
     let folder = folder(&good.0, &good.1);
     let early = args(folder.path(), &["--at", "2024-04-01T12:00:00Z"]);
     let message = text(&early).unwrap_err().to_string();
     assert!(message.contains("too little history"), "{message}");
+}
+
+#[test]
+fn a_zone_that_is_none_is_named_with_one_that_is() {
+    for (zone, example) in [
+        ("Paris", "Europe/Paris"),
+        ("new york", "America/New_York"),
+        ("Middle Earth", "America/New_York"),
+    ] {
+        let line = [
+            "--load",
+            "x",
+            "--at",
+            "2024-04-01T00:00:00Z",
+            "--zone",
+            zone,
+        ];
+        let said = format!("{zone:?} is no zone we know; write for example {example}");
+        subcommand("forecast", &line).assert_refused(&[&said]);
+    }
+}
+
+/// What is written beside is refused at once where it cannot be, and takes nothing with it when it
+/// fails in the end.
+#[test]
+fn a_picture_that_cannot_be_written_costs_no_forecast() {
+    let season = Season::new(3);
+    let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (load, at) = (file("load.csv"), "2024-04-03T00:00:00Z");
+    let run = |svg: &str, load: &str| {
+        subcommand(
+            "forecast",
+            &[
+                "--load", load, "--per", "1m", "--at", at, "--format", "csv", "--svg", svg,
+            ],
+        )
+    };
+    run(&file("absent/x.svg"), "not even read").assert_refused(&["--svg ", "there is no folder"]);
+    let full = run("/dev/full", &load);
+    assert_eq!(full.code, 1, "{}", full.stderr);
+    assert_eq!(full.stdout.lines().count(), 1 + 288);
+    assert!(
+        full.stderr.contains("--svg /dev/full: cannot be written: "),
+        "{}",
+        full.stderr
+    );
 }

@@ -389,6 +389,16 @@ fn train_writes_a_model_that_forecast_predicts_with() {
     };
     assert_eq!(csv(&["--model", &model]), csv(&[]));
 
+    // a pipe or a device is written to and stays what it is; this link to one is the test's own
+    let null = folder.path().join("null");
+    std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+    let gone: TrainArgs = files(
+        folder.path(),
+        &["--at", AT, "--out", null.to_str().unwrap()],
+    );
+    assert_eq!(train::text(&gone).unwrap(), summary);
+    assert!(null.is_symlink());
+
     let early: ForecastArgs = files(
         folder.path(),
         &["--at", "2024-04-21T23:59:00Z", "--model", &model],
@@ -409,6 +419,12 @@ fn train_writes_a_model_that_forecast_predicts_with() {
         told.contains("2024-04-22 00:00") && told.contains("smaller changes"),
         "{told}"
     );
+    // names are told from values, however long they are
+    let column = told.find("first").unwrap();
+    let rows = told.lines().filter(|line| !line.starts_with("and "));
+    for row in rows {
+        assert_eq!(row.chars().nth(column - 1), Some(' '), "{row}");
+    }
 
     let missing = file("missing.json");
     let missing: TrainArgs = parse(&["--inspect", &missing]);
@@ -531,11 +547,42 @@ fn what_if_shows_before_and_after() {
         ),
         (&["--cancel", "day-0"], "has ended"),
         (&["--add", "start=noon"], "--add \"start=noon\""),
+        (
+            &["--add", "start=2024-04-22T12:00:00Z"],
+            "column competition is missing among start, id; add it, for example competition=NFL",
+        ),
+        (
+            &["--add", "start=2024-04-22T12:00:00,competition=x"],
+            "declare the zone they are in, for example zone=Europe/London",
+        ),
         (&["--add", "noon"], "is not column=value"),
+        (
+            &["--add", "start=2024-04-22T12:00:00Z,competition=x,wieght=3"],
+            "\"wieght\" is no column: did you mean weight?",
+        ),
     ] {
         let told = run(line).unwrap_err();
         assert!(told.contains(said), "{line:?}: {told}");
     }
+}
+
+#[test]
+fn what_if_says_when_nothing_within_the_horizon_changes() {
+    let folder = folder(&season());
+    let run = |more: &[&str]| {
+        let mut line = vec!["--at", AT, "--horizon", "2h"];
+        line.extend(more);
+        what_if::text(&files::<WhatIfArgs>(folder.path(), &line)).unwrap()
+    };
+    let beyond = run(&["--fixture", "new", "--delay", "60m"]);
+    let said = "note: what is changed alters nothing within the horizon, which ends at \
+                2024-04-22T02:00:00Z: super league begins at 2024-04-23T13:00:00Z, after it; give a longer \
+                --horizon";
+    assert!(beyond.contains(said), "{beyond}");
+    let same = run(&["--multiplier", "1x"]);
+    assert!(same.contains("ends at 2024-04-22T02:00:00Z\n"), "{same}");
+    let larger = run(&["--multiplier", "2x"]);
+    assert!(!larger.contains("alters nothing"), "{larger}");
 }
 
 #[test]

@@ -107,6 +107,46 @@ fn a_reader_that_leaves_early_is_no_failure() {
 }
 
 #[test]
+fn objects_that_are_not_usable_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let settings = "prometheus: {url: 'http://127.0.0.1:9'}\nlisten: 127.0.0.1:0\n";
+    let settings = file("tipoff.yaml", settings);
+    let head = "apiVersion: tipoff.dev/v1alpha1\nmetadata: {name: a}\n";
+    for (object, says) in [
+        (
+            "kind: PredictiveAutoscaler\nspec: {minReplica: 4}\n",
+            "object 1: PredictiveAutoscaler.tipoff.dev \"a\" is invalid",
+        ),
+        (
+            "kind: PredictivAutoscaler\n",
+            "object 1: the cluster has no kind PredictivAutoscaler in tipoff.dev/v1alpha1",
+        ),
+    ] {
+        let object = file("object.yaml", &format!("{head}{object}"));
+        let arguments = [
+            "run",
+            "--embedded",
+            "--config",
+            &settings,
+            "--apply",
+            &object,
+        ];
+        let output = tipoff(&arguments).assert().code(2).get_output().clone();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(says), "{text}");
+        assert!(
+            !text.contains("Status {") && !text.contains("GroupVersionKind"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn settings_that_are_not_usable_are_bad_input_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tipoff.yaml");

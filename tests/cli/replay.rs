@@ -111,14 +111,58 @@ fn bad_input_is_refused_with_place_and_remedy() {
         &good.replace("history: 3w", "history: 1h"),
         &["load.generated.history", "write 3d to 520w"],
     );
+    let load = |load: &str| {
+        let (before, rest) = good.split_once("load:").unwrap();
+        let (_, after) = rest.split_once("\nspans:").unwrap();
+        format!("{before}load: {load}\nspans:{after}")
+    };
+    refused(
+        &load("{recorded: {file: a.csv}, generated: {}}"),
+        &["load.recorded: stands beside another one of its kind: keep one of the two"],
+    );
+    for nothing in ["{}", "[]"] {
+        let example = "write for example `load: {recorded: {file: load.csv}}`";
+        refused(
+            &load(nothing),
+            &["load: does not say which load: ", example],
+        );
+    }
+    refused(
+        &good.replace("spans: [{from", "days: [19/09/2015]\nspans: [{from"),
+        &["days[0]: is not a day: write for example 2015-09-19"],
+    );
+    refused(
+        &good.replace("fixtures: [game-day-games.csv]", "fixtures: games.csv"),
+        &["fixtures: is not a list: write for example `fixtures: [fixtures.csv]`"],
+    );
+    let local = "start,competition\n2031-10-05T13:00:00,NFL\n";
+    fs::write(folder.path().join("local.csv"), local).unwrap();
+    refused(
+        &good
+            .replace("fixtures: [game-day-games.csv]", "fixtures: [local.csv]")
+            .replace("zone: America/New_York", "zone: UTC"),
+        &["local.csv:2: ", "for example zone: Europe/London"],
+    );
     let recorded = "recorded: {file: game-day-plays.csv}\n  ignored:";
     refused(
         &good.replace("generated:", recorded),
         &["bad.yaml:", "load"],
     );
+    let coarse = "timestamp_utc,value\n2031-10-05T16:30:00Z,1\n2031-10-05T16:31:00Z,1\n";
+    fs::write(folder.path().join("coarse.csv"), coarse).unwrap();
+    refused(
+        &load("{recorded: {file: coarse.csv}}"),
+        &[
+            "load.recorded: file: the rows of coarse.csv are 1m apart",
+            "give a row a second",
+        ],
+    );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
     assert_eq!(output.code, 2);
+    // before anything is read
+    let output = tipoff(&["--scenario", "absent.yaml", "--html", "/nowhere/x.html"]);
+    output.assert_refused(&["--html /nowhere/x.html: there is no folder /nowhere; make it"]);
 }
 
 #[test]

@@ -42,6 +42,10 @@ fn a_burst_of_a_recorded_load_is_told_with_how_soon_it_was_seen() {
         ["1", "0", "0", "1.00", "1.00", "1.00", "0"],
         "{ours}"
     );
+    assert!(
+        stdout.contains("below zero, the alarm came so long before it"),
+        "{stdout}"
+    );
     let panic = stdout.lines().find(|line| line.contains("KPA")).unwrap();
     assert!(panic.contains(" 3.00 "), "{panic}");
 }

@@ -134,6 +134,11 @@ fn bad_input_is_refused_with_the_remedy() {
         text.contains("is no preset: write one of season, opener"),
         "{text}"
     );
+    let text = run(&["--kick-off", "yesterday"]);
+    assert!(
+        text.contains("\"yesterday\" is not a day: write year-month-day, for example 2023-09-07"),
+        "{text}"
+    );
     let text = run(&["--step", "7m"]);
     assert!(text.contains("step: 7m does not divide a day"), "{text}");
     let text = run(&["--fixtures", "f.csv", "--kick-off", "2020-01-01"]);

@@ -39,8 +39,46 @@ pub(crate) fn read<T: for<'de> Deserialize<'de>>(
             field => as_written(field, spanned),
         };
         let place = error.location().unwrap_or(Location::UNKNOWN);
-        refuse(name, place, &field, &reason(&error))
+        refuse(name, place, &field, &with_remedy(&field, reason(&error)))
     })
+}
+
+/// A message of a parser with what it expects there and an example, where it says neither.
+fn with_remedy(field: &str, message: String) -> String {
+    let name = field.rsplit('.').next().unwrap_or(field);
+    let name = name.split('[').next().unwrap_or(name);
+    match message.as_str() {
+        "expected sequence start" => {
+            let example = match name {
+                "fixtures" => "fixtures.csv",
+                "days" => "2015-09-19",
+                "spans" => "{from: 2015-09-19T14:00:00Z, to: 2015-09-19T16:00:00Z}",
+                "covers" => "auto",
+                "peers" => "staticPeak",
+                _ => return format!("is not a list: write `{name}: [...]`"),
+            };
+            format!("is not a list: write for example `{name}: [{example}]`")
+        }
+        "expected mapping start" => {
+            format!("has fields of its own: write them as `{name}: {{field: value}}`")
+        }
+        "expected end of mapping after enum variant value" => {
+            "stands beside another one of its kind: keep one of the two".to_owned()
+        }
+        "expected string key for externally tagged enum"
+        | "externally tagged enum expected scalar or mapping" => match name {
+            "load" => "does not say which load: write for example \
+                       `load: {recorded: {file: load.csv}}` or `load: {generated: {}}`"
+                .to_owned(),
+            _ => format!("does not say of which kind it is: write `{name}: {{kind: {{...}}}}`"),
+        },
+        // what the only dates of a scenario are read with
+        "input contains invalid characters" | "premature end of input" | "trailing input" => {
+            "is not a day: write for example 2015-09-19 (year-month-day)".to_owned()
+        }
+        _ if message.starts_with("missing field") => format!("{message}: add it"),
+        _ => message,
+    }
 }
 
 /// The path of a field without what the parser's place-keeping adds to it.

@@ -12,6 +12,7 @@ use super::event_response::{LEAST_HOURS, log_offset};
 use super::grid::{DAY, Grid, STEP};
 use super::lead::{self, BUCKETS};
 use super::quantile::{Group, MarginTable, Scores};
+use super::shortage::too_little;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::series::faults::Faults;
 use crate::units::Timestamp;
@@ -76,11 +77,7 @@ impl Fit for Mstl {
         grid.values.drain(..first.unwrap_or(grid.values.len()));
         let hours = grid.hours();
         if hours < LEAST_HOURS {
-            return Err(FitError::TooLittleHistory {
-                at,
-                have_hours: hours,
-                need_hours: LEAST_HOURS,
-            });
+            return Err(too_little(known, at, &grid, LONGEST * DAY));
         }
         let offset = log_offset(&grid.values);
         let log: Vec<f64> = grid.values.iter().map(|v| (v + offset).ln()).collect();

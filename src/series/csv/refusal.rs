@@ -94,6 +94,21 @@ pub enum LoadError {
         /// The time before it.
         previous: String,
     },
+    /// All rows that were read are later than asked for, because the newest come first.
+    #[error(
+        "{name}:{line}: {at} comes after {previous}: the rows descend in time; sort the file by \
+         time, oldest first"
+    )]
+    Descending {
+        /// File.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// The time.
+        at: String,
+        /// The time before it.
+        previous: String,
+    },
     /// All rows are later than asked for.
     #[error("{name}: no row lies before {at}; give a longer history or a later time")]
     NothingBefore {
