@@ -62,6 +62,19 @@ fn the_same_seed_replays_to_the_bit_and_another_does_not() {
 }
 
 #[test]
+fn who_leaves_nothing_unserved_meets_every_surge() {
+    let report = outcome(3).report;
+    let whole = |row: &&report::PolicyReport| row.unserved_requests == 0.0;
+    let served: Vec<_> = report.policies.iter().filter(whole).collect();
+    assert!(served.iter().any(|row| row.name == "oracle"));
+    for row in served {
+        assert!(row.surges > 0 && row.surges_met == row.surges, "{row:?}");
+        assert_eq!(row.first_reaction_seconds, None);
+        assert!(row.seconds_to_capacity.is_some(), "{row:?}");
+    }
+}
+
+#[test]
 fn every_policy_is_told_once_and_bounds_are_bounds() {
     let report = outcome(3).report;
     let names: Vec<&str> = report
