@@ -271,6 +271,10 @@ fn the_page_stands_alone() {
         "Policies side by side",
         "The largest surge",
         "touchdown",
+        "another policy as it is set",
+        "On the lower edge stand those that left nothing unserved",
+        ">oracle</text>",
+        ">static-peak</text>",
     ] {
         assert!(page.contains(part), "{part}");
     }
@@ -279,6 +283,10 @@ fn the_page_stands_alone() {
     for reference in ["http://", "https://", "src=", "href=", "<script"] {
         assert!(!outside.contains(reference), "{reference}");
     }
+    // the five minutes of the close-up are labelled
+    let close_up = page.split("<h2>The largest surge").nth(1).unwrap();
+    let close_up = close_up.split("</svg>").next().unwrap();
+    assert!(close_up.matches("text-anchor=\"middle\"").count() >= 4);
     let per_replica = Rate::per_second(50.0);
     assert_eq!(outcome.pictures[0].per_replica, per_replica);
 }
