@@ -114,8 +114,22 @@ pub struct BlockScores {
     pub scores: Scores,
     /// Quantiles per target, NaN where none was issued.
     pub quantiles: Vec<[f64; 4]>,
-    /// Peaks as the forecaster named them, one per start of fixtures.
+    /// Peaks as the forecaster published them, one per start of fixtures.
     pub bounds: Vec<PeakBound>,
+}
+
+impl BlockScores {
+    /// What is scored, once more.
+    pub(super) fn scored<'a>(&'a self, targets: &'a Targets) -> Scored<'a> {
+        Scored {
+            actual: &targets.actual,
+            quantiles: &self.quantiles,
+            windows: &targets.windows,
+            bounds: &self.bounds,
+            from: targets.from,
+            step: TARGET,
+        }
+    }
 }
 
 /// Scores a model under some protocols. `tell` is given every forecast issued.
@@ -154,6 +168,7 @@ pub fn score<F: Fit>(
                             PeakBound {
                                 kickoff: peak.start,
                                 origin,
+                                at: peak.at,
                                 p50: peak.quantiles[Quantile::P50.index()],
                                 p95: peak.quantiles[Quantile::P95.index()],
                                 p99: peak.quantiles[Quantile::P99.index()],
@@ -171,7 +186,8 @@ pub fn score<F: Fit>(
                 quantiles: &quantiles,
                 windows: &targets.windows,
                 bounds: &bounds,
-                step_minutes: TARGET.num_minutes() as f64,
+                from: targets.from,
+                step: TARGET,
             }
             .scores();
             if let Some(scores) = scores {

@@ -134,6 +134,9 @@ pub fn run(
         policies: Vec::new(),
         notes: notes(scenario, load, from, to),
     };
+    if report.peak_table().is_some() {
+        report.notes.insert(0, report::PEAKS_ARE.to_owned());
+    }
     // what nobody asked to be scored needs no explanation either
     let (curves, intensities) = match report.forecast {
         Some(_) => learnt(scenario, known)?,

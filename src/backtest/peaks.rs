@@ -4,8 +4,6 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::forecasts::{BlockScores, Targets};
-use super::origin::TARGET;
-use super::score::largest;
 use crate::fixture::{Calendar, Fixture};
 use crate::units::Timestamp;
 
@@ -18,13 +16,13 @@ pub struct WindowPeak {
     pub kickoff: Timestamp,
     /// What people call them.
     pub fixtures: Vec<String>,
-    /// The forecast that is judged was issued here; absent when it named no peak.
+    /// The forecast that is judged was issued here; absent when it published no peak.
     pub origin: Option<Timestamp>,
-    /// Median of the peak; of the path where no peak was named.
+    /// Median of the published peak; the top of the median path where none was published.
     pub p50: f64,
-    /// Its 95 % bound.
+    /// 95 % bound of the published peak; the top of that path where none was published.
     pub p95: f64,
-    /// When the median path was highest.
+    /// When it was expected: as published, or when the median path was highest.
     pub expected_at: Timestamp,
     /// What came.
     pub actual: f64,
@@ -51,35 +49,21 @@ pub(super) fn fixtures_at(calendar: &Calendar, kickoff: Timestamp) -> Vec<&Fixtu
 /// The peaks of a block, in order of their windows. Windows in which nothing is known, or of
 /// which nothing was forecast, are left out.
 pub fn window_peaks(targets: &Targets, band: &BlockScores, calendar: &Calendar) -> Vec<WindowPeak> {
-    let time = |index: usize| targets.from + TARGET * i32::try_from(index).unwrap_or(i32::MAX);
+    let scored = band.scored(targets);
     let judged = targets.windows.iter().filter_map(|window| {
-        let range = window.first..window.end;
-        let paths = &band.quantiles[range.clone()];
-        let (actual_place, actual) = largest(&targets.actual[range], |&value| value)?;
-        let (expected_place, median) = largest(paths, |quantiles| quantiles[0])?;
-        if actual <= 0.0 {
-            return None;
-        }
-        let bound = band
-            .bounds
-            .iter()
-            .find(|bound| bound.kickoff == window.kickoff);
-        let (p50, p95) = match bound {
-            Some(bound) => (bound.p50, bound.p95),
-            None => (median, largest(paths, |quantiles| quantiles[2])?.1),
-        };
+        let peak = scored.peak(window)?;
         let fixtures = fixtures_at(calendar, window.kickoff);
         Some(WindowPeak {
             protocol: band.block.name(),
             kickoff: window.kickoff,
             fixtures: fixtures.into_iter().map(Fixture::title).collect(),
-            origin: bound.map(|bound| bound.origin),
-            p50,
-            p95,
-            expected_at: time(window.first + expected_place),
-            actual,
-            actual_at: time(window.first + actual_place),
-            covered: actual <= p95,
+            origin: peak.origin,
+            p50: peak.p50,
+            p95: peak.p95,
+            expected_at: peak.expected_at,
+            actual: peak.actual,
+            actual_at: peak.actual_at,
+            covered: peak.actual <= peak.p95,
         })
     });
     judged.collect()

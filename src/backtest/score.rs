@@ -4,7 +4,11 @@
 //! error of the median, weighted quantile losses (twice the summed pinball loss over the summed
 //! load), coverage, and errors of the peak of each window around fixtures that start together.
 //! Bins in which nothing is known are left out of everything.
+//!
+//! A peak is judged as it was published: the quantile of a maximum is not the maximum of a
+//! quantile path. Only where a forecaster published none does the top of its path stand for it.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::Quantile;
@@ -22,13 +26,15 @@ pub struct EventWindow {
     pub end: usize,
 }
 
-/// Bound of the peak of one window, as the forecaster gave it.
+/// The peak of one window, as the forecaster published it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeakBound {
     /// Start of the fixtures.
     pub kickoff: Timestamp,
     /// Where the forecast was issued.
     pub origin: Timestamp,
+    /// Start of the five minutes in which it was expected.
+    pub at: Timestamp,
     /// Median.
     pub p50: f64,
     /// 95 % bound.
@@ -56,16 +62,19 @@ impl From<[f64; 4]> for PerQuantile {
     }
 }
 
-/// Errors of the peaks of the windows.
+/// Errors of the peaks of the windows. "Predicted" is the peak the forecast published for the
+/// window, all figures alike; the top of its path within the window where it published none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PeakScores {
     /// Windows scored.
     pub windows: usize,
-    /// Mean of |ln(predicted median peak / actual peak)|.
+    /// Those of them that are judged by a published peak; the others by the top of the path.
+    pub published: usize,
+    /// Mean of |ln(median of the predicted peak / actual peak)|.
     pub abs_ln: f64,
-    /// Geometric mean of predicted over actual peak.
+    /// Geometric mean of the median of the predicted peak over the actual one.
     pub bias: f64,
-    /// Smallest predicted over actual peak.
+    /// Smallest median of a predicted peak over the actual one.
     pub worst_under: f64,
     /// Median distance between predicted and actual time of the peak, minutes.
     pub time_error_minutes: f64,
@@ -109,10 +118,31 @@ pub struct Scored<'a> {
     pub quantiles: &'a [[f64; 4]],
     /// Windows, as indices of targets.
     pub windows: &'a [EventWindow],
-    /// Bounds of peaks; windows without one are judged by the largest value of the path.
+    /// Peaks as published; windows without one are judged by the largest value of the path.
     pub bounds: &'a [PeakBound],
-    /// Width of a target, minutes.
-    pub step_minutes: f64,
+    /// Start of the first target.
+    pub from: Timestamp,
+    /// Width of a target.
+    pub step: TimeDelta,
+}
+
+/// The peak of one window as it was forecast and as it came. Units per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct JudgedPeak {
+    /// The published peak was issued here; absent when the top of the path stands for it.
+    pub origin: Option<Timestamp>,
+    /// Median.
+    pub p50: f64,
+    /// 95 % bound.
+    pub p95: f64,
+    /// 99 % bound.
+    pub p99: f64,
+    /// Start of the target in which it was expected.
+    pub expected_at: Timestamp,
+    /// What came.
+    pub actual: f64,
+    /// Start of the target in which it came.
+    pub actual_at: Timestamp,
 }
 
 fn pinball(actual: f64, predicted: f64, probability: f64) -> f64 {
@@ -187,53 +217,70 @@ impl Scored<'_> {
         })
     }
 
-    fn peaks(&self) -> Option<PeakScores> {
-        let mut logs = Vec::new();
-        let mut times = Vec::new();
-        let mut margins = Vec::new();
-        let (mut under95, mut under99) = (0, 0);
-        for window in self.windows {
-            let range = window.first..window.end;
-            let Some((actual_at, actual)) = largest(&self.actual[range.clone()], |&v| v) else {
-                continue;
-            };
-            let paths = &self.quantiles[range];
-            let Some((predicted_at, median)) = largest(paths, |q| q[0]) else {
-                continue;
-            };
-            if actual <= 0.0 {
-                continue;
-            }
-            let bound = self.bounds.iter().find(|b| b.kickoff == window.kickoff);
-            let (p95, p99) = bound.map_or_else(
-                || {
-                    let path = |index: usize| largest(paths, |q| q[index]).map_or(0.0, |m| m.1);
-                    (path(2), path(3))
-                },
-                |bound| (bound.p95, bound.p99),
-            );
-            logs.push((median.max(1e-9) / actual).ln());
-            times.push(actual_at.abs_diff(predicted_at) as f64 * self.step_minutes);
-            margins.push((p95.max(1e-9) / actual).ln());
-            under95 += usize::from(actual <= p95);
-            under99 += usize::from(actual <= p99);
-        }
-        let windows = logs.len();
-        if windows == 0 {
+    /// The peak of a window; `None` when nothing is known in it, or nothing was forecast.
+    pub(super) fn peak(&self, window: &EventWindow) -> Option<JudgedPeak> {
+        let range = window.first..window.end;
+        let time = |place: usize| {
+            let index = i32::try_from(window.first + place).unwrap_or(i32::MAX);
+            self.from + self.step * index
+        };
+        let (came, actual) = largest(&self.actual[range.clone()], |&value| value)?;
+        if actual <= 0.0 {
             return None;
         }
-        let n = windows as f64;
+        let bound = self.bounds.iter().find(|b| b.kickoff == window.kickoff);
+        let (origin, [p50, p95, p99], expected_at) = if let Some(bound) = bound {
+            let quantiles = [bound.p50, bound.p95, bound.p99];
+            (Some(bound.origin), quantiles, bound.at)
+        } else {
+            let paths = &self.quantiles[range];
+            let top = |quantile: Quantile| largest(paths, |q| q[quantile.index()]);
+            let (place, p50) = top(Quantile::P50)?;
+            let (_, p95) = top(Quantile::P95)?;
+            let (_, p99) = top(Quantile::P99)?;
+            (None, [p50, p95, p99], time(place))
+        };
+        Some(JudgedPeak {
+            origin,
+            p50,
+            p95,
+            p99,
+            expected_at,
+            actual,
+            actual_at: time(came),
+        })
+    }
+
+    fn peaks(&self) -> Option<PeakScores> {
+        let windows = self.windows.iter();
+        let peaks: Vec<JudgedPeak> = windows.filter_map(|window| self.peak(window)).collect();
+        if peaks.is_empty() {
+            return None;
+        }
+        let n = peaks.len() as f64;
+        let over = |predicted: f64, peak: &JudgedPeak| (predicted.max(1e-9) / peak.actual).ln();
+        let logs: Vec<f64> = peaks.iter().map(|peak| over(peak.p50, peak)).collect();
+        let margins: f64 = peaks.iter().map(|peak| over(peak.p95, peak)).sum();
+        let mut times: Vec<f64> = peaks
+            .iter()
+            .map(|peak| (peak.actual_at - peak.expected_at).abs())
+            .map(|off| off.num_milliseconds() as f64 / 60e3)
+            .collect();
         times.sort_unstable_by(f64::total_cmp);
-        let middle = f64::midpoint(times[(windows - 1) / 2], times[windows / 2]);
+        let middle = f64::midpoint(times[(times.len() - 1) / 2], times[times.len() / 2]);
+        let share = |under: fn(&JudgedPeak) -> bool| {
+            peaks.iter().filter(|peak| under(peak)).count() as f64 / n
+        };
         Some(PeakScores {
-            windows,
+            windows: peaks.len(),
+            published: peaks.iter().filter(|peak| peak.origin.is_some()).count(),
             abs_ln: logs.iter().map(|log| log.abs()).sum::<f64>() / n,
             bias: (logs.iter().sum::<f64>() / n).exp(),
             worst_under: logs.iter().copied().fold(f64::INFINITY, f64::min).exp(),
             time_error_minutes: middle,
-            coverage_p95: under95 as f64 / n,
-            coverage_p99: under99 as f64 / n,
-            margin_p95: (margins.iter().sum::<f64>() / n).exp(),
+            coverage_p95: share(|peak| peak.actual <= peak.p95),
+            coverage_p99: share(|peak| peak.actual <= peak.p99),
+            margin_p95: (margins / n).exp(),
         })
     }
 }
@@ -280,7 +327,8 @@ mod tests {
             quantiles: &quantiles,
             windows: &windows,
             bounds: &[],
-            step_minutes: 5.0,
+            from: Timestamp::UNIX_EPOCH,
+            step: TimeDelta::minutes(5),
         };
         let scores = scored.scores().unwrap();
         assert_eq!(scores.points, 4);
@@ -308,10 +356,12 @@ mod tests {
         close(peaks.time_error_minutes, 5.0);
         close(peaks.coverage_p95, 1.0);
         close(peaks.margin_p95, 45.0 / 40.0);
+        assert_eq!((peaks.windows, peaks.published), (1, 0));
 
         let bounds = [PeakBound {
             kickoff,
             origin: Timestamp::UNIX_EPOCH,
+            at: Timestamp::UNIX_EPOCH + TimeDelta::minutes(20),
             p50: 33.0,
             p95: 38.0,
             p99: 60.0,
@@ -330,13 +380,58 @@ mod tests {
     }
 
     #[test]
+    fn a_published_peak_is_judged_and_not_the_top_of_the_path() {
+        let kickoff = Timestamp::UNIX_EPOCH + TimeDelta::minutes(10);
+        let window = |kickoff, first, end| EventWindow {
+            kickoff,
+            first,
+            end,
+        };
+        let scored = Scored {
+            actual: &[10.0, 50.0, 10.0, 20.0, 10.0],
+            quantiles: &[
+                [10.0, 11.0, 12.0, 13.0],
+                [10.0, 11.0, 12.0, 13.0],
+                [40.0, 44.0, 48.0, 60.0],
+                [10.0, 11.0, 12.0, 13.0],
+                [16.0, 18.0, 24.0, 30.0],
+            ],
+            windows: &[
+                window(kickoff, 0, 3),
+                window(kickoff + TimeDelta::minutes(10), 3, 5),
+            ],
+            bounds: &[PeakBound {
+                kickoff,
+                origin: Timestamp::UNIX_EPOCH,
+                at: Timestamp::UNIX_EPOCH + TimeDelta::minutes(5),
+                p50: 60.0,
+                p95: 90.0,
+                p99: 99.0,
+            }],
+            from: Timestamp::UNIX_EPOCH,
+            step: TimeDelta::minutes(5),
+        };
+        let peaks = scored.scores().unwrap().peaks.unwrap();
+        assert_eq!((peaks.windows, peaks.published), (2, 1));
+        // 60 for 50 as published, 16 for 20 at the top of the other window's path
+        let (own, path) = ((60.0_f64 / 50.0).ln(), (16.0_f64 / 20.0).ln());
+        close(peaks.abs_ln, (own - path) / 2.0);
+        close(peaks.bias, f64::midpoint(own, path).exp());
+        close(peaks.worst_under, 0.8);
+        // the moment is the published one as well
+        close(peaks.time_error_minutes, f64::midpoint(0.0, 5.0));
+        close(peaks.margin_p95, (1.8_f64 * 1.2).sqrt());
+    }
+
+    #[test]
     fn nothing_known_scores_nothing() {
         let scored = Scored {
             actual: &[f64::NAN],
             quantiles: &[[1.0; 4]],
             windows: &[],
             bounds: &[],
-            step_minutes: 5.0,
+            from: Timestamp::UNIX_EPOCH,
+            step: TimeDelta::minutes(5),
         };
         assert_eq!(scored.scores(), None);
     }

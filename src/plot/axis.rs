@@ -174,7 +174,10 @@ fn log(from: f64, to: f64, most: usize) -> Vec<f64> {
 
 /// Distance of the labels of a span: small ones in minutes of the day, large ones in days.
 fn distance(span: TimeDelta) -> TimeDelta {
-    match span.num_minutes() as f64 / 60.0 {
+    match span.num_seconds() as f64 / 3600.0 {
+        h if h <= 0.05 => TimeDelta::seconds(30),
+        h if h <= 0.2 => TimeDelta::minutes(1),
+        h if h <= 1.0 => TimeDelta::minutes(5),
         h if h <= 3.0 => TimeDelta::minutes(15),
         h if h <= 12.0 => TimeDelta::hours(1),
         h if h <= 30.0 => TimeDelta::hours(3),
@@ -213,6 +216,8 @@ fn time(from: Timestamp, to: Timestamp, zone: Tz) -> Vec<Tick> {
                         "%-d %b"
                     };
                     at.format(days).to_string()
+                } else if every < TimeDelta::minutes(1) {
+                    at.format("%H:%M:%S").to_string()
                 } else {
                     at.format("%H:%M").to_string()
                 };
@@ -303,6 +308,24 @@ mod tests {
             ["22:00", "23:00", "Sun 31 Mar", "01:00", "03:00"]
         );
         assert_eq!(said.last().unwrap(), "10:00");
+    }
+
+    #[test]
+    fn a_few_minutes_have_labels_too() {
+        let from: Timestamp = "2031-10-05T21:38:40Z".parse().unwrap();
+        let said = |span| {
+            labels(&Axis::Time {
+                from,
+                to: from + span,
+                zone: Tz::UTC,
+            })
+        };
+        assert_eq!(
+            said(TimeDelta::minutes(5)),
+            ["21:39", "21:40", "21:41", "21:42", "21:43"]
+        );
+        assert_eq!(said(TimeDelta::minutes(1)), ["21:39:00", "21:39:30"]);
+        assert_eq!(said(TimeDelta::minutes(40))[..2], ["21:40", "21:45"]);
     }
 
     #[test]

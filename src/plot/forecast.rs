@@ -132,6 +132,7 @@ fn chart(
         points: path(Quantile::P50).collect(),
     });
     let middle = |at: Timestamp| seconds(at) + 150.0;
+    let mut tops = Vec::new();
     for (place, peak) in peaks.enumerate() {
         let [p50, _, p95, _] = peak.quantiles;
         layers.push(Layer::Whisker {
@@ -147,12 +148,11 @@ fn chart(
             name: names(&peak.fixtures, calendar),
             tag,
         };
-        // two windows may peak at one moment: their bounds tell them apart
-        layers.push(Layer::Points(vec![
-            point(p50, Shape::Diamond, String::new()),
-            point(p95, Shape::Dash, letter(place)),
-        ]));
+        tops.push(point(p50, Shape::Diamond, String::new()));
+        tops.push(point(p95, Shape::Dash, letter(place)));
     }
+    // two windows may peak at one moment: in one layer their letters give way to each other
+    layers.push(Layer::Points(tops));
     Chart {
         title: "Forecast load".to_owned(),
         description: "Load of the last hours, and the median and upper quantiles of the load to \
@@ -342,6 +342,55 @@ mod tests {
             "a whisker and its bound"
         );
         assert!(svg.matches("note").count() == 40 && !svg.contains("NaN"));
+    }
+
+    /// Places of the texts that say `word`.
+    fn places(svg: &str, word: &str) -> Vec<(f64, f64)> {
+        let text = format!(">{word}</text>");
+        let said = svg.match_indices(&text);
+        said.map(|(end, _)| {
+            let tag = &svg[svg[..end].rfind('<').unwrap()..end];
+            let number = |name: &str| {
+                let value = tag.split(&format!(" {name}=\"")).nth(1).unwrap();
+                value.split('"').next().unwrap().parse().unwrap()
+            };
+            (number("x"), number("y"))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn letters_of_windows_that_peak_at_one_moment_do_not_stand_over_each_other() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
+        let peaks = vec![peak("a"), peak("b"), peak("c")];
+        let svg = picture(&load, &forecast(peaks), &Calendar::default(), Tz::UTC);
+        let letters: Vec<(f64, f64)> = ["A", "B", "C"]
+            .iter()
+            // the last is the one at the peak, after the one in the window
+            .filter_map(|letter| {
+                places(&svg, letter)
+                    .into_iter()
+                    .min_by(|a, b| b.1.total_cmp(&a.1))
+            })
+            .collect();
+        assert_eq!(letters.len(), 3);
+        for (place, a) in letters.iter().enumerate() {
+            for b in &letters[place + 1..] {
+                let apart = (a.0 - b.0).abs() >= 7.0 || (a.1 - b.1).abs() >= 12.0;
+                assert!(apart, "{letters:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_label_of_an_axis_from_midnight_is_whole() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
+        let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
+        // the picture begins a day before the origin, at midnight
+        let label = "Fri 2 Jan";
+        let at = places(&svg, label);
+        let half = super::super::frame::CHARACTER * label.len() as f64 / 2.0;
+        assert!(at.len() == 1 && at[0].0 >= half, "{at:?}");
     }
 
     #[test]

@@ -119,8 +119,10 @@ impl Frame<'_> {
             let half = CHARACTER * tick.label.chars().count() as f64 / 2.0;
             let x = self.x(tick.value);
             let _ = write!(marks, "M{} {}v4", Short(x), Short(self.bottom));
-            // half of the last label must not leave the drawing
-            let middle = x.min(f64::from(self.chart.width) - half);
+            // no half of a label at an edge may leave the drawing
+            let middle = x
+                .min(f64::from(self.chart.width) - half - 2.0)
+                .max(half + 2.0);
             if taken
                 .iter()
                 .all(|&(from, to)| middle - half > to || middle + half < from)
@@ -230,11 +232,7 @@ impl Frame<'_> {
                     );
                 }
             }
-            Layer::Points(points) => {
-                for point in points {
-                    self.point(out, point);
-                }
-            }
+            Layer::Points(points) => self.points(out, points),
         }
     }
 
@@ -287,30 +285,95 @@ impl Frame<'_> {
         path
     }
 
-    fn point(&self, out: &mut String, point: &Point) {
-        let (x, y) = (self.x(point.at.0), self.y(point.at.1));
-        if !(x.is_finite() && y.is_finite()) {
-            return;
+    /// The points, then their tags: none over another or over a point, where there is room.
+    fn points(&self, out: &mut String, points: &[Point]) {
+        let seen = points.iter().filter_map(|point| {
+            let (x, y) = (self.x(point.at.0), self.y(point.at.1));
+            (x.is_finite() && y.is_finite()).then_some((point, x, y))
+        });
+        let seen: Vec<(&Point, f64, f64)> = seen.collect();
+        let mut taken: Vec<Room> = Vec::new();
+        for &(point, x, y) in &seen {
+            mark(out, point, (x, y));
+            taken.push(Room {
+                from: (x - 5.0, y - 5.0),
+                to: (x + 5.0, y + 5.0),
+            });
         }
-        mark(out, point, (x, y));
-        if !point.tag.is_empty() {
-            // what has no room to the right of its point stands to the left
-            let length = CHARACTER * point.tag.chars().count() as f64;
-            let (x, anchor) = if x + 8.0 + length > f64::from(self.chart.width) {
-                (x - 8.0, " text-anchor=\"end\"")
+        for (point, x, y) in seen.into_iter().filter(|seen| !seen.0.tag.is_empty()) {
+            let tag = self.tag(point, (x, y), &taken);
+            let anchor = if tag.leftwards {
+                " text-anchor=\"end\""
             } else {
-                (x + 8.0, "")
+                ""
             };
             let _ = write!(
                 out,
                 "<text class=\"f-{} m b\" x=\"{}\" y=\"{}\"{anchor}>{}</text>",
                 point.colour.name(),
-                Short(x),
-                Short(y + 4.0),
+                Short(tag.at.0),
+                Short(tag.at.1),
                 escape(&point.tag)
             );
+            taken.push(tag.room);
         }
     }
+
+    /// Where the tag of a point stands: to its right, else to its left, else a little higher or
+    /// lower; to the right after all where nothing is free.
+    fn tag(&self, point: &Point, (x, y): (f64, f64), taken: &[Room]) -> Tag {
+        const LINE: f64 = 14.0;
+        let length = CHARACTER * point.tag.chars().count() as f64;
+        let width = f64::from(self.chart.width);
+        let place = |leftwards: bool, lines: f64| {
+            let at = if leftwards { x - 8.0 } else { x + 8.0 };
+            let begin = if leftwards { at - length } else { at };
+            let base = y + 4.0 + LINE * lines;
+            Tag {
+                at: (at, base),
+                leftwards,
+                room: Room {
+                    from: (begin, base - 10.0),
+                    to: (begin + length, base + 2.0),
+                },
+            }
+        };
+        let sides = [(false, 0.0), (true, 0.0)].into_iter();
+        let higher = [-1.0, 1.0, -2.0, 2.0]
+            .into_iter()
+            .flat_map(|lines| [(false, lines), (true, lines)]);
+        let within = |tag: &Tag| {
+            let (from, to) = (tag.room.from, tag.room.to);
+            from.0 >= 0.0 && to.0 <= width && from.1 >= 0.0 && to.1 <= self.bottom
+        };
+        let mut places = sides.chain(higher).map(|(side, lines)| place(side, lines));
+        let free = places.find(|tag| within(tag) && !taken.iter().any(|room| room.meets(tag.room)));
+        // what has no room to the right of its point stands to the left
+        free.unwrap_or_else(|| place(x + 8.0 + length > width, 0.0))
+    }
+}
+
+/// A part of the drawing that is taken, from its upper left to its lower right.
+#[derive(Clone, Copy)]
+struct Room {
+    from: (f64, f64),
+    to: (f64, f64),
+}
+
+impl Room {
+    fn meets(self, other: Self) -> bool {
+        self.from.0 < other.to.0
+            && other.from.0 < self.to.0
+            && self.from.1 < other.to.1
+            && other.from.1 < self.to.1
+    }
+}
+
+/// Where a tag stands.
+struct Tag {
+    at: (f64, f64),
+    leftwards: bool,
+    room: Room,
 }
 
 /// The form of a point, at a place of the drawing.

@@ -21,7 +21,8 @@ gap:.4rem 2rem;align-items:start}\
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\
 th,td{padding:.3rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}\
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}\
-table.two td:nth-child(2),table.two th:nth-child(2){text-align:left}\
+table.two td:nth-child(2),table.two th:nth-child(2),\
+table.three td:nth-child(3),table.three th:nth-child(3){text-align:left}\
 table.dense{font-size:.8rem}table.dense th,table.dense td{padding:.3rem .35rem}\
 table.dense th:first-child,table.dense td:first-child{padding-left:0}tr.own td{font-weight:600}.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;\
 margin:.3rem 0;list-style:none;font-size:.9rem}.key i{display:inline-block;width:1.1rem;\
@@ -102,6 +103,9 @@ pub fn table(body: &mut String, table: &Table, caption: &str, own_rows: usize, n
     let mut class = String::new();
     if names > 1 {
         class.push_str("two ");
+    }
+    if names > 2 {
+        class.push_str("three ");
     }
     // many columns stand closer, so that a screen holds them
     if table.head.len() > 7 {

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::report::PolicyReport;
 use super::{Contest, Day, Peer, Report, Scenario, contest, each, has_knob, simulate};
 use crate::backtest::report::{number, percent};
 use crate::burst::LearntSpikes;
@@ -11,6 +12,10 @@ use crate::burst::LearntSpikes;
 const SMALLEST: f64 = 0.1;
 const LARGEST: f64 = 20.0;
 const HALVINGS: usize = 10;
+
+/// A share of the demand below which it is no base for a ratio: a handful of requests, more or
+/// fewer by chance.
+const NEXT_TO_NOTHING: f64 = 1e-6;
 
 /// One peer at Tipoff's price.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,8 +32,26 @@ pub struct AtEqualCost {
     pub unserved_ratio: f64,
     /// Seconds in which anything was not served.
     pub seconds_short: f64,
-    /// Its share over Tipoff's; absent when Tipoff served everything.
+    /// Its share over Tipoff's; absent when Tipoff left next to nothing, or nothing.
     pub over_tipoff: Option<f64>,
+}
+
+/// A share over Tipoff's, where that is enough to compare with.
+fn over(share: f64, own: &PolicyReport) -> Option<f64> {
+    (own.unserved_ratio >= NEXT_TO_NOTHING).then(|| share / own.unserved_ratio)
+}
+
+/// Why there are no ratios, where there are none.
+pub(super) fn without_ratios(own: &PolicyReport) -> Option<String> {
+    let told = over(0.0, own).is_none().then(|| {
+        format!(
+            "Tipoff left next to nothing: {} of {} requests, fewer than one in a million. How many \
+             times as much the others left at its price would say nothing.",
+            number(own.unserved_requests),
+            number(own.offered_requests)
+        )
+    });
+    told.filter(|_| own.offered_requests > 0.0)
 }
 
 /// Tunes every peer that has a knob.
@@ -76,8 +99,7 @@ pub(super) fn all(
             if offered > 0.0 {
                 found.unserved_ratio = found.unserved_requests / offered;
             }
-            found.over_tipoff =
-                (own.unserved_ratio > 0.0).then(|| found.unserved_ratio / own.unserved_ratio);
+            found.over_tipoff = over(found.unserved_ratio, own);
             found
         };
         let (mut low, mut high) = (SMALLEST, LARGEST);
@@ -107,4 +129,28 @@ pub(super) fn all(
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_needs_a_base() {
+        let own = |unserved: f64| PolicyReport {
+            unserved_requests: unserved,
+            unserved_ratio: unserved / 5e6,
+            offered_requests: 5e6,
+            ..PolicyReport::default()
+        };
+        assert_eq!(over(0.01, &own(0.0)), None);
+        assert_eq!(over(0.01, &own(2.0)), None);
+        assert_eq!(over(0.01, &own(50_000.0)), Some(1.0));
+        let told = without_ratios(&own(2.0)).unwrap();
+        assert!(
+            told.starts_with("Tipoff left next to nothing: 2 of 5,000,000 requests"),
+            "{told}"
+        );
+        assert_eq!(without_ratios(&own(50_000.0)), None);
+    }
 }

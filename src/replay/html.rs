@@ -79,55 +79,52 @@ fn finding(report: &Report) -> String {
 
 /// Demand not served over price, one point a policy, and Tipoff's curve over its covers.
 fn price(body: &mut String, report: &Report) {
-    // what served everything has no place on a logarithmic axis; it is in the table
-    let shown: Vec<(usize, &PolicyReport)> = report
-        .policies
-        .iter()
-        .enumerate()
-        .filter(|(_, policy)| policy.unserved_ratio > 0.0)
-        .collect();
-    if shown.len() < 2 {
+    let policies = &report.policies;
+    let left = || {
+        let tuned = report.equal_cost.iter().map(|peer| peer.unserved_ratio);
+        policies.iter().map(|p| p.unserved_ratio).chain(tuned)
+    };
+    if policies.len() < 2 || left().all(|share| share <= 0.0) {
         return;
     }
-    let place = |policy: &PolicyReport| (policy.replica_hours, policy.unserved_ratio * 1e6);
-    let mut curve: Vec<(f64, f64)> = shown
+    let place = |hours: f64, share: f64| (hours, share * 1e6);
+    let mut curve: Vec<(f64, f64)> = policies
         .iter()
         // another cover is another point of the curve; another lever is another curve
-        .filter(|(_, policy)| policy.name.starts_with(TIPOFF) && policy.name != NO_RESIZE)
-        .map(|(_, policy)| place(policy))
+        .filter(|policy| policy.name.starts_with(TIPOFF) && policy.name != NO_RESIZE)
+        .map(|policy| place(policy.replica_hours, policy.unserved_ratio))
         .collect();
     curve.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let points = shown.iter().map(|&(index, policy)| Point {
-        at: place(policy),
+    let named = |name: &str, share: f64, hours: f64| {
+        format!(
+            "{name}: {} not served at {} replica-hours",
+            percent(share),
+            number(hours)
+        )
+    };
+    let as_set = policies.iter().enumerate().map(|(index, policy)| Point {
+        at: place(policy.replica_hours, policy.unserved_ratio),
         colour: colour(report, index),
         shape: if policy.name.starts_with(TIPOFF) {
             Shape::Diamond
         } else {
             Shape::Dot
         },
-        name: format!(
-            "{}: {} not served at {} replica-hours",
-            policy.name,
-            percent(policy.unserved_ratio),
-            number(policy.replica_hours)
-        ),
+        name: named(&policy.name, policy.unserved_ratio, policy.replica_hours),
         tag: policy.name.clone(),
     });
-    let points: Vec<Point> = points
-        .chain(
-            report
-                .equal_cost
-                .iter()
-                .filter(|peer| peer.unserved_ratio > 0.0)
-                .map(|peer| Point {
-                    at: (peer.replica_hours, peer.unserved_ratio * 1e6),
-                    colour: Colour::Soft,
-                    shape: Shape::Ring,
-                    name: format!("{} at Tipoff's price", peer.name),
-                    tag: String::new(),
-                }),
-        )
-        .collect();
+    let tuned = report.equal_cost.iter().map(|peer| Point {
+        at: place(peer.replica_hours, peer.unserved_ratio),
+        colour: Colour::Soft,
+        shape: Shape::Ring,
+        name: named(
+            &format!("{} at Tipoff's price", peer.name),
+            peer.unserved_ratio,
+            peer.replica_hours,
+        ),
+        tag: peer.name.clone(),
+    });
+    let points: Vec<Point> = as_set.chain(tuned).collect();
     let chart = Chart {
         title: "Demand not served and its price".to_owned(),
         description: "Share of the demand not served over replica-hours paid, one point a \
@@ -135,8 +132,8 @@ fn price(body: &mut String, report: &Report) {
             .to_owned(),
         width: 1000,
         height: 380,
-        x: Axis::up_to(points.iter().map(|point| point.at.0)),
-        y: Axis::log_around(points.iter().map(|point| point.at.1), ""),
+        x: Axis::log_around(points.iter().map(|point| point.at.0), ""),
+        y: above_an_edge(Axis::log_around(points.iter().map(|point| point.at.1), "")),
         x_name: "replica-hours".to_owned(),
         y_name: "not served, per million".to_owned(),
         spans: Vec::new(),
@@ -151,12 +148,41 @@ fn price(body: &mut String, report: &Report) {
         ],
     };
     body.push_str("<h2>What each unserved request less costs</h2>\n");
-    figure(
-        body,
-        &chart,
-        "Low and left is good. Diamonds: Tipoff over its spike covers. Rings: peers tuned by \
-         hindsight to Tipoff's price.",
+    let tuned = (
+        Colour::Soft,
+        Shape::Ring,
+        "peer tuned by hindsight to Tipoff's price",
     );
+    let kinds = [
+        (
+            Colour::Policy(0),
+            Shape::Diamond,
+            "Tipoff, over its spike covers",
+        ),
+        (Colour::Ink, Shape::Dot, "another policy as it is set"),
+    ];
+    let some_tuned = (!report.equal_cost.is_empty()).then_some(tuned);
+    point_key(body, kinds.into_iter().chain(some_tuned));
+    let mut caption = "Low and left is good; both scales are logarithmic.".to_owned();
+    if left().any(|share| share <= 0.0) {
+        caption.push_str(
+            " On the lower edge stand those that left nothing unserved, for which the scale has \
+             no place.",
+        );
+    }
+    figure(body, &chart, &caption);
+}
+
+/// A logarithmic axis with room below its least value: its edge stands for nothing at all.
+fn above_an_edge(axis: Axis) -> Axis {
+    match axis {
+        Axis::Log { from, to, suffix } => Axis::Log {
+            from: from / 2.0,
+            to,
+            suffix,
+        },
+        other => other,
+    }
 }
 
 /// Tipoff and its covers are one colour, the others each have their own.

@@ -131,6 +131,10 @@ pub fn run(
     let mut report = Report::new(scenario, reports);
     if scenario.equal_cost {
         report.equal_cost = equal_cost::all(scenario, &days, &report, workers, progress);
+        let own = report.policies.first();
+        let own = own.filter(|_| !report.equal_cost.is_empty());
+        let told = own.and_then(equal_cost::without_ratios);
+        report.notes.extend(told);
     }
     Ok(Outcome { report, pictures })
 }

@@ -29,16 +29,20 @@ pub struct Report {
 }
 
 /// One policy over all days, or over one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct PolicyReport {
     /// Name.
     pub name: String,
     /// Seconds from the beginning of a surge to the first larger size asked for; the median over
-    /// the surges that what was Ready did not take. Absent when there were none, or when most
-    /// were over before anything was asked for.
+    /// the surges that were not met. Absent when there were none, or when most were over before
+    /// anything was asked for.
     pub first_reaction_seconds: Option<f64>,
     /// The same until the size that its top needs was asked for.
     pub seconds_to_desired: Option<f64>,
+    /// Seconds from the beginning of a surge until what was Ready carried its top, without CPU
+    /// lent to it; the median over all surges. Absent when there were none, or when most were
+    /// over before.
+    pub seconds_to_capacity: Option<f64>,
     /// Seconds in which anything was not served.
     pub seconds_short: f64,
     /// Units not served.
@@ -62,7 +66,7 @@ pub struct PolicyReport {
     pub scale_events: usize,
     /// Surges of the load.
     pub surges: usize,
-    /// Those whose top was taken by what was Ready at their beginning.
+    /// Those of which nothing was left unserved, or whose top was carried from the first second.
     pub surges_met: usize,
     /// Alarms of the fast loop; absent for others.
     pub alarms: Option<usize>,
@@ -84,14 +88,11 @@ pub struct PolicyDay {
 impl PolicyDay {
     /// From a run.
     pub fn new(run: &Run, surges: &[Surge], per_replica: Rate, seen: &[SeenSpike]) -> Self {
-        let answers = surges
-            .iter()
-            .map(|surge| surges::answer(run, surge, per_replica));
         let unconfirmed = seen.iter().filter(|spike| !spike.confirmed).count();
         Self {
             name: run.name.clone(),
             totals: run.totals(),
-            answers: answers.collect(),
+            answers: surges::answers(run, surges, per_replica),
             seen: run
                 .name
                 .starts_with(crate::backtest::contest::TIPOFF)
@@ -176,6 +177,7 @@ fn sum(runs: &[&PolicyDay]) -> PolicyReport {
             .map_or_else(String::new, |run| run.name.clone()),
         first_reaction_seconds: missed(|answer| answer.first_reaction),
         seconds_to_desired: missed(|answer| answer.desired),
+        seconds_to_capacity: surges::median(answers().map(|answer| answer.capacity).collect()),
         seconds_short: total(|t| t.under_provisioned.num_milliseconds() as f64 / 1e3),
         unserved_requests: unserved,
         unserved_ratio: if offered > 0.0 {
@@ -224,6 +226,7 @@ impl Report {
             "surges met",
             "reacts",
             "desired",
+            "capacity",
             "replica-h",
             "of static",
             "peak",
@@ -242,6 +245,7 @@ impl Report {
                 format!("{}/{}", policy.surges_met, policy.surges),
                 seconds(policy.first_reaction_seconds),
                 seconds(policy.seconds_to_desired),
+                seconds(policy.seconds_to_capacity),
                 number(policy.replica_hours),
                 policy
                     .over_static_peak
@@ -262,29 +266,41 @@ impl Report {
 
     /// What peers serve at Tipoff's price; `None` when that was not asked for.
     pub(crate) fn equal_cost_table(&self) -> Option<Table> {
-        let head = [
+        let mut head = [
             "at Tipoff's price",
             "factor",
             "replica-h",
             "unserved",
             "share",
-            "over Tipoff's",
             "short for",
-        ];
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        // the base is the same for all: they have a ratio together, or none
+        let ratios = self
+            .equal_cost
+            .iter()
+            .any(|peer| peer.over_tipoff.is_some());
+        if ratios {
+            head.push("over Tipoff's".to_owned());
+        }
         let row = |peer: &AtEqualCost| {
-            vec![
+            let mut row = vec![
                 peer.name.clone(),
                 format!("{:.2}", peer.factor),
                 number(peer.replica_hours),
                 number(peer.unserved_requests),
                 percent(peer.unserved_ratio),
-                peer.over_tipoff
-                    .map_or_else(|| "-".to_owned(), |over| format!("{over:.1}x")),
                 span(peer.seconds_short),
-            ]
+            ];
+            if ratios {
+                let over = peer.over_tipoff.map(|over| format!("{over:.1}x"));
+                row.push(over.unwrap_or_else(|| "-".to_owned()));
+            }
+            row
         };
         (!self.equal_cost.is_empty()).then(|| Table {
-            head: head.map(str::to_owned).to_vec(),
+            head,
             rows: self.equal_cost.iter().map(row).collect(),
         })
     }
@@ -349,10 +365,12 @@ fn notes(scenario: &Scenario) -> Vec<String> {
     let view = &scenario.view;
     let mut notes = vec![
         "A surge begins where five seconds carry at least 1.3 times the minute before, beyond \
-         chance; it is met when what was Ready takes its top. Reacts, desired: median seconds from \
+         chance; it is met when nothing of it is left unserved until its top is behind, or when \
+         what is Ready carries its top from the first second. Reacts, desired: median seconds from \
          its beginning to the first larger size, and to the size its top needs, over the surges \
-         that were not met; - when most were over by then. Alarms in brackets: those no later \
-         sample confirmed."
+         that were not met. Capacity: the same until what was Ready carried its top, over all \
+         surges; one that grows with the load may meet a surge and take seconds. -: there were \
+         none, or most were over by then. Alarms in brackets: those no later sample confirmed."
             .to_owned(),
         format!(
             "Simulated in steps of {}; pods ready {} after the decision at p95. The load metric is \

@@ -40,8 +40,11 @@ pub struct Surge {
 /// How one policy met one surge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
-    /// What was Ready took its top.
+    /// Nothing of it was left unserved until its top is behind, or what was Ready in its first
+    /// second carried the top: a single second above the top by chance is no failure.
     pub met: bool,
+    /// Seconds until what was Ready carried its top; zero when it did from the first second.
+    pub capacity: Option<f64>,
     /// Seconds to the first larger size asked for.
     pub first_reaction: Option<f64>,
     /// Seconds until the size its top needs was asked for.
@@ -96,38 +99,52 @@ pub fn find(load: &Series, from: Timestamp, to: Timestamp) -> Vec<Surge> {
     surges
 }
 
-/// How the policy of a run met a surge, with what one ready replica carries.
-pub fn answer(run: &Run, surge: &Surge, per_replica: Rate) -> Answer {
+/// How the policy of a run met each of some surges, with what one ready replica carries.
+pub fn answers(run: &Run, surges: &[Surge], per_replica: Rate) -> Vec<Answer> {
+    let next = surges.iter().skip(1).map(|next| Some(next.at));
+    surges
+        .iter()
+        .zip(next.chain([None]))
+        .map(|(surge, next)| {
+            // what the next one leaves unserved is no part of this one
+            let over = surge.at + TimeDelta::seconds((RISE + SHORT) as i64);
+            let over = next.map_or(over, |next| over.min(next));
+            answer(run, surge, over, per_replica)
+        })
+        .collect()
+}
+
+fn answer(run: &Run, surge: &Surge, over: Timestamp, per_replica: Rate) -> Answer {
     let step = run.step.num_milliseconds().max(1);
-    let index = ((surge.at - run.from).num_milliseconds().max(0) / step) as usize;
-    let none = Answer {
-        met: false,
-        first_reaction: None,
-        desired: None,
-    };
+    let steps = |span: TimeDelta| (span.num_milliseconds().max(0) / step) as usize;
+    let index = steps(surge.at - run.from);
     if index >= run.desired.len() {
-        return none;
+        return Answer {
+            met: false,
+            capacity: None,
+            first_reaction: None,
+            desired: None,
+        };
     }
+    let over = steps(over - run.from).clamp(index + 1, run.unserved.len().max(index + 1));
+    let of_surge = run.unserved.get(index..over).unwrap_or_default();
     let needs = (surge.top / per_replica - 1e-9).ceil().clamp(0.0, 1e6) as u32;
-    if run.ready[index] >= needs {
-        return Answer { met: true, ..none };
-    }
-    let standing = run.desired[index.saturating_sub(1)];
-    let until = index + (ANSWER.num_milliseconds() / step) as usize;
-    let asked = &run.desired[index..run.desired.len().min(until + 1)];
-    let after = |wanted: &dyn Fn(u32) -> bool| {
-        let place = asked.iter().position(|&size| wanted(size))?;
+    let until = (index + steps(ANSWER) + 1).min(run.desired.len());
+    let after = |sizes: &[u32], wanted: &dyn Fn(u32) -> bool| {
+        let place = sizes[index..until].iter().position(|&size| wanted(size))?;
         Some(place as f64 * step as f64 / 1e3)
     };
-    let already = standing >= needs;
+    let standing = run.desired[index.saturating_sub(1)];
+    let served = of_surge.iter().all(|&unserved| unserved <= 0.0);
     Answer {
-        met: false,
-        first_reaction: if already {
+        met: served || run.ready[index] >= needs,
+        capacity: after(&run.ready, &|size| size >= needs),
+        first_reaction: if standing >= needs {
             Some(0.0)
         } else {
-            after(&|size| size > standing)
+            after(&run.desired, &|size| size > standing)
         },
-        desired: after(&|size| size >= needs),
+        desired: after(&run.desired, &|size| size >= needs),
     }
 }
 
@@ -191,6 +208,65 @@ mod tests {
         assert_eq!(find(&series(scatter.collect()), second(0), second(900)), []);
     }
 
+    /// A run at 50/s a replica under a load that stands at the top of a surge from its begin.
+    fn run(desired: Vec<u32>, ready: Vec<u32>, surge: Surge) -> Run {
+        let load = |i: usize| {
+            if second(i as i64) < surge.at {
+                surge.before.as_per_second()
+            } else {
+                surge.top.as_per_second()
+            }
+        };
+        let offered: Vec<f64> = (0..desired.len()).map(load).collect();
+        let both = offered.iter().zip(&ready);
+        let unserved = both.map(|(load, &ready)| (load - 50.0 * f64::from(ready)).max(0.0));
+        Run {
+            name: "x".to_owned(),
+            from: second(0),
+            step: TimeDelta::seconds(1),
+            unserved: unserved.collect(),
+            paid: desired.clone(),
+            lent: vec![0.0; desired.len()],
+            ready,
+            offered,
+            desired,
+        }
+    }
+
+    #[test]
+    fn a_surge_is_met_when_nothing_of_it_is_left_unserved() {
+        let surge = |at: i64| Surge {
+            at: second(at),
+            before: Rate::per_second(100.0),
+            top: Rate::per_second(800.0),
+        };
+        let per_replica = Rate::per_second(50.0);
+        let mut just_in_time = run(vec![16; 400], vec![16; 400], surge(10));
+        // the load rises within five seconds, and so does what is Ready
+        just_in_time.ready[..10].fill(2);
+        just_in_time.ready[10..15].fill(8);
+        just_in_time.offered[10..15].fill(400.0);
+        let found = answers(&just_in_time, &[surge(10)], per_replica);
+        assert!(found[0].met, "{found:?}");
+        assert_eq!(found[0].capacity, Some(5.0));
+
+        // a second above the top by chance, with all that the top needs
+        let mut late = run(vec![16; 400], vec![16; 400], surge(10));
+        late.unserved[72] = 1.0;
+        assert!(answers(&late, &[surge(10)], per_replica)[0].met);
+        late.ready[10] = 15;
+        late.ready[72] = 15;
+        assert!(!answers(&late, &[surge(10)], per_replica)[0].met);
+        // what the next surge leaves is not this one's
+        let met = |found: Vec<Answer>| -> Vec<bool> { found.iter().map(|a| a.met).collect() };
+        let found = answers(&late, &[surge(10), surge(72)], per_replica);
+        assert_eq!(met(found), [true, false]);
+        late.unserved[72] = 0.0;
+        late.unserved[200] = 1.0;
+        assert_eq!(met(answers(&late, &[surge(10)], per_replica)), [true]);
+        assert_eq!(met(answers(&late, &[surge(500)], per_replica)), [false]);
+    }
+
     #[test]
     fn an_answer_is_measured_from_the_first_second() {
         let surge = Surge {
@@ -198,16 +274,12 @@ mod tests {
             before: Rate::per_second(100.0),
             top: Rate::per_second(800.0),
         };
-        let run = |desired: Vec<u32>, ready: u32| Run {
-            name: "x".to_owned(),
-            from: second(0),
-            step: TimeDelta::seconds(1),
-            ready: vec![ready; desired.len()],
-            paid: desired.clone(),
-            lent: vec![0.0; desired.len()],
-            offered: vec![0.0; desired.len()],
-            unserved: vec![0.0; desired.len()],
-            desired,
+        let run = |desired: Vec<u32>, ready: u32| {
+            let ready = vec![ready; desired.len()];
+            run(desired, ready, surge)
+        };
+        let answer = |run: &Run, surge: &Surge, per_replica: Rate| {
+            answers(run, std::slice::from_ref(surge), per_replica)[0]
         };
         let mut desired = vec![4; 40];
         desired[13..].fill(8);
@@ -225,6 +297,7 @@ mod tests {
         );
         let idle = answer(&run(vec![4; 400], 4), &surge, per_replica);
         assert_eq!((idle.first_reaction, idle.desired), (None, None));
+        assert_eq!(idle.capacity, None);
     }
 
     #[test]

@@ -62,6 +62,19 @@ fn the_same_seed_replays_to_the_bit_and_another_does_not() {
 }
 
 #[test]
+fn who_leaves_nothing_unserved_meets_every_surge() {
+    let report = outcome(3).report;
+    let whole = |row: &&report::PolicyReport| row.unserved_requests == 0.0;
+    let served: Vec<_> = report.policies.iter().filter(whole).collect();
+    assert!(served.iter().any(|row| row.name == "oracle"));
+    for row in served {
+        assert!(row.surges > 0 && row.surges_met == row.surges, "{row:?}");
+        assert_eq!(row.first_reaction_seconds, None);
+        assert!(row.seconds_to_capacity.is_some(), "{row:?}");
+    }
+}
+
+#[test]
 fn every_policy_is_told_once_and_bounds_are_bounds() {
     let report = outcome(3).report;
     let names: Vec<&str> = report
@@ -258,6 +271,10 @@ fn the_page_stands_alone() {
         "Policies side by side",
         "The largest surge",
         "touchdown",
+        "another policy as it is set",
+        "On the lower edge stand those that left nothing unserved",
+        ">oracle</text>",
+        ">static-peak</text>",
     ] {
         assert!(page.contains(part), "{part}");
     }
@@ -266,6 +283,10 @@ fn the_page_stands_alone() {
     for reference in ["http://", "https://", "src=", "href=", "<script"] {
         assert!(!outside.contains(reference), "{reference}");
     }
+    // the five minutes of the close-up are labelled
+    let close_up = page.split("<h2>The largest surge").nth(1).unwrap();
+    let close_up = close_up.split("</svg>").next().unwrap();
+    assert!(close_up.matches("text-anchor=\"middle\"").count() >= 4);
     let per_replica = Rate::per_second(50.0);
     assert_eq!(outcome.pictures[0].per_replica, per_replica);
 }

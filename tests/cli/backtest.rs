@@ -86,6 +86,16 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
     }
     let windows = forecast["windows"].as_array().unwrap();
     assert_eq!(windows.len(), 3, "games start at three times");
+    // scores of peaks are of the peaks that stand there, published ones where there are any
+    let number = |row: &Value, field: &str| row[field].as_f64().unwrap();
+    let off = windows
+        .iter()
+        .map(|peak| (number(peak, "p50") / number(peak, "actual")).ln().abs());
+    let off = off.sum::<f64>() / windows.len() as f64;
+    assert!((number(&forecast["peaks"], "abs_ln") - off).abs() < 1e-9);
+    let published = windows.iter().filter(|peak| !peak["origin"].is_null());
+    assert_eq!(forecast["peaks"]["published"], published.count());
+    assert_eq!(rows[1]["peaks"]["published"], 0);
     for miss in forecast["misses"].as_array().unwrap() {
         assert!(miss["ratio"].as_f64().unwrap() > 1.0, "{miss}");
         assert!(!miss["causes"].as_array().unwrap().is_empty(), "{miss}");
@@ -112,6 +122,8 @@ fn json_holds_what_scripts_read_and_the_report_stands_alone() {
         "<title>",
         "Do the quantiles mean what they say?",
         "Peaks: forecast and what came",
+        "Scores of peaks by protocol and model",
+        "Figures of peaks: ",
     ] {
         assert!(page.contains(part), "{part}");
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::Outcome;
 use super::super::origin::{Block, TARGET};
+use super::super::report::PEAKS_ARE;
 use super::over_time::{POINTS, busiest_day, over_time, part};
 use crate::plot::page::{figure, key, table};
 use crate::plot::{Chart, Colour, area, escape, largest_per_bucket, line};
@@ -55,9 +56,13 @@ pub(super) fn section(body: &mut String, outcome: &Outcome) {
     table(body, &scores, "Forecast scores by protocol and model", 0, 2);
     body.push_str(
         "<p class=\"soft\">WAPE, wQL95 and CRPS~: less is better. c90 to c99: share of what came \
-         at or below the quantile, in all and in windows of fixtures (ev). peak: the largest \
-         value of each window; margin: its 95 % bound over what came.</p>\n",
+         at or below the quantile, in all and in windows of fixtures (ev).</p>\n",
     );
+    if let Some(peaks) = report.peak_table() {
+        body.push_str("<h3>Of peaks</h3>\n");
+        table(body, &peaks, "Scores of peaks by protocol and model", 0, 3);
+        let _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(PEAKS_ARE));
+    }
 }
 
 fn band_chart(

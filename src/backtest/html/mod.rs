@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Outcome;
-use super::report::{Report, number, percent};
+use super::report::{PEAKS_ARE, Report, number, percent};
 use crate::plot::{escape, page};
 
 mod bands;
@@ -31,8 +31,11 @@ pub fn page(outcome: &Outcome) -> String {
     coverage::section(&mut body, report);
     peaks::section(&mut body, report);
     learnt::section(&mut body, outcome);
-    if !report.notes.is_empty() {
-        page::notes(&mut body, &report.notes);
+    // what the figures of peaks are of stands under their table
+    let notes = report.notes.iter().filter(|note| *note != PEAKS_ARE);
+    let notes: Vec<String> = notes.cloned().collect();
+    if !notes.is_empty() {
+        page::notes(&mut body, &notes);
     }
     page::whole(&format!("{} · Tipoff backtest", report.title), &body)
 }

@@ -25,7 +25,7 @@ pub(super) fn section(body: &mut String, report: &Report) {
             (
                 COVERED.0,
                 COVERED.1,
-                "median; the stroke reaches up to the 95 % bound",
+                "median of the published peak; the stroke reaches up to its 95 % bound",
             ),
             (
                 ABOVE.0,
@@ -74,7 +74,8 @@ fn scatter(block: Block, peaks: &[&WindowPeak], misses: &[Miss]) -> Chart {
             points: vec![(from, from), (to, to)],
         });
     }
-    // those above their bound last, over the others
+    // those above their bound last, over the others; numbers give way within one layer
+    let mut points = Vec::new();
     for covered in [true, false] {
         let (colour, shape) = if covered { COVERED } else { ABOVE };
         for peak in peaks.iter().filter(|peak| peak.covered == covered) {
@@ -88,7 +89,7 @@ fn scatter(block: Block, peaks: &[&WindowPeak], misses: &[Miss]) -> Chart {
                 miss.peak.kickoff == peak.kickoff && miss.peak.protocol == peak.protocol
             };
             let rank = misses.iter().position(same);
-            layers.push(Layer::Points(vec![Point {
+            points.push(Point {
                 at: (peak.actual, peak.p50),
                 colour,
                 shape,
@@ -101,9 +102,10 @@ fn scatter(block: Block, peaks: &[&WindowPeak], misses: &[Miss]) -> Chart {
                     number(peak.p95)
                 ),
                 tag: rank.map_or_else(String::new, |rank| (rank + 1).to_string()),
-            }]));
+            });
         }
     }
+    layers.push(Layer::Points(points));
     Chart {
         title: format!("Peaks {}", block.name()),
         description: "Forecast peak over the one that came, one mark for each window of fixtures; \

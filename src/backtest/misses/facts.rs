@@ -110,11 +110,15 @@ impl<'a> Archive<'a> {
 
     /// ln of the path's highest median in the window over the one when the peak came.
     fn timing(&self, peak: &WindowPeak, band: &BlockScores) -> f64 {
-        let median = |at: Timestamp| {
-            let index = self.targets.index(at)?;
-            Some(band.quantiles.get(index)?[0])
-        };
-        let both = median(peak.expected_at).zip(median(peak.actual_at));
+        let mut windows = self.targets.windows.iter();
+        let window = windows.find(|window| window.kickoff == peak.kickoff);
+        let top = window.and_then(|window| {
+            let path = band.quantiles.get(window.first..window.end)?;
+            Some(largest(path, |quantiles| quantiles[0])?.1)
+        });
+        let there = self.targets.index(peak.actual_at);
+        let there = there.and_then(|index| Some(band.quantiles.get(index)?[0]));
+        let both = top.zip(there);
         both.map(|(highest, there)| (highest / there).ln())
             .filter(|timing| timing.is_finite())
             .unwrap_or(0.0)
@@ -285,6 +289,7 @@ mod tests {
             bounds: vec![PeakBound {
                 kickoff,
                 origin,
+                at: kickoff,
                 p50: 45.0,
                 p95: 60.0,
                 p99: 70.0,
