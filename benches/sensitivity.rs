@@ -102,7 +102,7 @@ const CONSTANTS: [(&str, &[&str]); 17] = [
     ("pace/finals.rs", &["SLOPE_SLOTS"]),
 ];
 
-/// What asks for a constant in the copy. A share stays a share, a factor above one above one.
+/// What asks for a constant in the copy.
 const KNOB: &str = r#"//! One constant, varied.
 #![allow(missing_docs)]
 use std::sync::OnceLock;

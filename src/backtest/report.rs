@@ -9,10 +9,14 @@ use super::coverage::{Coverage, LeadCoverage, PhaseCoverage};
 use super::misses::Miss;
 use super::origin::Block;
 use super::peaks::WindowPeak;
-use super::score::{PeakScores, PerQuantile, Scores};
+use super::score::{PerQuantile, Scores};
 use crate::plot::Table;
 use crate::simulate::Totals;
 use crate::units::Timestamp;
+
+mod peaks;
+
+pub(super) use peaks::PEAKS_ARE;
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -185,24 +189,6 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// What stands for the predicted peak of a window.
-fn judged_by(peaks: PeakScores) -> String {
-    match peaks.windows - peaks.published {
-        0 => "published".to_owned(),
-        of_path if of_path == peaks.windows => "path's top".to_owned(),
-        of_path => format!("{} published, {of_path} path's top", peaks.published),
-    }
-}
-
-/// What the figures of peaks are of, for whoever reads them.
-pub(super) const PEAKS_ARE: &str = "\
-Figures of peaks: a peak is the largest five minutes of a window of fixtures. \"published\": the \
-forecast's own peak of the window, from the last forecast of its distance, an hour or more before \
-the start under H4; all figures are of it. \"path's top\": none was published in time (never by \
-the baselines, nor by nowcasts), and the highest value of each quantile's path within the window \
-stands for it. |ln| and bias: median over what came; lowest: the smallest of these; time: median \
-distance of the expected moment; margin: the 95 % bound over what came.";
-
 fn coverage_head(names: &[&str]) -> Vec<String> {
     let figures = ["points", "p50", "p90", "p95", "p99", "p95/p50"];
     names
@@ -300,37 +286,6 @@ impl Report {
         Some(Table {
             head: head.map(str::to_owned).to_vec(),
             rows: forecast.protocols.iter().map(row).collect(),
-        })
-    }
-
-    /// The scores of the peaks as a table; `None` when no window was scored.
-    pub(super) fn peak_table(&self) -> Option<Table> {
-        let head = [
-            "protocol", "model", "peak is", "windows", "|ln|", "bias", "lowest", "time", "c95",
-            "c99", "margin",
-        ];
-        let row = |entry: &ProtocolReport| {
-            let peaks = entry.scores.peaks?;
-            let share = |value: f64| ratio(Some(value));
-            Some(vec![
-                entry.protocol.to_owned(),
-                entry.model.clone(),
-                judged_by(peaks),
-                peaks.windows.to_string(),
-                share(peaks.abs_ln),
-                share(peaks.bias),
-                share(peaks.worst_under),
-                format!("{:.0}m", peaks.time_error_minutes),
-                share(peaks.coverage_p95),
-                share(peaks.coverage_p99),
-                share(peaks.margin_p95),
-            ])
-        };
-        let protocols = &self.forecast.as_ref()?.protocols;
-        let rows: Vec<_> = protocols.iter().filter_map(row).collect();
-        (!rows.is_empty()).then(|| Table {
-            head: head.map(str::to_owned).to_vec(),
-            rows,
         })
     }
 
@@ -479,25 +434,6 @@ mod tests {
         assert_eq!(few(&names), "a, b, c and 2 more");
         assert_eq!(few(&names[..1]), "a");
         assert_eq!(few(&[]), "");
-    }
-
-    #[test]
-    fn it_is_said_what_stands_for_a_peak() {
-        let of = |published| PeakScores {
-            windows: 4,
-            published,
-            abs_ln: 0.1,
-            bias: 1.0,
-            worst_under: 0.5,
-            time_error_minutes: 5.0,
-            coverage_p95: 1.0,
-            coverage_p99: 1.0,
-            margin_p95: 1.5,
-        };
-        assert_eq!(
-            [4, 0, 3].map(|published| judged_by(of(published))),
-            ["published", "path's top", "3 published, 1 path's top"]
-        );
     }
 
     #[test]

@@ -178,15 +178,14 @@ impl Fit for EventResponse {
                 hours / 24.0
             ));
         }
-        let mut over: Vec<_> = windows.iter().collect();
-        over.sort_by_key(|window| window.to);
+        let over = replay::by_end(&windows).into_iter();
         Ok(FittedEventResponse {
             zone: self.zone,
             at,
             offset,
             leash: (lowest - LEASH, highest + LEASH),
             highest: highest.exp() - offset,
-            seen: Seen::new(over.into_iter().map(|window| &near[window.slot])),
+            seen: Seen::new(over.map(|place| &near[windows[place].slot])),
             fixtures_seen: fixtures_seen(&calendar, first, at),
             design,
             coefficients: coefficients.pop().unwrap_or_default(),

@@ -22,7 +22,7 @@ const HOLE: i64 = 1_800;
 
 /// Units that must have been expected in a zero bin before it is doubted. A Poisson count with
 /// this mean is zero once in 5e8 bins.
-const DOUBT: f64 = 20.0;
+pub(crate) const DOUBT: f64 = 20.0;
 
 /// Less than this share of what other days bring at the same time is an outage, not demand.
 pub(crate) const OUTAGE: f64 = 0.01;

@@ -21,8 +21,7 @@ pub(crate) const PRIOR_SCALE: [f64; BUCKETS] = [0.10, 0.15, 0.22, 0.30, 0.35, 0.
 /// the prior alone; nearer, the crowd that is already there speaks through the level.
 pub(crate) const FAR_OFF: usize = 3;
 
-/// The bucket of forecasts from just before a crowd begins to gather, an hour before its lock:
-/// nearer ones see the crowd itself, and what entries say is compared with those that did not.
+/// The bucket of forecasts from just before a crowd begins to gather, an hour before its lock.
 pub(crate) const GATHERED: usize = 2;
 
 /// How much of a lead in model bins is as far ahead as [`FAR_OFF`], nothing to one.

@@ -118,6 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_explained_is_no_deviation() {
+        let mut residuals = vec![0.1; 288];
+        residuals[280..].fill(0.8);
+        residuals[100] = f64::NAN;
+        let mut explained = vec![0.0; 288];
+        explained[280..].fill(0.7);
+        let level = Level::new(&residuals, Some(&explained), &mut Vec::new());
+        for told in [level.day, level.hour, level.now] {
+            assert!((told - 0.1).abs() < 1e-12, "{level:?}");
+        }
+    }
+
+    #[test]
     fn a_lower_bound_speaks_when_it_is_above_what_was_expected() {
         assert_eq!(at_least(0.4, true), 0.4);
         assert!(at_least(-0.4, true).is_nan());

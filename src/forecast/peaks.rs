@@ -3,8 +3,9 @@
 //! The score of a past window is `ln(largest actual) - ln(largest predicted)`, what is peculiar to
 //! its kick-off included in the latter. Scores are taken as normal with unknown mean and variance
 //! under a normal-inverse-gamma prior, so the predictive is a Student t whose tails thin out as
-//! windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))` with `nu = 4 + W` (FORECASTING study, 1.1). A path's quantile is not the quantile of its
-//! maximum, which is why peaks have their own.
+//! windows mature: `m_n + t_nu(p) sqrt(S/nu (1 + 1/k_n))` with `nu = 4 + W` (FORECASTING study,
+//! 1.1), and `m_n` no less than nothing. A path's quantile is not the quantile of its maximum,
+//! which is why peaks have their own.
 //!
 //! Windows that nothing in the history resembled when they were forecast are judged apart: how
 //! wrong the prior was about a first fixture says little about the tenth.
@@ -99,10 +100,8 @@ impl Judged {
     /// The margins of a window that is so much less sure than those judged.
     pub(crate) fn widened_by(&self, widening: f64) -> [f64; 4] {
         let [median, ..] = self.margins;
-        let middle = median.max(0.0);
-        let wider = |margin: f64| middle + (margin - middle) * widening;
-        let [_, p90, p95, p99] = self.margins.map(wider);
-        [median, p90, p95, p99]
+        self.margins
+            .map(|margin| median + (margin - median) * widening)
     }
 }
 
@@ -184,10 +183,8 @@ impl Sums {
         let scale = (spread / nu * (1.0 + 1.0 / k)).sqrt();
         // a model that has overshot is no reason to be ready for less than an unbiased one would
         // ask, and the median of the largest is no less than the largest of the medians
-        NORMAL.map(|z| {
-            let middle = mean.max(0.0);
-            middle + student_t(z, nu) * scale * widened
-        })
+        let middle = mean.max(0.0);
+        NORMAL.map(|z| middle + student_t(z, nu) * scale * widened)
     }
 }
 

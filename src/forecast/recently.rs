@@ -3,13 +3,10 @@
 use super::event_response::{FittedEventResponse, reaching};
 use super::experts::MODELS;
 use super::features::Rows;
-use super::grid::{DAY, Grid, OUTAGE, STEP};
+use super::grid::{DAY, DOUBT, Grid, OUTAGE, STEP};
 use super::level::{Level, at_least};
 use super::replay::fit;
 use super::slots::Slot;
-
-/// Fewest units in a bin from which next to nothing is an outage and not chance.
-const EXPECTED: f64 = 20.0;
 
 /// Residuals of every model on a grid that ends at the origin.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ impl Recently {
             let mut seen = grid.values[bin];
             // next to nothing where the model is sure of load is no new level
             let usual = model.rate(fits.iter().copied().fold(f64::INFINITY, f64::min));
-            if seen < OUTAGE * usual && usual * STEP as f64 > EXPECTED {
+            if seen < OUTAGE * usual && usual * STEP as f64 > DOUBT {
                 seen = f64::NAN;
                 outage += usize::from(bin + DAY >= rows.len());
             }

@@ -120,7 +120,7 @@ impl<'a> View<'a> {
         self.mixture = Mixture::new(weights, &left);
         for &place in &order[coming..] {
             let slot = &self.slots[place];
-            let bucket = lead::bucket(self.ahead(slot.anchors.start)).max(lead::GATHERED);
+            let bucket = lead::bucket(self.ahead(slot.anchors.start));
             let reading = book.read(slot, opened[place], self.origin);
             self.entries[place] =
                 reading.and_then(|reading| self.judge(slot, reading, bucket, |at| self.lead(at)));
@@ -144,7 +144,6 @@ impl<'a> View<'a> {
         let (at, peak) = top(logs).ok_or(Silence::Missing)?;
         let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
         let crowd = peak + share.max(LEAST_CROWD).ln();
-        let bucket = bucket.max(lead::GATHERED);
         model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
     }
 

@@ -12,7 +12,8 @@
 //! say how this audience differs from it. Amplitudes form a hierarchy, each level shrunk towards
 //! the one above: competition (with its phases), stage, day of the week, hour of the start, team,
 //! pairing. A level that has not been seen has no column, so a first-ever fixture inherits what
-//! its kin have taught. Days and weekends are those of the audience's own clock.
+//! its kin have taught. Days and weekends are those of the audience's own clock, and
+//! pass into each other over the hours around midnight.
 //!
 //! Fixtures of one competition that start together form one slot with weight `n^g`, `g` < 1; the
 //! column `ln n h` learns how far from `g` this audience is. Slots that overlap would multiply in

@@ -17,7 +17,7 @@
 //! as it stood when the last place went. Nothing here looks past the moment it is asked about.
 
 use super::kick_off::KickOff;
-use super::lead::BUCKETS;
+use super::lead::{self, BUCKETS};
 use curve::{HOURS, POINTS};
 use finals::Finals;
 
@@ -186,7 +186,8 @@ impl Pace {
         let innovation = reading.so_far.ln() - ln_share - expected;
         let (calendar, entries) = (BY_CALENDAR * BY_CALENDAR, BY_ENTRIES * BY_ENTRIES);
         let prior = calendar / (calendar + entries + spread * spread);
-        let (squares, products) = self.links[bucket];
+        // nearer, a forecast sees the crowd itself: what entries told before it came holds on
+        let (squares, products) = self.links[bucket.max(lead::GATHERED)];
         let weight = LINK_SLOTS * USUAL_VARIANCE;
         let link = ((products + weight * prior) / (squares + weight)).clamp(0.0, STRONGEST);
         // with one past slot "usual" is itself half chance

@@ -68,6 +68,13 @@ pub(crate) struct Window {
     pub(crate) to: usize,
 }
 
+/// Places of windows in order of their ends.
+pub(crate) fn by_end(windows: &[Window]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..windows.len()).collect();
+    order.sort_by_key(|&place| windows[place].to);
+    order
+}
+
 /// What the past forecasts taught.
 #[derive(Debug)]
 pub(crate) struct Lessons {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::novelty::{Kin, Precedent};
 use super::super::slots::Slot;
-use super::Window;
+use super::{Window, by_end};
 
 /// What was known of each slot's kind as windows ended.
 #[derive(Debug)]
@@ -26,9 +26,8 @@ impl Precedents {
             })
             .collect();
         let mut held: Vec<Vec<(usize, Kin)>> = vec![Vec::new(); places.len()];
-        let mut windows: Vec<&Window> = windows.iter().collect();
-        windows.sort_by_key(|window| window.to);
-        for window in windows {
+        for place in by_end(windows) {
+            let window = &windows[place];
             let held = &mut held[competition[window.slot]];
             let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
             kin.add(&slots[window.slot]);

@@ -15,7 +15,7 @@ use super::super::pace::{Pace, PastSlot, Verdict};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
 use super::precedents::Precedents;
-use super::{FAR, Past, Window};
+use super::{FAR, Past, Window, by_end};
 
 /// A window of which more than this share is unknown tells nothing about its peak.
 const MOST_UNKNOWN: f64 = 0.25;
@@ -86,8 +86,6 @@ pub(super) struct PeakScores {
 impl PeakScores {
     pub(super) fn new(past: &Past<'_>, pace: Pace) -> Self {
         let windows = past.windows.len();
-        let mut order: Vec<usize> = (0..windows).collect();
-        order.sort_by_key(|&window| past.windows[window].to);
         Self {
             sums: vec![[Sums::default(); BUCKETS]; windows],
             crowds: vec![f64::NAN; windows],
@@ -97,7 +95,7 @@ impl PeakScores {
             touched: Vec::new(),
             opened: opened(past.slots),
             precedents: Precedents::new(past.windows, past.slots),
-            order,
+            order: by_end(past.windows),
             closed: 0,
             closed_at: 0,
             pace,
@@ -252,7 +250,7 @@ impl PeakScores {
                 let share = crowd_share(rows, row, coefficients, past.events);
                 let crowd = predicted + share.max(LEAST_CROWD).ln();
                 self.crowds[place] = crowd;
-                self.judge(past, window.slot, crowd, origin, bucket.max(lead::GATHERED));
+                self.judge(past, window.slot, crowd, origin, bucket);
             }
             if seldom || bucket < lead::FAR_OFF {
                 coming.push(Coming { place, bucket });
