@@ -40,19 +40,24 @@ impl Level {
     pub(crate) fn new(
         residuals: &[f64],
         explained: Option<&[f64]>,
-        scratch: &mut Vec<f64>,
+        scratch: &mut Vec<i64>,
     ) -> Self {
         let explained = |bin: usize| explained.map_or(0.0, |explained| explained[bin]);
         let left = |bin: usize| residuals[bin] - explained(bin);
         scratch.clear();
-        scratch.extend((0..residuals.len()).map(left).filter(|r| r.is_finite()));
-        if scratch.is_empty() {
+        scratch.resize(residuals.len(), 0);
+        let mut known = 0;
+        for bin in 0..residuals.len() {
+            let left = left(bin);
+            scratch[known] = in_order(left.to_bits().cast_signed());
+            known += usize::from(left.is_finite());
+        }
+        if known == 0 {
             return Self::default();
         }
-        let shrink = (scratch.len() as f64 / FULL_DAY).min(1.0);
-        let middle = scratch.len() / 2;
-        let (_, median, _) = scratch.select_nth_unstable_by(middle, f64::total_cmp);
-        let day = *median * shrink;
+        let shrink = (known as f64 / FULL_DAY).min(1.0);
+        let (_, median, _) = scratch[..known].select_nth_unstable(known / 2);
+        let day = f64::from_bits(in_order(*median).cast_unsigned()) * shrink;
         let last = residuals.len().saturating_sub(HOUR)..residuals.len();
         let mean = |values: &mut dyn Iterator<Item = f64>| -> Option<f64> {
             let (count, sum) = values.fold((0.0, 0.0), |(n, s), v| (n + 1.0, s + v));
@@ -75,6 +80,12 @@ impl Level {
         };
         (lasting, short - lasting)
     }
+}
+
+/// The bits of a number as an integer in the order of [`f64::total_cmp`], and back: whole numbers
+/// are sorted twice as fast, and the median of a day is what most origins cost.
+fn in_order(bits: i64) -> i64 {
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
 /// The residual of a bin; where more may have been wanted than was seen, only as far as that was

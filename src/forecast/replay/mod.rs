@@ -270,7 +270,7 @@ struct View {
     /// The same of the rows seen while the end of a fixture is not known, where they differ.
     foreseen: Vec<Fits>,
     residuals: [Vec<f64>; MODELS],
-    scratch: Vec<f64>,
+    scratch: Vec<i64>,
 }
 
 impl View {
