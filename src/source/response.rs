@@ -12,6 +12,11 @@ use serde_json::Value;
 use super::SourceError;
 use crate::units::{Rate, Timestamp};
 
+/// How annotations begin that find fault with the wording of a query, not with its data. Before
+/// they had a field of their own (prometheus/prometheus#14327) they came among the warnings:
+/// `rate()` of a counter not named `_total` always brings one.
+const ADVICE: &str = "PromQL info:";
+
 /// A value at a time, as Prometheus writes both: Unix seconds and the number as text.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Point(f64, String);
@@ -125,10 +130,13 @@ impl Call<'_> {
             let status = envelope.status;
             return Err(self.malformed(format!("status {status:?} is neither success nor error")));
         }
-        if !envelope.warnings.is_empty() {
+        let warnings: Vec<String> = (envelope.warnings.into_iter())
+            .filter(|warning| !warning.starts_with(ADVICE))
+            .collect();
+        if !warnings.is_empty() {
             return Err(SourceError::Partial {
                 query: self.query.to_owned(),
-                warnings: envelope.warnings.join("; "),
+                warnings: warnings.join("; "),
             });
         }
         envelope
@@ -236,4 +244,30 @@ fn show(labels: &Labels) -> String {
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
     format!("{{{}}}", pairs.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_on_a_query_is_not_partial_data() {
+        let call = Call {
+            url: "http://127.0.0.1:9090",
+            query: "sum(rate(requests[1m]))",
+        };
+        let answer = |warnings: &str| {
+            let body = format!(
+                r#"{{"status":"success","warnings":[{warnings}],"data":{{"resultType":"vector",
+                "result":[{{"metric":{{}},"value":[1000,"5"]}}]}}}}"#
+            );
+            call.instant(body.as_bytes())
+        };
+        let advice = r#""PromQL info: metric might not be a counter, name does not end in _total""#;
+        assert_eq!(answer(advice).unwrap().number(), Some(5.0));
+        let partial = format!(r#"{advice}, "store gateway: timeout""#);
+        let error = answer(&partial).unwrap_err();
+        assert!(matches!(error, SourceError::Partial { .. }), "{error}");
+        assert!(!error.to_string().contains("PromQL info"), "{error}");
+    }
 }
