@@ -8,6 +8,7 @@ mod climb;
 pub mod detector;
 mod follow;
 pub mod headroom;
+mod heard;
 mod recent;
 pub mod sample;
 mod scatter;

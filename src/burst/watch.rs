@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detector::{Alarm, Detector};
 use super::follow::Spike;
+use super::heard::{Heard, Word};
 use super::recent::Recent;
 use super::sample::{Hint, LiveSample};
 use super::spike::{Learnt, Seen, SpikeSizes};
@@ -91,16 +92,6 @@ struct Hold {
     until: Timestamp,
 }
 
-/// What was heard before traffic moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Heard {
-    kind: String,
-    at: Timestamp,
-    until: Timestamp,
-    wanted: Rate,
-}
-
 /// Spikes learnt by phase.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -119,7 +110,7 @@ pub struct Watch {
     recent: Recent,
     spike: Option<Spike>,
     hold: Option<Hold>,
-    heard: Option<Heard>,
+    heard: Heard,
     learnt: LearntSpikes,
     last: Option<Timestamp>,
 }
@@ -226,18 +217,12 @@ impl Watch {
         // load already risen is not multiplied again
         let before = self.spike.map_or(now, |spike| spike.before);
         let wanted = before * multiple;
-        if self
-            .heard
-            .as_ref()
-            .is_none_or(|heard| heard.until < hint.until || heard.wanted < wanted)
-        {
-            self.heard = Some(Heard {
-                kind: hint.kind.clone(),
-                at: hint.at,
-                until: hint.until,
-                wanted,
-            });
-        }
+        self.heard.add(Word {
+            kind: hint.kind.clone(),
+            at: hint.at,
+            until: hint.until,
+            wanted,
+        });
     }
 
     /// What should be ready at `now`.
@@ -259,10 +244,9 @@ impl Watch {
             );
             (spike.wanted, spike.since, spike.confirmed, said)
         });
-        let heard = self.heard.as_ref().filter(|heard| now < heard.until);
-        let heard = heard.map(|heard| {
-            let said = format!("{} at {}", heard.kind, heard.at.format("%H:%M:%S"));
-            (heard.wanted, heard.at, false, said)
+        let heard = self.heard.largest(now).map(|word| {
+            let said = format!("{} at {}", word.kind, word.at.format("%H:%M:%S"));
+            (word.wanted, word.at, false, said)
         });
         let (load, since, confirmed, reason) = [held, rising, heard]
             .into_iter()
@@ -329,9 +313,7 @@ impl Watch {
     /// Lets go of what has been held long enough. To be called once a second after the samples.
     pub fn let_go(&mut self, now: Timestamp) {
         let silent = self.is_silent(now);
-        if self.heard.as_ref().is_some_and(|heard| now >= heard.until) {
-            self.heard = None;
-        }
+        self.heard.let_go(now);
         let over = self.hold.is_some_and(|hold| now >= hold.until);
         if over && self.spike.is_none() && !silent {
             self.hold = None;
@@ -471,10 +453,7 @@ impl Watch {
             hold.since -= by;
             hold.until -= by;
         }
-        if let Some(heard) = &mut self.heard {
-            heard.at -= by;
-            heard.until -= by;
-        }
+        self.heard.set_back(by);
     }
 
     /// The sample with what joined the queue since the last one: it arrived as well.

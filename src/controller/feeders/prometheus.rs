@@ -2,8 +2,9 @@
 //!
 //! Prometheus tells of new data no sooner than it has scraped, so most evaluations within one
 //! scrape interval say the same. An equal value is taken for the same evidence until the query's
-//! window has passed, and then for evidence that nothing changed; `timestamp()` cannot help, since
-//! of an expression it gives the time of the evaluation. A sample stands for the part of the
+//! window has passed, or half the time after which a workload counts as silent, and then for
+//! evidence that nothing changed; `timestamp()` cannot help, since of an expression it gives the
+//! time of the evaluation. A sample stands for the part of the
 //! window that no sample before it has covered, so that no demand is counted twice.
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use chrono::TimeDelta;
 
 use super::{Kitchen, Pace, Silence};
 use crate::burst::LiveSample;
+use crate::burst::watch::STALE;
 use crate::source::{LiveSource, Sample, SourceError};
 use crate::units::{Rate, Timestamp};
 
@@ -87,7 +89,7 @@ fn next(found: Sample, window: TimeDelta, last: &mut Option<Last>) -> Option<Liv
     let mut from = at - window;
     // a clock that was set back begins anew
     if let Some(last) = last.filter(|last| last.at < at) {
-        if last.rate == rate && at - last.at < window {
+        if last.rate == rate && at - last.at < window.min(STALE / 2) {
             return None;
         }
         from = from.max(last.at);
@@ -123,6 +125,22 @@ mod tests {
             }
         }
         assert_eq!(found, [(-5, 0, 9), (0, 4, 30), (4, 9, 30), (9, 14, 30)]);
+    }
+
+    #[test]
+    fn a_steady_load_is_not_silent_however_long_the_window() {
+        let mut last = None;
+        let heard: Vec<i64> = (0..=60)
+            .filter(|&second| {
+                let sample = Sample {
+                    at: Timestamp::UNIX_EPOCH + TimeDelta::seconds(second),
+                    rate: Rate::per_second(7.0),
+                };
+                next(sample, TimeDelta::seconds(60), &mut last).is_some()
+            })
+            .collect();
+        let longest = heard.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(longest.unwrap() < STALE.num_seconds(), "{heard:?}");
     }
 
     #[test]
