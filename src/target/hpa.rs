@@ -74,26 +74,36 @@ impl Hpas {
     /// The HPA that scales `target`, if one does.
     pub async fn on(&self, namespace: &str, target: &ScaleTargetRef) -> HpaSight {
         let now = self.clock.monotonic();
-        let remembered = self
-            .seen()
-            .get(namespace)
-            .filter(|(at, _)| now.saturating_sub(*at) < BELIEVED)
-            .map(|(_, hpas)| hpas.clone());
-        let hpas = match remembered {
-            Some(hpas) => hpas,
-            None => match self.list(namespace).await {
-                Ok(hpas) => {
-                    self.seen()
-                        .insert(namespace.to_owned(), (now, hpas.clone()));
-                    hpas
-                }
-                Err(reason) => return HpaSight::Unknown { reason },
-            },
+        let last = self.seen().get(namespace).cloned();
+        let owner = |hpas: &[Scaled]| {
+            let group = group_of(&target.api_version);
+            let scales = |hpa: &&Scaled| {
+                hpa.group == group && hpa.kind == target.kind && hpa.target == target.name
+            };
+            hpas.iter().find(scales).map(|hpa| hpa.name.clone())
         };
-        let group = group_of(&target.api_version);
-        hpas.into_iter()
-            .find(|hpa| hpa.group == group && hpa.kind == target.kind && hpa.target == target.name)
-            .map_or(HpaSight::None, |hpa| HpaSight::Present { name: hpa.name })
+        let sight = |owner: Option<String>| match owner {
+            Some(name) => HpaSight::Present { name },
+            None => HpaSight::None,
+        };
+        if let Some((at, hpas)) = &last
+            && now.saturating_sub(*at) < BELIEVED
+        {
+            return sight(owner(hpas));
+        }
+        match self.list(namespace).await {
+            Ok(hpas) => {
+                let found = sight(owner(&hpas));
+                self.seen().insert(namespace.to_owned(), (now, hpas));
+                found
+            }
+            // one that was there is there until a list shows that it is not: a size written beside
+            // it would come and go with every list that fails
+            Err(reason) => match last.and_then(|(_, hpas)| owner(&hpas)) {
+                Some(name) => HpaSight::Present { name },
+                None => HpaSight::Unknown { reason },
+            },
+        }
     }
 
     async fn list(&self, namespace: &str) -> Result<Vec<Scaled>, String> {

@@ -219,6 +219,12 @@ async fn an_hpa_on_the_same_workload_is_not_fought() {
     .await;
     rig.pass(TimeDelta::minutes(30)).await;
     assert_eq!(rig.scale_writes("tipoff"), 0);
+    // what was seen is not forgotten because it cannot be looked for
+    let lists = Matcher::any().resource("horizontalpodautoscalers");
+    rig.cluster.faults().always(lists, Fault::status(503));
+    rig.pass(TimeDelta::minutes(10)).await;
+    assert_eq!(rig.scale_writes("tipoff"), 0);
+    rig.cluster.faults().clear();
     hpas.delete("cpu", &DeleteParams::default()).await.unwrap();
     rig.until("it acts once the HPA is gone", async || {
         rig.replicas().await == 8
