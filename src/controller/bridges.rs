@@ -4,6 +4,8 @@
 //! Only the leader looks, and only where there may be something to see: a policy that asks for no
 //! bridge is looked at once per process, for what an earlier one may have left.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::act::{Order, WRITE_DEADLINE, may_write};
@@ -16,11 +18,17 @@ use crate::plan::bridges::{BridgesSeen, CpuBridge, CpuState};
 use crate::plan::{Action, Bridges};
 use crate::serve::metrics::WriteOutcome;
 use crate::target::buffer::{BufferError, Owner};
-use crate::target::resize::{ResizeError, Round};
+use crate::target::resize::{RAISED_LABEL, ResizeError, Round};
 use crate::units::Timestamp;
 
 /// A reserve that is wanted is looked at this often: somebody may have deleted it.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// Rounds of giving CPU back that may change nothing, one after another, before it is left.
+const VAIN_ROUNDS: u32 = 5;
+
+/// Time between two of them: the API server may be asking for it.
+const BETWEEN_ROUNDS: Duration = Duration::from_secs(1);
 
 const LATE: &str = "it did not end in time, and goes on at the next tick";
 
@@ -241,11 +249,35 @@ pub(super) async fn forget(ctx: &Context, key: &PolicyKey, memory: &BridgeMemory
     if !ctx.leadership.is_leader() {
         return;
     }
-    match ctx.resizes.restore(&key.namespace, selector).await {
-        Ok(Round { done, left, .. }) => {
-            tracing::info!(policy = %key, pods = done, left, "restored CPU: the policy is gone");
+    // nobody comes back to it: rounds until all is done, or nothing more succeeds
+    let mut vain = 0;
+    while ctx.leadership.is_leader() {
+        match ctx.resizes.restore(&key.namespace, selector).await {
+            Ok(Round {
+                done,
+                left,
+                failure,
+            }) => {
+                let error = failure.unwrap_or_default();
+                tracing::info!(policy = %key, pods = done, left, error, "restored CPU: the policy is gone");
+                if left == 0 {
+                    return;
+                }
+                vain = if done > 0 { 0 } else { vain + 1 };
+            }
+            Err(error) => {
+                tracing::warn!(policy = %key, %error, "CPU not restored");
+                vain += 1;
+            }
         }
-        Err(error) => tracing::warn!(policy = %key, %error, "CPU not restored"),
+        if vain == VAIN_ROUNDS {
+            tracing::error!(
+                policy = %key,
+                "CPU stays raised: its pods carry the label {RAISED_LABEL} and what they had as an annotation"
+            );
+            return;
+        }
+        tokio::time::sleep(BETWEEN_ROUNDS).await;
     }
 }
 

@@ -124,7 +124,7 @@ impl Resizes {
         let pods = self.list(namespace, selector).await?;
         let due: Vec<_> = pods
             .iter()
-            .filter(|pod| ready::is_ready(pod) && !pod.labels().contains_key(RAISED_LABEL))
+            .filter(|pod| ready::is_ready(pod) && !is_raised(pod))
             .filter_map(|pod| Some((pod.name_any(), raise_of(pod, bridge)?)))
             .collect();
         let changes = due.into_iter().map(|(name, (before, raised))| {
@@ -319,6 +319,25 @@ fn container_raise(container: &Container, bridge: &CpuBridge) -> Option<(Before,
     Some((had, gets))
 }
 
+/// Whether a pod has more than it was made with. One that is marked and has not was marked for a
+/// raise that failed.
+fn is_raised(pod: &Pod) -> bool {
+    if !pod.labels().contains_key(RAISED_LABEL) {
+        return false;
+    }
+    let limit = |container: &Container| {
+        let limits = container.resources.as_ref()?.limits.as_ref()?;
+        Some(limits.get("cpu")?.0.clone())
+    };
+    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice());
+    before_of(pod).is_none_or(|before| {
+        containers.unwrap_or_default().iter().any(|container| {
+            let before = before.get(&container.name);
+            before.is_some_and(|before| limit(container).as_ref() != Some(&before.limit))
+        })
+    })
+}
+
 fn before_of(pod: &Pod) -> Option<BTreeMap<String, Before>> {
     let text = pod.annotations().get(BEFORE_ANNOTATION)?;
     serde_json::from_str(text).ok()
@@ -366,6 +385,26 @@ mod tests {
         };
         let enough = container(&json!({"limits": {"cpu": "1"}}));
         assert_eq!(container_raise(&enough, &most), None);
+    }
+
+    #[test]
+    fn a_pod_that_was_marked_and_not_resized_is_not_raised() {
+        let pod = |limit: &str, marked: bool| -> Pod {
+            let had = container(&json!({"limits": {"cpu": "1"}}));
+            let (had, _) = container_raise(&had, &TWICE).unwrap();
+            let mut pod = json!({"spec": {"containers": [
+                {"name": "main", "resources": {"limits": {"cpu": limit}}},
+                {"name": "sidecar"},
+            ]}});
+            if marked {
+                pod["metadata"] =
+                    mark(&BTreeMap::from([("main".to_owned(), had)]))["metadata"].take();
+            }
+            serde_json::from_value(pod).unwrap()
+        };
+        assert!(is_raised(&pod("2000m", true)));
+        assert!(!is_raised(&pod("1", true)));
+        assert!(!is_raised(&pod("2000m", false)));
     }
 
     #[test]
