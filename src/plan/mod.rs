@@ -88,7 +88,7 @@ pub struct Peak {
     pub load: Rate,
     /// Replicas it takes with cover, within the policy's bounds.
     pub replicas: u32,
-    /// When they must be ready, and therefore asked for.
+    /// When they must be asked for, to be ready by then.
     pub ready_by: Timestamp,
 }
 

@@ -204,6 +204,10 @@ pub struct BreakerSettings {
     pub kubernetes: Limits,
 }
 
+/// Longest a query may take that a decision waits for, unless the settings say otherwise: an order
+/// by hand waits with it, and has to be carried out within five seconds of a Prometheus that hangs.
+const LONGEST_LIVE: Duration = Duration::from_secs(4);
+
 impl BreakerSettings {
     /// The defaults beside a Prometheus whose calls may take `timeout`.
     ///
@@ -213,7 +217,7 @@ impl BreakerSettings {
     pub fn new(timeout: Duration) -> Self {
         Self {
             prometheus: Limits {
-                timeout,
+                timeout: timeout.min(LONGEST_LIVE),
                 max_concurrent: 60,
                 ..Limits::default()
             },
