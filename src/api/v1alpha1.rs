@@ -23,7 +23,7 @@ use crate::units::HumanDuration;
 mod status;
 
 pub use status::{
-    CapacityOrigin, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
+    CapacityOrigin, CapacityProof, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
     PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
 };
 

@@ -1,20 +1,24 @@
 //! Load that one ready replica is known to carry: the highest it has carried and kept.
 //!
 //! Proven, not guessed: the estimate never exceeds what was seen, so it errs towards more
-//! replicas. It forgets slowly, because releases change what a replica can do.
+//! replicas. It forgets slowly, because releases change what a replica can do, and not for ever: a
+//! fleet that is kept larger than its load never proves as much again, and would grow without end.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
 /// A per-replica load must last this long before it counts as carried: a scrape interval or two
 /// may be an artefact, and several samples in a row may be one scrape read again.
 const SUSTAINED: TimeDelta = TimeDelta::minutes(2);
 
-/// A proven capacity loses half its weight over this time without new proof.
+/// A proven capacity is believed half over this time without new proof,
 const HALF_LIFE: TimeDelta = TimeDelta::days(60);
+
+/// but never less than this share of it: about the cover of a quiet hour, which a fleet of the
+/// right size has to spare.
+const LEAST_BELIEVED: f64 = 0.8;
 
 /// The running estimate of capacity per ready replica.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,54 +26,36 @@ const HALF_LIFE: TimeDelta = TimeDelta::days(60);
 pub struct CapacityEstimate {
     /// Highest sustained load per ready replica and when it was proven.
     proven: Option<(Timestamp, Rate)>,
+    /// What the history shows that each must have carried. It may be a small part of what they
+    /// can, so that it never speaks alone.
+    shown: Option<Rate>,
     /// The latest per-replica loads, oldest first.
     recent: Vec<(Timestamp, Rate)>,
 }
 
 impl CapacityEstimate {
-    /// An estimate from history alone: a past peak was carried by at most `max_replicas`
-    /// replicas, so each carried at least that share.
-    pub fn from_history_peak(at: Timestamp, peak: Rate, max_replicas: u32) -> Self {
-        let share = peak / f64::from(max_replicas.max(1));
+    /// What was proven before, by an earlier process for the same workload.
+    pub fn proven(at: Timestamp, per_replica: Rate) -> Self {
         Self {
-            proven: (share > Rate::ZERO).then_some((at, share)),
-            recent: Vec::new(),
+            proven: (per_replica.is_valid() && per_replica > Rate::ZERO)
+                .then_some((at, per_replica)),
+            ..Self::default()
         }
     }
 
-    /// An estimate from the load and the ready replicas of the past: the per-replica load that
-    /// nineteen in twenty bins did not exceed, so that the minutes in which the workload was
-    /// drowning do not count as carried.
-    pub fn from_history(load: &Series, ready: &Series) -> Self {
-        let mut shares: Vec<f64> = load
-            .iter()
-            .filter_map(|(at, rate)| Some(rate? / ready.at(at)?.as_per_second()))
-            .map(Rate::as_per_second)
-            .filter(|share| share.is_finite() && *share > 0.0)
-            .collect();
-        shares.sort_by(f64::total_cmp);
-        let rank = (shares.len() as f64 * 0.95).ceil() as usize;
-        let proven = rank
-            .checked_sub(1)
-            .and_then(|index| shares.get(index))
-            .map(|&share| (load.end(), Rate::per_second(share)));
-        Self {
-            proven,
-            recent: Vec::new(),
-        }
+    /// The highest sustained load per ready replica, and when it was proven.
+    pub const fn proof(&self) -> Option<(Timestamp, Rate)> {
+        self.proven
     }
 
-    /// The larger of two estimates at `now`.
+    /// Takes in a peak of the history: at most `max_replicas` replicas carried it, so each carried
+    /// at least that share. A fleet that proved less in a quiet hour is believed to carry as much;
+    /// where nothing was proven the share says nothing, as ten times fewer may have carried it.
     #[must_use]
-    pub fn or_larger(self, other: &Self, now: Timestamp) -> Self {
-        if other.at(now) > self.at(now) {
-            Self {
-                proven: other.proven,
-                ..self
-            }
-        } else {
-            self
-        }
+    pub fn shown_by(mut self, peak: Rate, max_replicas: u32) -> Self {
+        let share = peak / f64::from(max_replicas.max(1));
+        self.shown = (share.is_valid() && share > Rate::ZERO).then_some(share);
+        self
     }
 
     /// Takes in one sample of load and the replicas that were there to carry it.
@@ -101,7 +87,7 @@ impl CapacityEstimate {
             .is_some_and(|&(first, _)| at - first >= SUSTAINED);
         let sustained = self.recent.iter().map(|&(_, rate)| rate).reduce(Rate::min);
         if let Some(sustained) = sustained.filter(|_| spans)
-            && sustained > self.at(at).unwrap_or(Rate::ZERO)
+            && sustained > self.believed(at).unwrap_or(Rate::ZERO)
         {
             self.proven = Some((at, sustained));
         }
@@ -110,11 +96,17 @@ impl CapacityEstimate {
 
     /// The estimate at `now`; `None` before anything was proven.
     pub fn at(&self, now: Timestamp) -> Option<Rate> {
+        let believed = self.believed(now)?;
+        Some(self.shown.map_or(believed, |shown| believed.max(shown)))
+    }
+
+    /// What is still believed at `now` of what was proven.
+    fn believed(&self, now: Timestamp) -> Option<Rate> {
         let (proven_at, rate) = self.proven?;
         let age = (now - proven_at).max(TimeDelta::zero());
         // by whole days, or every tick would need a hair more than the last
         let half_lives = age.num_days() as f64 / HALF_LIFE.num_days() as f64;
-        Some(rate * 0.5_f64.powf(half_lives))
+        Some(rate * 0.5_f64.powf(half_lives).max(LEAST_BELIEVED))
     }
 }
 
@@ -152,19 +144,33 @@ mod tests {
     }
 
     #[test]
-    fn history_proves_what_nineteen_in_twenty_busy_bins_carried() {
-        let step = TimeDelta::minutes(5);
-        let load: Vec<f64> = (0..1000).map(|i| f64::from(i % 100) * 10.0).collect();
-        let load = Series::from_raw(minute(0), step, load);
-        let ready = Series::from_raw(minute(0), step, vec![10.0; 1000]);
-        let estimate = CapacityEstimate::from_history(&load, &ready);
-        let known = estimate.at(load.end()).unwrap().as_per_second();
-        assert!((94.0..=99.0).contains(&known), "{known}");
-        let none = Series::from_raw(minute(0), step, vec![f64::NAN; 1000]);
-        assert_eq!(
-            CapacityEstimate::from_history(&load, &none),
-            CapacityEstimate::default()
-        );
+    fn what_the_history_shows_lifts_a_proof_and_is_none() {
+        let peak = Rate::per_second(1_000.0);
+        let alone = CapacityEstimate::default().shown_by(peak, 40);
+        assert_eq!(alone.at(minute(0)), None);
+        let quiet = observe_all(&[(50.0, 12), (50.0, 12), (50.0, 12)]);
+        let lifted = quiet.clone().shown_by(peak, 40);
+        assert_eq!(lifted.at(minute(2)), Some(Rate::per_second(25.0)));
+        let wide = quiet.clone().shown_by(peak, 400);
+        assert_eq!(wide.at(minute(2)), quiet.at(minute(2)));
+        // a smaller maximum shows more, and takes nothing back that was proven
+        assert_eq!(wide.shown_by(peak, 40).at(minute(2)), lifted.at(minute(2)));
+    }
+
+    #[test]
+    fn a_proof_is_taken_up_again_and_forgotten_no_further_than_a_fifth() {
+        let again = CapacityEstimate::proven(minute(0), Rate::per_second(50.0));
+        assert_eq!(again.proof(), Some((minute(0), Rate::per_second(50.0))));
+        let after = |days: i64| {
+            let at = minute(days * 1_440);
+            again.at(at).unwrap().as_per_second()
+        };
+        assert_eq!(after(0), 50.0);
+        assert!(after(10) < 50.0 && after(10) > 40.0);
+        assert_eq!(after(60), 40.0);
+        assert_eq!(after(6_000), 40.0);
+        let nonsense = CapacityEstimate::proven(minute(0), Rate::per_second(f64::NAN));
+        assert_eq!(nonsense.at(minute(0)), None);
     }
 
     #[test]

@@ -290,8 +290,12 @@ async fn forget_deleted(ctx: &Context) {
         let mut state = state.lock().await;
         state.bridges.raised_between(ctx.pulses.take_cpu(&key));
         ctx.pulses.dismiss(&key);
-        ctx.metrics.forget_workload(&key.namespace, &key.name);
-        ctx.workloads.remove(&key.namespace, &key.name);
+        // made anew under its old name, it is shown as what it is now
+        let replaced = known.iter().any(|other| other.has_the_name_of(&key));
+        if !replaced {
+            ctx.metrics.forget_workload(&key.namespace, &key.name);
+            ctx.workloads.remove(&key.namespace, &key.name);
+        }
         bridges::forget(ctx, &key, &state.bridges).await;
     }
     ctx.breakers.forget_idle();
@@ -351,13 +355,18 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     state.memory.sighted_since = None;
                     Ending::Refused(refusal, now)
                 }
-                Ok(mut facts) => {
+                Ok(facts) => {
                     ctx.trainer.teach(&key, facts.lesson.clone());
                     ctx.feeders.follow(&key, facts.feed.as_ref(), &facts.target);
                     ctx.show_live_age(&key, now);
                     let window = facts.policy.release.window;
-                    let memory = state.recall(&facts.target, window, now);
-                    validate::remember_history(memory, facts.shown_by_history.take(), now);
+                    let capacity = object.status.as_ref().and_then(|s| s.capacity.as_ref());
+                    let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
+                    let memory = state.recall(&facts.target, proven, window, now);
+                    if let Some(peak) = facts.history_peak {
+                        let capacity = std::mem::take(&mut memory.capacity);
+                        memory.capacity = capacity.shown_by(peak, facts.policy.max_replicas);
+                    }
                     memory.count_raise(facts.raised_between);
                     let plan = plan(&facts.observed, &facts.policy, memory, now);
                     state.memory = plan.memory.clone();

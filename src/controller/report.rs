@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::act::Applied;
 use super::context::Context;
-use super::state::{PolicyKey, PolicyState, Told};
+use super::state::{PolicyKey, PolicyState, Told, named};
 use super::validate::Refusal;
 use super::{events, status};
 use crate::api::PredictiveAutoscaler;
@@ -62,12 +62,24 @@ pub(super) async fn report(
         ctx.workloads.put(Report {
             namespace: key.namespace.clone(),
             name: key.name.clone(),
-            target: format!("{}/{}", target.kind, target.name),
+            target: named(target),
             mode: facts.policy.mode,
             observed: Facts::new(&facts.observed, facts.now),
             standing: facts.standing.clone(),
             plan: plan.clone(),
+            undecided: None,
         });
+    }
+    let undecided = match ending {
+        Ending::Decided(_) => None,
+        Ending::Refused(refusal, now) => Some((refusal.finding().message, *now)),
+        Ending::Unreadable(finding, now) => Some((finding.message.clone(), *now)),
+    };
+    if let Some((why, now)) = undecided {
+        ctx.metrics.undecided(&key.namespace, &key.name);
+        ctx.show_live_age(key, now);
+        ctx.workloads
+            .undecided(&key.namespace, &key.name, now, &why);
     }
     if !ctx.leadership.is_leader() {
         // the leader's words count; what it wrote is read back should we lead one day

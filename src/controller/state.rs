@@ -1,7 +1,8 @@
 //! What the controller keeps in memory for each policy between two ticks.
 //!
-//! Nothing of it survives a restart but what stands in the status: the brain then starts with an
-//! empty memory and lowers nothing until it has seen a whole window.
+//! Nothing of it survives a restart but what stands in the status (what a replica was proven to
+//! carry, what spikes were like): the brain then starts with an otherwise empty memory and lowers
+//! nothing until it has seen a whole window.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,12 +13,13 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::bridges::BridgeMemory;
 use crate::api::conditions::{ConditionType, Holds};
-use crate::api::v1alpha1::{PredictiveAutoscalerStatus, ScaleTargetRef};
+use crate::api::v1alpha1::{CapacityProof, PredictiveAutoscalerStatus, ScaleTargetRef};
+use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
 use crate::plan::Memory;
 use crate::series::faults::Faults;
 use crate::settings::Live;
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// Which policy: two of the same name are not the same when one was deleted in between.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +30,13 @@ pub(super) struct PolicyKey {
     pub(super) name: String,
     /// Uid, empty when the API server gave none.
     pub(super) uid: String,
+}
+
+impl PolicyKey {
+    /// Whether both are, or were, called the same.
+    pub(super) fn has_the_name_of(&self, other: &Self) -> bool {
+        (&self.namespace, &self.name) == (&other.namespace, &other.name)
+    }
 }
 
 impl fmt::Display for PolicyKey {
@@ -176,15 +185,22 @@ impl PolicyState {
     }
 
     /// The memory a decision at `now` may use. It is emptied for another workload, and forgets
-    /// that it saw a whole window when ticks stayed out for as long as one.
+    /// that it saw a whole window when ticks stayed out for as long as one. An empty one begins
+    /// with what the status says was `proven` of the same workload: sizes from less would be many
+    /// times too large until the next peak.
     pub(super) fn recall(
         &mut self,
         target: &ScaleTargetRef,
+        proven: Option<&CapacityProof>,
         window: TimeDelta,
         now: Timestamp,
     ) -> &mut Memory {
         if self.target.as_ref() != Some(target) {
             self.memory = Memory::default();
+            if let Some(proof) = proven.filter(|proof| proof.target == named(target)) {
+                let per_replica = Rate::per_second(proof.per_replica);
+                self.memory.capacity = CapacityEstimate::proven(proof.at, per_replica);
+            }
             self.target = Some(target.clone());
         }
         if self.ticked_at.is_some_and(|last| now - last > window) {
@@ -194,6 +210,11 @@ impl PolicyState {
         self.ticked_at = Some(now);
         &mut self.memory
     }
+}
+
+/// A workload as the status names it.
+pub(super) fn named(target: &ScaleTargetRef) -> String {
+    format!("{}/{}", target.kind, target.name)
 }
 
 /// All policies' states.
@@ -245,19 +266,40 @@ mod tests {
     fn a_memory_is_of_one_workload() {
         let mut state = PolicyState::default();
         let window = TimeDelta::minutes(5);
-        state.recall(&target("a"), window, at(0)).desired = Some(9);
-        assert_eq!(state.recall(&target("a"), window, at(15)).desired, Some(9));
-        assert_eq!(state.recall(&target("b"), window, at(30)).desired, None);
+        state.recall(&target("a"), None, window, at(0)).desired = Some(9);
+        let memory = state.recall(&target("a"), None, window, at(15));
+        assert_eq!(memory.desired, Some(9));
+        let memory = state.recall(&target("b"), None, window, at(30));
+        assert_eq!(memory.desired, None);
+    }
+
+    #[test]
+    fn a_new_process_goes_on_from_what_was_proven_of_the_same_workload() {
+        let proof = CapacityProof {
+            per_replica: 40.0,
+            at: at(0),
+            target: "Deployment/a".to_owned(),
+        };
+        let window = TimeDelta::minutes(5);
+        let recalled = |name: &str| {
+            let mut state = PolicyState::default();
+            let memory = state.recall(&target(name), Some(&proof), window, at(60));
+            memory.capacity.at(at(60))
+        };
+        assert_eq!(recalled("a"), Some(Rate::per_second(40.0)));
+        assert_eq!(recalled("b"), None);
     }
 
     #[test]
     fn a_window_slept_through_was_not_seen() {
         let mut state = PolicyState::default();
         let window = TimeDelta::minutes(5);
-        state.recall(&target("a"), window, at(0)).sighted_since = Some(at(0));
-        let memory = state.recall(&target("a"), window, at(200));
+        state
+            .recall(&target("a"), None, window, at(0))
+            .sighted_since = Some(at(0));
+        let memory = state.recall(&target("a"), None, window, at(200));
         assert_eq!(memory.sighted_since, Some(at(0)));
-        let memory = state.recall(&target("a"), window, at(501));
+        let memory = state.recall(&target("a"), None, window, at(501));
         assert_eq!(memory.sighted_since, None);
     }
 }

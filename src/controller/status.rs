@@ -4,10 +4,11 @@
 use chrono::TimeDelta;
 
 use super::act::{Applied, Outcome};
+use super::state::named;
 use super::validate::Refusal;
 use crate::api::conditions::{ConditionType, Finding, reason, set_condition};
 use crate::api::v1alpha1::{
-    CapacityOrigin, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
+    CapacityOrigin, CapacityProof, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
     PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
 };
 use crate::burst::{LearntSpikes, SpikeSizes};
@@ -120,6 +121,15 @@ pub(super) fn of_applied(
                 (None, Some(_)) => CapacityOrigin::Learned,
                 (None, None) => CapacityOrigin::Unknown,
             },
+            proven: plan
+                .memory
+                .capacity
+                .proof()
+                .map(|(at, rate)| CapacityProof {
+                    per_replica: rounded(rate.as_per_second()),
+                    at: to_second(at),
+                    target: named(&facts.target),
+                }),
         }),
         forecast: facts
             .observed

@@ -64,7 +64,7 @@ pub(super) struct Outlook {
     /// Why there is none, or why it was not renewed.
     pub(super) note: Option<String>,
     /// The largest load served in the history, and when.
-    pub(super) history_peak: Option<(Timestamp, Rate)>,
+    pub(super) history_peak: Option<Rate>,
     /// How far the forecast can be trusted.
     pub(super) standing: Option<Arc<Standing>>,
 }
@@ -329,10 +329,7 @@ impl Task {
             forecast: Some(Arc::new(forecast)),
             note,
             // of what was served: nobody served what was shed
-            history_peak: known
-                .served
-                .quantile(HISTORY_PEAK)
-                .map(|peak| (known.served.end(), peak)),
+            history_peak: known.served.quantile(HISTORY_PEAK),
             standing: Some(Arc::new(standing)),
         });
         Ok(())

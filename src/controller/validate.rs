@@ -15,15 +15,14 @@ use crate::api::policy::ValidPolicy;
 use crate::api::v1alpha1::PredictiveAutoscalerSpec;
 use crate::api::{SpecError, v1alpha1::ScaleTargetRef};
 use crate::burst::{LearntSpikes, SpikeSizes};
-use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{Memory, Mode, Observed, Policy, Signal, Workload};
+use crate::plan::{Mode, Observed, Policy, Signal, Workload};
 use crate::serve::Standing;
 use crate::settings::Live;
 use crate::source::SourceError;
 use crate::target::{HpaSight, TargetError, WorkloadSize};
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// Facts a plan can be made of.
 #[derive(Debug)]
@@ -52,8 +51,8 @@ pub(super) struct Validated {
     pub(super) written_between: Option<WrittenBetween>,
     /// What is known of its spikes, and what of that it has shown itself.
     pub(super) spikes: Option<(SpikeSizes, LearntSpikes)>,
-    /// Capacity shown by the history's peak.
-    pub(super) shown_by_history: Option<CapacityEstimate>,
+    /// The peak of the history that replicas carried.
+    pub(super) history_peak: Option<Rate>,
     /// What was found about the conditions.
     pub(super) findings: Vec<Finding>,
     /// Kinds of errors of the load signals, for metrics.
@@ -214,23 +213,11 @@ pub(super) fn validate(
             horizon,
         },
         standing,
-        shown_by_history: history_peak
-            .map(|(at, peak)| CapacityEstimate::from_history_peak(at, peak, policy.max_replicas)),
+        history_peak,
         policy,
         findings,
         source_errors,
     })
-}
-
-/// Gives the memory what the history shows of capacity, when that is more than it knows.
-pub(super) fn remember_history(
-    memory: &mut Memory,
-    shown: Option<CapacityEstimate>,
-    now: Timestamp,
-) {
-    if let Some(shown) = shown {
-        memory.capacity = std::mem::take(&mut memory.capacity).or_larger(&shown, now);
-    }
 }
 
 struct LoadSignals {

@@ -182,7 +182,7 @@ impl Metrics {
             )?,
             problems: whole(
                 "tipoff_workload_problems",
-                "Signals of the workload that are missing, stale or not a number.",
+                "Signals of the workload that are missing, stale or not a number; one when the workload itself is.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
             spikes: SpikeMetrics::new(&registry)?,
@@ -310,11 +310,23 @@ impl Metrics {
         }
     }
 
+    /// Shows that nothing can be decided about a workload: what was known of it is not true any
+    /// more, and that it is not known is the problem.
+    pub fn undecided(&self, namespace: &str, name: &str) {
+        let labels = [namespace, name];
+        self.forget_decision(labels);
+        self.problems.with_label_values(&labels).set(1);
+    }
+
     /// Takes a workload that is gone out of the metrics.
     pub fn forget_workload(&self, namespace: &str, name: &str) {
         let labels = [namespace, name];
-        self.forecast.show(labels, None);
         self.live.age(labels, None);
+        self.forget_decision(labels);
+    }
+
+    fn forget_decision(&self, labels: [&str; 2]) {
+        self.forecast.show(labels, None);
         for gauge in [
             &self.desired,
             &self.current,

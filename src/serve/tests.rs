@@ -112,6 +112,7 @@ fn with_workload() -> Shown {
         observed: Facts::new(&observed, noon()),
         standing: Some(Arc::new(standing())),
         plan,
+        undecided: None,
     });
     shown
 }
@@ -184,6 +185,34 @@ async fn healthy_is_not_ready() {
         ask(&shown, "/readyz").await.0,
         StatusCode::SERVICE_UNAVAILABLE
     );
+}
+
+#[tokio::test]
+async fn what_is_not_decided_any_more_says_since_when_and_leaves_the_gauges() {
+    let shown = with_workload();
+    let gone = "Deployment/contest-entry was not found";
+    for seconds in [0, 15] {
+        let now = noon() + TimeDelta::seconds(seconds);
+        shown.workloads.undecided("dfs", "contest-entry", now, gone);
+    }
+    shown.metrics.undecided("dfs", "contest-entry");
+    let (_, list) = ask_json(&shown, "/api/v1/workloads").await;
+    let summary = list["items"][0]["summary"].as_str().unwrap();
+    assert!(
+        summary.ends_with(gone) && summary.contains("12:00:00 UTC"),
+        "{summary}"
+    );
+    assert_eq!(list["items"][0]["problems"], 1);
+    let (_, report) = ask_json(&shown, "/api/v1/workloads/dfs/contest-entry").await;
+    assert_eq!(report["undecided"]["reason"], gone);
+    let (_, metrics) = ask(&shown, "/metrics").await;
+    let of_it = |metric: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(metric));
+        line.map(str::to_owned)
+    };
+    assert_eq!(of_it("tipoff_workload_headroom_ratio{"), None);
+    let problems = of_it("tipoff_workload_problems{").unwrap();
+    assert!(problems.ends_with(" 1"), "{problems}");
 }
 
 #[tokio::test]

@@ -31,6 +31,19 @@ pub struct Report {
     pub standing: Option<Arc<Standing>>,
     /// The answer, with its reasons and the memory it leaves.
     pub plan: Plan,
+    /// Why it is an old answer; `None` while decisions are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
+}
+
+/// Why nothing is decided any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undecided {
+    /// The first moment at which nothing was.
+    pub since: Timestamp,
+    /// In words.
+    pub reason: String,
 }
 
 /// [`Observed`] as it can be shown: the forecast whole, the calendar by what it covers.
@@ -182,6 +195,20 @@ impl Workloads {
             .insert(key, Arc::new(report));
     }
 
+    /// Says of a workload that at `now` nothing could be decided. Its last decision stays to be
+    /// read.
+    pub fn undecided(&self, namespace: &str, name: &str, now: Timestamp, reason: &str) {
+        let mut reports = self.reports.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(report) = reports.get_mut(&(namespace.to_owned(), name.to_owned())) {
+            let report = Arc::make_mut(report);
+            let since = report.undecided.as_ref().map_or(now, |last| last.since);
+            report.undecided = Some(Undecided {
+                since,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
     /// Forgets a workload whose policy is gone.
     pub fn remove(&self, namespace: &str, name: &str) {
         self.reports
@@ -214,8 +241,14 @@ impl Workloads {
                 ready: report.observed.workload.ready,
                 desired: report.plan.desired,
                 headroom: report.plan.headroom,
-                summary: report.plan.summary.clone(),
-                problems: report.plan.problems.len(),
+                summary: match &report.undecided {
+                    None => report.plan.summary.clone(),
+                    Some(Undecided { since, reason }) => format!(
+                        "nothing decided since {}: {reason}",
+                        since.format("%Y-%m-%d %H:%M:%S UTC")
+                    ),
+                },
+                problems: report.plan.problems.len() + usize::from(report.undecided.is_some()),
                 at: report.plan.at,
             })
             .collect()

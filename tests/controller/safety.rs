@@ -10,7 +10,7 @@ use tipoff::settings::PrometheusSettings;
 
 use crate::support::at;
 use crate::support::prometheus::Mood;
-use crate::support::rig::Rig;
+use crate::support::rig::{NAME, Rig};
 
 /// A quiet night, with no game near.
 const NIGHT: &str = "2026-09-09T03:00:00Z";
@@ -238,4 +238,32 @@ async fn of_two_controllers_one_writes_and_the_other_takes_over() {
             .is_empty()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_controller_knows_what_a_replica_carries() {
+    // a history whose peak a fleet of the largest size would hardly have felt
+    let rig = Rig::new(at(NIGHT), 600.0, |_| 500.0).await;
+    rig.deployment(12).await;
+    rig.policy(json!({"maxReplicas": 400, "capacity": {"perReplica": null}}))
+        .await;
+    let controller = rig.controller("tipoff");
+    rig.until("it has seen what twelve replicas carry", async || {
+        let capacity = rig.status().await.capacity;
+        capacity.is_some_and(|capacity| capacity.proven.is_some())
+    })
+    .await;
+    controller.stop().await;
+    let before = rig.status().await.capacity.unwrap().proven.unwrap();
+    assert_eq!(before.target, format!("Deployment/{NAME}"));
+    assert!((40.0..42.0).contains(&before.per_replica), "{before:?}");
+    let size = rig.replicas().await;
+    assert!(size < 20, "{size}");
+
+    let controller = rig.controller("tipoff");
+    rig.pass(TimeDelta::minutes(30)).await;
+    let after = rig.status().await;
+    assert_eq!(after.capacity.unwrap().proven.unwrap(), before);
+    assert!(rig.replicas().await < 20, "{}", rig.replicas().await);
+    controller.stop().await;
 }

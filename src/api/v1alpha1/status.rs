@@ -138,6 +138,22 @@ pub struct CapacityStatus {
     pub scale_up_time: HumanDuration,
     /// Where the load per replica comes from.
     pub origin: CapacityOrigin,
+    /// What replicas were proven to carry; a restarted controller goes on from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<CapacityProof>,
+}
+
+/// The highest load that every ready replica carried for minutes.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityProof {
+    /// Load of one replica, in units per second.
+    pub per_replica: f64,
+    /// When.
+    #[schemars(schema_with = "schema::time")]
+    pub at: Timestamp,
+    /// Kind and name of the workload, as in "Deployment/lobby".
+    pub target: String,
 }
 
 /// Where a capacity comes from.
@@ -145,7 +161,7 @@ pub struct CapacityStatus {
 pub enum CapacityOrigin {
     /// `capacity.perReplica`.
     Typed,
-    /// From load and ready replicas, or from the largest load of the history.
+    /// From load and ready replicas, and from the largest load of the history.
     Learned,
     /// Nothing is known yet.
     Unknown,

@@ -84,12 +84,16 @@ impl Pulse {
         }
     }
 
+    /// Whether it is this policy's, and not that of another one of the same name.
+    pub(super) fn is_of(&self, key: &PolicyKey) -> bool {
+        self.key.as_ref() == Some(key)
+    }
+
     /// Whether this is another policy of the same name, or of another workload, or new: what is
     /// here is not its own.
     pub(super) fn begins(&self, key: &PolicyKey, stance: &Stance) -> bool {
         let last = self.stance.as_ref();
-        self.key.as_ref() != Some(key)
-            || last.is_some_and(|last| last.order.target != stance.order.target)
+        !self.is_of(key) || last.is_some_and(|last| last.order.target != stance.order.target)
     }
 
     /// Takes over what a tick leaves; `kin` are spikes of other workloads at the same sport.

@@ -89,13 +89,16 @@ impl Pulses {
     /// What the fast loop did to the CPU of running pods since this was last asked.
     pub(super) fn take_cpu(&self, key: &PolicyKey) -> Option<CpuState> {
         let pulse = self.of(&key.to_string())?;
-        lock(&pulse).take_cpu()
+        let mut pulse = lock(&pulse);
+        pulse.is_of(key).then(|| pulse.take_cpu()).flatten()
     }
 
-    /// Forgets a policy that is gone or has no live signal any more; whether there was one.
+    /// Forgets a policy that is gone or has no live signal any more; whether there was one. A
+    /// successor of the same name keeps what it sees.
     pub(super) fn dismiss(&self, key: &PolicyKey) -> bool {
-        let gone = lock(&self.by_name).remove(key.to_string().as_str());
-        gone.is_some()
+        let name = key.to_string();
+        let own = self.of(&name).is_some_and(|pulse| lock(&pulse).is_of(key));
+        own && lock(&self.by_name).remove(name.as_str()).is_some()
     }
 
     fn of(&self, name: &str) -> Option<Arc<Mutex<Pulse>>> {
@@ -180,6 +183,11 @@ pub(super) async fn run(ctx: Arc<Context>, shutdown: CancellationToken) {
 
 /// Decides on a spike that a look `began` to see, and writes what it takes.
 async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
+    if !ctx.leadership.is_leader() {
+        // the leader sees the same samples; should this process lead, its tick comes at once
+        lock(pulse).rest();
+        return;
+    }
     let mut bridge = None;
     for _ in 0..ATTEMPTS {
         let now = ctx.clock.now();
