@@ -125,8 +125,13 @@ impl Resource {
 pub struct Breakers {
     /// Queries a decision waits for, by the address of the Prometheus.
     pub live: Arc<Guard>,
+    /// The same by query, for those that are slow or refused by themselves: a tenant's must not hold
+    /// up those of others.
+    pub live_query: Arc<Guard>,
     /// Reading history, by the address of the Prometheus.
     pub history: Arc<Guard>,
+    /// The same by query.
+    pub history_query: Arc<Guard>,
     /// Reading workloads and HPAs, by kind: a broken conversion of one must not hide another.
     pub read: Arc<Guard>,
     /// Setting sizes, by workload: a raise is tried at least once in each sleep window, whatever
@@ -153,7 +158,9 @@ impl Breakers {
         };
         Self {
             live: guard(Resource::Prometheus, "live"),
+            live_query: guard(Resource::Prometheus, "live_query"),
             history: guard(Resource::Prometheus, "history"),
+            history_query: guard(Resource::Prometheus, "history_query"),
             read: guard(Resource::Kubernetes, "read"),
             write: guard(Resource::Kubernetes, "write"),
             report: guard(Resource::Kubernetes, "report"),
@@ -172,15 +179,25 @@ impl Breakers {
         }
     }
 
-    fn all(&self) -> [&Arc<Guard>; 5] {
+    fn all(&self) -> [&Arc<Guard>; 7] {
         let Self {
+            live,
+            live_query,
+            history,
+            history_query,
+            read,
+            write,
+            report,
+        } = self;
+        [
             live,
             history,
             read,
             write,
             report,
-        } = self;
-        [live, history, read, write, report]
+            live_query,
+            history_query,
+        ]
     }
 }
 
@@ -253,6 +270,13 @@ impl Guard {
     /// The limits in force now.
     pub fn limits(&self) -> Limits {
         self.resource.limits(&self.live.borrow().settings.breakers)
+    }
+
+    /// Whether nothing is held against `key` now.
+    pub fn is_closed(&self, key: &str) -> bool {
+        let slots = self.slots();
+        let position = slots.get(key).map(|slot| slot.breaker.position());
+        position.is_none_or(|position| position == Position::Closed)
     }
 
     /// Makes a call, unless the breaker of `key` refuses it. While all places are taken it waits

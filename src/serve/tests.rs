@@ -282,7 +282,18 @@ async fn an_open_breaker_is_shown_with_its_reason_and_its_limits() {
         .iter()
         .map(|item| item["command"].as_str().unwrap())
         .collect();
-    assert_eq!(commands, ["live", "history", "read", "write", "report"]);
+    assert_eq!(
+        commands,
+        [
+            "live",
+            "history",
+            "read",
+            "write",
+            "report",
+            "live_query",
+            "history_query"
+        ]
+    );
     insta::assert_json_snapshot!(body["items"][0], @r#"
     {
       "breakers": [
@@ -303,7 +314,7 @@ async fn an_open_breaker_is_shown_with_its_reason_and_its_limits() {
         "maxConcurrent": 60,
         "minimumVolume": 3,
         "sleepWindow": 5.0,
-        "timeout": 10.0,
+        "timeout": 4.0,
         "window": 10.0,
         "windows": 3
       },

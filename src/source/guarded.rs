@@ -1,5 +1,6 @@
 //! A Prometheus behind circuit breakers: live queries and history each behind their own, so that a
-//! slow history does not keep decisions from their load.
+//! slow history does not keep decisions from their load, and each query behind one of its own, so
+//! that a slow one does not keep others from theirs.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{Prometheus, Sample, SourceError};
 use crate::breaker::{Failure, Outcome};
-use crate::guard::{Breakers, Guarded, Refusal};
+use crate::guard::{Breakers, Guard, Guarded, Refusal};
 use crate::series::Series;
 use crate::units::Timestamp;
 
@@ -32,15 +33,17 @@ impl GuardedPrometheus {
     /// # Errors
     /// [`SourceError`], also when the call was not made.
     pub async fn instant(&self, query: &str, at: Timestamp) -> Result<Sample, SourceError> {
-        let live = &self.breakers.live;
+        let Breakers {
+            live, live_query, ..
+        } = &self.breakers;
+        let after = live.limits().timeout;
         let call = async {
-            let after = live.limits().timeout;
             let call = self.prometheus.instant(query, at);
             tokio::time::timeout(after, call)
                 .await
                 .unwrap_or_else(|_| Err(self.prometheus.timed_out(after)))
         };
-        live.call(self.prometheus.address(), call).await
+        self.guarded((live, live_query), query, call).await
     }
 
     /// As [`Prometheus::range`].
@@ -55,8 +58,7 @@ impl GuardedPrometheus {
         step: TimeDelta,
     ) -> Result<Series, SourceError> {
         let call = self.prometheus.range(query, from, to, step);
-        let history = &self.breakers.history;
-        history.call(self.prometheus.address(), call).await
+        self.guarded(self.history(), query, call).await
     }
 
     /// As [`Prometheus::range_by`].
@@ -72,8 +74,87 @@ impl GuardedPrometheus {
         step: TimeDelta,
     ) -> Result<BTreeMap<Option<String>, Series>, SourceError> {
         let call = self.prometheus.range_by(query, label, most, span, step);
-        let history = &self.breakers.history;
-        history.call(self.prometheus.address(), call).await
+        self.guarded(self.history(), query, call).await
+    }
+
+    fn history(&self) -> (&Guard, &Guard) {
+        (&self.breakers.history, &self.breakers.history_query)
+    }
+
+    /// Makes a call behind the breaker of the address and that of the query.
+    ///
+    /// A query that is known to be slow says nothing of the others: the address counts its timeouts
+    /// only until its own breaker opens. When nothing answers at all, the first queries open both.
+    async fn guarded<T>(
+        &self,
+        (by_address, by_query): (&Guard, &Guard),
+        query: &str,
+        call: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
+        let address = self.prometheus.address();
+        let key = format!("{query} at {address}");
+        let known = !by_query.is_closed(&key);
+        let call = async { call.await.map_err(OfQuery) };
+        let call = async {
+            let answer = by_query.call(&key, call).await;
+            answer.map_err(|OfQuery(error)| OfAddress { error, known })
+        };
+        let answer = by_address.call(address, call).await;
+        answer.map_err(|OfAddress { error, .. }| error)
+    }
+}
+
+/// An error as the breaker of its query counts it.
+struct OfQuery(SourceError);
+
+/// An error as the breaker of the address counts it.
+struct OfAddress {
+    error: SourceError,
+    /// Whether something was held against the query before.
+    known: bool,
+}
+
+impl From<Refusal> for OfQuery {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
+
+impl From<Refusal> for OfAddress {
+    fn from(refusal: Refusal) -> Self {
+        let error = refusal.into();
+        Self {
+            error,
+            known: false,
+        }
+    }
+}
+
+impl Guarded for OfQuery {
+    fn outcome(&self) -> Outcome {
+        match self.0.outcome() {
+            Outcome::Failed(_) | Outcome::TimedOut(_) if !self.0.is_of_the_query() => {
+                Outcome::Declined
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Guarded for OfAddress {
+    fn outcome(&self) -> Outcome {
+        if self.known && self.error.is_of_the_query() {
+            Outcome::Abandoned
+        } else {
+            self.error.outcome()
+        }
+    }
+}
+
+impl SourceError {
+    /// Whether another query may have fared better at the same time.
+    fn is_of_the_query(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Query { .. })
     }
 }
 
@@ -143,6 +224,24 @@ mod tests {
             error_type: error_type.to_owned(),
             message: String::new(),
         }
+    }
+
+    #[test]
+    fn a_slow_query_is_held_against_itself_and_once_known_not_against_the_address() {
+        let slow = || SourceError::Timeout {
+            url: "http://p".to_owned(),
+            millis: 4_000,
+        };
+        let of_address = |error, known| OfAddress { error, known }.outcome();
+        assert!(matches!(OfQuery(slow()).outcome(), Outcome::TimedOut(_)));
+        assert!(matches!(of_address(slow(), false), Outcome::TimedOut(_)));
+        assert_eq!(of_address(slow(), true), Outcome::Abandoned);
+        // what befalls every query is the address's
+        assert_eq!(OfQuery(http(502, false)).outcome(), Outcome::Declined);
+        assert!(matches!(
+            of_address(http(502, false), true),
+            Outcome::Failed(_)
+        ));
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kube::api::PostParams;
 use serde_json::json;
 use tipoff::embedded::{Fault, Matcher, Verb};
+use tipoff::plan::Mode;
 use tipoff::settings::BreakerSettings;
 
 use crate::support::at;
 use crate::support::prometheus::Mood;
-use crate::support::rig::{Rig, Running};
+use crate::support::rig::{NAME, Rig, Running};
 
 const NIGHT: &str = "2026-09-09T03:00:00Z";
 
@@ -75,6 +77,41 @@ fn decisions(controller: &Running) -> u64 {
         })
         .iter()
         .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_query_of_one_policy_keeps_no_other_from_its_load() {
+    let state = |command: &str| {
+        format!(r#"tipoff_breaker_state{{command="{command}",resource="prometheus"}}"#)
+    };
+    let (rig, load) = busy().await;
+    rig.prometheus.gives("heavy", |_| 100.0);
+    rig.prometheus.answers("heavy", Mood::Slow);
+    let mut tenant = rig.policies().get(NAME).await.unwrap();
+    tenant.metadata = kube::api::ObjectMeta {
+        name: Some("tenant".to_owned()),
+        ..Default::default()
+    };
+    tenant.spec.mode = Mode::Recommend;
+    tenant.spec.load.prometheus.query = "heavy".to_owned();
+    let (policies, params) = (rig.policies(), PostParams::default());
+    policies.create(&params, &tenant).await.unwrap();
+    let controller = rig.controller("tipoff");
+    rig.until("the slow query is known as such", async || {
+        counted(&controller, &state("live_query")) == 2 && counted(&controller, &state("live")) == 0
+    })
+    .await;
+    load.store(3200, Ordering::Relaxed);
+    let before = decisions(&controller);
+    rig.until("many more decisions", async || {
+        assert_eq!(counted(&controller, &state("live")), 0, "shut for all");
+        decisions(&controller) >= before + 80
+    })
+    .await;
+    let (available, _, message) = rig.condition("LoadAvailable").await.unwrap();
+    assert_eq!(available, "True", "{message}");
+    assert_eq!(rig.replicas().await, 32);
+    controller.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
