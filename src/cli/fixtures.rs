@@ -268,8 +268,18 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
     for warning in merging {
         complain(&format!("warning  {warning}\n"))?;
     }
-    // every version, so that what was known when survives the conversion
-    let fixtures: Vec<&Fixture> = calendar.all_versions().collect();
+    // everything that was said, so that what was known when survives the conversion
+    let mut fixtures = calendar.statements();
+    if target == Target::Csv {
+        let before = fixtures.len();
+        fixtures.retain(|fixture| !calendar.is_removed(&fixture.id));
+        if fixtures.len() < before {
+            complain(
+                "warning  a table cannot say what was removed: removed fixtures are left out; \
+                 write YAML to keep what was known of them\n",
+            )?;
+        }
+    }
     let text = match target {
         Target::Yaml => export::to_yaml(fixtures.iter().copied(), &removed)?,
         Target::Csv => export::to_csv(fixtures.iter().copied())?,

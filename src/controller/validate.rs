@@ -341,8 +341,9 @@ fn fixtures(
         }
     }
     let missing = (!missing.is_empty()).then(|| missing.join("; "));
+    // with all versions, so that the past is learnt from what was known then
     let calendar = merged.of(parts, |lists| {
-        lists.iter().flat_map(|list| list.iter()).cloned().collect()
+        Calendar::joined(lists.iter().map(Arc::as_ref))
     });
     let condition = ConditionType::CalendarAvailable;
     let finding = if let Some(missing) = &missing {

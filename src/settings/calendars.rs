@@ -69,7 +69,9 @@ fn carry_over(before: &Calendar, new: &Calendar, now: Timestamp) -> Calendar {
     let mut calendar = new.clone();
     let lost = before
         .iter()
-        .filter(|fixture| new.get(&fixture.id).is_none() && fixture.phase_at(now) != Phase::Over)
+        .filter(|fixture| {
+            new.versions(&fixture.id).is_empty() && fixture.phase_at(now) != Phase::Over
+        })
         .cloned();
     // it can only warn of fixtures that the new version removed on purpose, and those stay removed
     drop(calendar.merge(lost));

@@ -321,3 +321,87 @@ fn import_writes_nothing_when_a_file_is_refused() {
     assert_eq!(run.code, 2);
     assert!(!directory.path().join("out.yaml").exists());
 }
+
+#[test]
+fn a_game_moved_back_is_checked_and_converted_alike_in_any_order() {
+    let rows = "id,start,competition,home,away,known_at\n\
+                a,2090-12-13T17:00:00Z,NFL,A,B,2090-05-01T00:00:00Z\n\
+                a,2090-12-13T17:00:00Z,NFL,A,B,2090-12-10T00:00:00Z\n\
+                a,2090-12-13T20:25:00Z,NFL,A,B,2090-12-05T00:00:00Z\n";
+    let directory = with_file("moved.csv", rows);
+    for name in ["moved.csv", "out.yaml", "out.csv"] {
+        if name != "moved.csv" {
+            let run = tipoff(directory.path(), &["import", "moved.csv", "-o", name]);
+            assert!(run.stderr.contains("3 fixtures written"), "{}", run.stderr);
+        }
+        let run = tipoff(directory.path(), &["check", name]);
+        assert!(run.stdout.contains("2090-12-13 17:00"), "{}", run.stdout);
+        let then = [
+            "list",
+            name,
+            "--at",
+            "2090-12-06T00:00:00Z",
+            "--ahead",
+            "30d",
+        ];
+        let run = tipoff(directory.path(), &then);
+        assert!(run.stdout.contains("2090-12-13 20:25"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_removal_is_known_from_its_date_on_also_after_conversion() {
+    let directory = with_file(
+        "games.yaml",
+        "competition: NFL\nfixtures:\n  \
+         - {id: a, home: A, away: B, start: 2090-12-13T17:00:00Z, known_at: 2090-05-01T00:00:00Z}\n  \
+         - {id: b, home: C, away: D, start: 2090-12-13T17:00:00Z}\n\
+         removed:\n  - {id: a, reason: dropped, at: 2090-12-10T00:00:00Z}\n",
+    );
+    let run = tipoff(
+        directory.path(),
+        &["import", "games.yaml", "-o", "out.yaml"],
+    );
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (0, "out.yaml: 2 fixtures written\n")
+    );
+    for name in ["games.yaml", "out.yaml"] {
+        let listed = |at: &str| {
+            let run = tipoff(
+                directory.path(),
+                &["list", name, "--at", at, "--ahead", "30d"],
+            );
+            assert_eq!(run.stderr, "", "{name}");
+            run.stdout.contains("A v B")
+        };
+        assert!(listed("2090-12-01T00:00:00Z"), "{name}");
+        assert!(!listed("2090-12-10T00:00:00Z"), "{name}");
+    }
+    let run = tipoff(directory.path(), &["import", "games.yaml", "--to", "csv"]);
+    assert!(!run.stdout.contains(",A,B,"), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("removed fixtures are left out"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_removed_replacement_brings_the_game_back_whatever_file_comes_first() {
+    let directory = with_file(
+        "games.yaml",
+        "competition: NFL\nfixtures:\n  - {id: old, start: 2090-12-13T17:00:00Z}\n  \
+         - {id: new, start: 2090-12-15T17:00:00Z, supersedes: [old]}\n",
+    );
+    let removed = "competition: NFL\nremoved: [{id: new, reason: wrong}]\n";
+    fs::write(directory.path().join("removed.yaml"), removed).unwrap();
+    for files in [
+        ["games.yaml", "removed.yaml"],
+        ["removed.yaml", "games.yaml"],
+    ] {
+        let run = tipoff(directory.path(), &["check", files[0], files[1]]);
+        assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+        assert!(run.stdout.contains("2090-12-13 17:00"), "{}", run.stdout);
+    }
+}

@@ -411,6 +411,25 @@ fn a_calendar_that_lost_fixtures_deletes_nothing_that_is_not_over() {
 }
 
 #[test]
+fn a_game_removed_on_a_date_was_known_before_it() {
+    let bench = Bench::new();
+    let (mut reloader, live) = bench.open();
+    bench.write("nfl.csv", &[CSV, LATE].concat());
+    reloader.poll();
+    bench.write(
+        "nfl.csv",
+        "removed:\n  - {id: late, reason: dropped, at: 2026-09-13T12:30:00Z}\n",
+    );
+    reloader.poll();
+    let live = live.borrow();
+    assert!(fixtures(&live).contains(&"opener".to_owned()));
+    assert!(!fixtures(&live).contains(&"late".to_owned()));
+    let before = "2026-09-13T12:00:00Z".parse().unwrap();
+    let known = live.calendar("nfl").unwrap().as_of(before);
+    assert!(known.iter().any(|fixture| fixture.id.0 == "late"));
+}
+
+#[test]
 fn a_calendar_under_another_file_starts_afresh() {
     let bench = Bench::new();
     let (mut reloader, live) = bench.open();
