@@ -39,10 +39,11 @@ pub(super) fn gatherings<'a>(
     fixture: &'a Fixture,
     origin: Timestamp,
 ) -> Vec<Gathering<'a>> {
-    let missed = broken_promise(calendar, fixture);
+    let told = told(calendar, fixture);
+    let missed = broken_promise(calendar, fixture, told);
     if fixture.status.is_off() {
         // called off: nobody will come, but who had come wants to know and wants the money back
-        return match (fixture.status, fixture.known_at) {
+        return match (fixture.status, told) {
             (Status::Postponed | Status::Cancelled, Some(told))
                 if told > fixture.start.at - TOO_LATE =>
             {
@@ -65,7 +66,7 @@ pub(super) fn gatherings<'a>(
         now.lock = missed.lock().min(now.lock);
         return vec![now];
     }
-    let told = fixture.known_at.unwrap_or(missed.start.at);
+    let told = told.unwrap_or(missed.start.at);
     let before = Gathering {
         until: Some(told + NEWS_HOLD),
         ..Gathering::of(missed)
@@ -73,10 +74,26 @@ pub(super) fn gatherings<'a>(
     vec![before, now]
 }
 
+/// When it became known that a fixture starts when it does, or that it does not take place; `None`
+/// when that was never news. What was added since, a stage or a result, says nothing of when.
+fn told(calendar: &Calendar, fixture: &Fixture) -> Option<Timestamp> {
+    let alike = |version: &&Fixture| {
+        version.start.at == fixture.start.at && version.status.is_off() == fixture.status.is_off()
+    };
+    let versions = calendar.versions(&fixture.id).iter().rev();
+    let by_then = versions.skip_while(|version| version.known_at > fixture.known_at);
+    let first = by_then.take_while(alike).last();
+    first.map_or(fixture.known_at, |version| version.known_at)
+}
+
 /// The version of a fixture for which people came although it started later than it said: its
 /// change became known too late.
-fn broken_promise<'a>(calendar: &'a Calendar, fixture: &Fixture) -> Option<&'a Fixture> {
-    let told = fixture.known_at?;
+fn broken_promise<'a>(
+    calendar: &'a Calendar,
+    fixture: &Fixture,
+    told: Option<Timestamp>,
+) -> Option<&'a Fixture> {
+    let told = told?;
     calendar
         .versions(&fixture.id)
         .iter()

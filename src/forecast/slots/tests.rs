@@ -145,6 +145,15 @@ fn a_crowd_that_has_come_waits_for_a_late_start() {
     // told the day before: nobody came for the old time
     let early = of_versions(told(-12, |f| f.start.at = at(17)), at(14));
     assert_eq!(early[0].anchors.lock, at(17).timestamp());
+    // and what is added on the day, as a stage or a result, does not make it late
+    let mut completed = told(-12, |f| f.start.at = at(17));
+    let mut last = completed[completed.len() - 1].clone();
+    last.known_at = Some(at(16));
+    last.stage = Some("final".to_owned());
+    completed.push(last);
+    let early = of_versions(completed, at(16));
+    assert_eq!(early.len(), 1);
+    assert_eq!(early[0].anchors.lock, at(17).timestamp());
     // told late, but for another day: the crowd goes after an hour of news
     let moved = of_versions(told(14, |f| f.start.at = at(23)), at(14));
     assert_eq!(moved.len(), 2);
