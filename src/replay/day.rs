@@ -1,6 +1,7 @@
 //! One span made ready to be replayed: its load by the second, and all that Tipoff would have
 //! known moment by moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DurationRound as _, TimeDelta};
@@ -12,7 +13,7 @@ use crate::backtest::as_of;
 use crate::backtest::origin::TARGET;
 use crate::backtest::replay::Replay;
 use crate::backtest::scenario::Span;
-use crate::fixture::Calendar;
+use crate::fixture::{Calendar, FixtureId};
 use crate::forecast::{Evidence, Forecaster};
 use crate::series::Series;
 use crate::series::resample::HALF;
@@ -128,7 +129,8 @@ fn generate(
 ) -> Made {
     let aligned = begin.duration_trunc(TARGET).unwrap_or(begin);
     let first = aligned - generated.history.0;
-    let near = calendar.starting_between(first - TimeDelta::days(1), span.to + AFTER);
+    let reach = (first - TimeDelta::days(1), span.to + AFTER);
+    let near = calendar.starting_between(reach.0, reach.1);
     let near: Calendar = near.into_iter().cloned().collect();
     let traffic = Traffic::played(generated.traffic.clone(), &near, results, scenario.seed);
     let marks = traffic
@@ -151,8 +153,40 @@ fn generate(
         history: Some(traffic.series(first, aligned, TARGET)),
         load: traffic.counted(aligned, span.to, generated.dispersion),
         marks,
-        calendar: results.told_to(&near),
+        calendar: results.told_to(&announced(calendar, reach)),
     }
+}
+
+/// The calendar cut to the fixtures that were announced for `[from, to)` at some time, with all
+/// that was known of them over time: the newest version alone would be unknown until it was.
+fn announced(calendar: &Calendar, (from, to): (Timestamp, Timestamp)) -> Calendar {
+    let removed = || {
+        let stones = calendar.tombstones();
+        stones.flat_map(|(id, _)| calendar.versions(id))
+    };
+    let versions = || calendar.all_versions().chain(removed());
+    let mut ids: BTreeSet<&FixtureId> = versions()
+        .filter(|fixture| fixture.start.at >= from && fixture.start.at < to)
+        .map(|fixture| &fixture.id)
+        .collect();
+    loop {
+        // what has replaced one of them hides it, wherever it went
+        let heirs: Vec<&FixtureId> = versions()
+            .filter(|fixture| fixture.supersedes.iter().any(|old| ids.contains(old)))
+            .map(|fixture| &fixture.id)
+            .filter(|id| !ids.contains(id))
+            .collect();
+        if heirs.is_empty() {
+            break;
+        }
+        ids.extend(heirs);
+    }
+    let kept = ids.iter().flat_map(|id| calendar.versions(id));
+    let mut cut: Calendar = kept.cloned().collect();
+    for (id, stone) in calendar.tombstones().filter(|(id, _)| ids.contains(id)) {
+        cut.remove(id.clone(), stone.clone());
+    }
+    cut
 }
 
 fn title(calendar: &Calendar, game: &Game) -> String {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, FixtureId, Provenance, Tombstone};
 use crate::simulate::World;
 use crate::units::Rate;
 
@@ -59,6 +59,37 @@ fn the_same_seed_replays_to_the_bit_and_another_does_not() {
     let once = outcome(3).report;
     assert!(once == outcome(3).report);
     assert_ne!(once.policies, outcome(4).report.policies);
+}
+
+#[test]
+fn a_fixture_is_known_before_its_latest_version() {
+    let scenario = scenario::parse(SCENARIO, "two.yaml").unwrap();
+    let span = scenario.spans[0];
+    let prepared = |calendar: Calendar| {
+        let materials = Materials {
+            calendar,
+            source: Source::Generated(Results::default()),
+        };
+        Day::prepare(&scenario, &materials, span).unwrap()
+    };
+    let known_first = prepared(calendar());
+    let mut relabelled = calendar();
+    for mut game in calendar().iter().cloned() {
+        game.stage = Some("the late game".to_owned());
+        game.known_at = Some(span.to - TimeDelta::minutes(5));
+        relabelled.insert(game);
+    }
+    let mut removed = relabelled.clone();
+    let stone = Tombstone {
+        at: Some(span.to),
+        reason: "by mistake".to_owned(),
+        provenance: Provenance::default(),
+    };
+    removed.remove(FixtureId("g2".to_owned()), stone);
+    let day = prepared(relabelled);
+    assert_eq!(day.calendar.as_of(span.from).len(), 4);
+    assert_eq!(day.outlook.forecasts(), known_first.outlook.forecasts());
+    assert_eq!(prepared(removed).calendar.as_of(span.from).len(), 4);
 }
 
 #[test]

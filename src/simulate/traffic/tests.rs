@@ -226,6 +226,31 @@ fn results_are_told_from_the_real_end_on() {
 }
 
 #[test]
+fn a_result_keeps_what_was_announced_before_it() {
+    let (night, results) = night_as_played();
+    let first = night.iter().next().unwrap().clone();
+    let version = |stage: &str, known: &str| Fixture {
+        stage: Some(stage.to_owned()),
+        known_at: Some(time(known)),
+        ..first.clone()
+    };
+    let mut calendar = night.clone();
+    calendar.insert(version("by day", "2023-09-10T12:00:00Z"));
+    calendar.insert(version("a day later", "2023-09-11T20:00:00Z"));
+    let told = results.told_to(&calendar);
+    let seen = |at: &str| {
+        let then = told.as_of(time(at));
+        let fixture = then.get(&first.id).unwrap();
+        (fixture.stage.clone(), fixture.status.is_over())
+    };
+    let stage = |stage: &str| Some(stage.to_owned());
+    assert_eq!(seen("2023-09-01T00:00:00Z"), (first.stage.clone(), false));
+    assert_eq!(seen("2023-09-11T03:39:59Z"), (stage("by day"), false));
+    assert_eq!(seen("2023-09-11T03:40:01Z"), (stage("by day"), true));
+    assert_eq!(seen("2023-09-12T00:00:00Z"), (stage("a day later"), true));
+}
+
+#[test]
 fn seconds_are_counted_around_the_same_rate() {
     let (night, results) = night_as_played();
     let traffic = Traffic::played(GameDay::default(), &night, &results, 5);

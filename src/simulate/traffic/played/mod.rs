@@ -66,17 +66,32 @@ impl Results {
     }
 
     /// The calendar with the ends of these games as results, so that whoever reads it as of a
-    /// moment sees them from their real end on, as from a live feed.
+    /// moment sees them from their real end on, as from a live feed, and before it what was
+    /// announced by then.
     pub fn told_to(&self, calendar: &Calendar) -> Calendar {
-        let told = |fixture: &Fixture| {
-            let mut fixture = fixture.clone();
-            if let Some(played) = self.get(&fixture.id) {
-                fixture.status = Status::Final;
-                fixture.ended_at = Some(played.end);
-            }
-            fixture
-        };
-        calendar.iter().map(told).collect()
+        let mut told = calendar.clone();
+        told.extend(self.games.iter().flat_map(|(id, played)| {
+            let over = |version: &Fixture| Fixture {
+                status: Status::Final,
+                ended_at: Some(played.end),
+                ..version.clone()
+            };
+            let versions = calendar.versions(id);
+            // a version with a date is shown as it is: the result needs one of its own
+            let dated = versions
+                .iter()
+                .rfind(|version| version.known_at.is_some_and(|known| known < played.end))
+                .map(|version| Fixture {
+                    known_at: Some(played.end),
+                    ..over(version)
+                });
+            let others = versions
+                .iter()
+                .filter(|version| version.known_at.is_none_or(|known| known >= played.end))
+                .map(over);
+            dated.into_iter().chain(others).collect::<Vec<_>>()
+        }));
+        told
     }
 }
 
