@@ -1,6 +1,7 @@
 //! Runs the policies of a scenario side by side, and makes them comparable at equal service.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -25,6 +26,9 @@ pub const TIPOFF: &str = "tipoff";
 
 /// Name of its row without more CPU for running pods.
 pub const NO_RESIZE: &str = "tipoff-no-resize";
+
+/// Name of KEDA with the sizes that hindsight would type.
+const CRON_HINDSIGHT: &str = "keda-cron-hindsight";
 
 /// Smallest and largest factor tried to reach a level of service.
 const SMALLEST: f64 = 0.05;
@@ -130,10 +134,7 @@ impl Contest<'_> {
             scored_from: self.span.from,
             to: self.span.to,
             step: self.simulation.step,
-            initial: initial.clamp(
-                self.arena.policy.min_replicas,
-                self.arena.policy.max_replicas,
-            ),
+            initial: initial.clamp(*self.sizes().start(), *self.sizes().end()),
             seed: self.seed,
         }
     }
@@ -182,6 +183,11 @@ impl Contest<'_> {
         }
     }
 
+    /// The sizes that the policy allows, to everybody.
+    fn sizes(&self) -> RangeInclusive<u32> {
+        self.arena.policy.min_replicas..=self.arena.policy.max_replicas
+    }
+
     fn hpa_spec(&self) -> HpaSpec {
         HpaSpec::new(
             self.arena.policy.min_replicas,
@@ -202,13 +208,15 @@ impl Contest<'_> {
         let Span { from, to } = self.span;
         let per_replica = self.arena.cluster.per_replica / factor;
         match peer {
-            Peer::StaticPeak => Box::new(StaticPeak::new(self.load, from, to, per_replica)),
+            Peer::StaticPeak => {
+                Box::new(StaticPeak::new(self.load, from, to, per_replica).within(&self.sizes()))
+            }
             Peer::Oracle => Box::new(Oracle::new(
                 self.load,
                 per_replica,
                 &self.arena.cluster.model,
                 self.simulation.step,
-                self.arena.policy.min_replicas,
+                self.sizes(),
             )),
             Peer::Hpa(hpa) => Box::new(self.hpa(hpa, factor)),
             Peer::Kpa(KpaPeer { name, target }) => Box::new(KpaPolicy::new(
@@ -287,7 +295,7 @@ impl Contest<'_> {
         let (high, low) = keda_cron::hindsight(self.load, &windows, from, to, per_replica);
         let spec = self.hpa_spec();
         KedaCron::new(
-            name.unwrap_or_else(|| "keda-cron-hindsight".to_owned()),
+            name.unwrap_or_else(|| CRON_HINDSIGHT.to_owned()),
             HpaSpec {
                 min: low.clamp(spec.min, spec.max),
                 ..spec
@@ -367,6 +375,29 @@ pub fn at_all_levels(
 /// Whether a factor means anything to a peer.
 pub fn has_knob(peer: &Peer) -> bool {
     !matches!(peer, Peer::Oracle)
+}
+
+/// Which of some peers know the load that came, for a reader of the figures; `None` when none does.
+pub fn hindsight(peers: &[Peer]) -> Option<String> {
+    let names: Vec<&str> = peers
+        .iter()
+        .filter_map(|peer| match peer {
+            Peer::StaticPeak => Some("static-peak"),
+            Peer::Oracle => Some("oracle"),
+            Peer::KedaCron(CronPeer {
+                name,
+                replicas: None,
+                ..
+            }) => Some(name.as_deref().unwrap_or(CRON_HINDSIGHT)),
+            Peer::KedaCron(_) | Peer::Hpa(_) | Peer::Kpa(_) | Peer::SeasonalNaive(_) => None,
+        })
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Sized by hindsight, to the load that came: {}.",
+            names.join(", ")
+        )
+    })
 }
 
 /// Runs Tipoff and every peer.

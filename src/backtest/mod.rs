@@ -33,7 +33,7 @@ pub mod score;
 pub use report::Report;
 pub use scenario::{Scenario, ScenarioError};
 
-use contest::{Contest, at_all_levels, has_knob, issue_times, policy_horizon, run_all};
+use contest::{Contest, at_all_levels, has_knob, hindsight, issue_times, policy_horizon, run_all};
 use coverage::Tally;
 use forecasts::{BlockScores, Targets, score};
 use origin::{Protocol, TARGET};
@@ -380,6 +380,7 @@ fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> 
             HumanDuration(load.step()),
             HumanDuration(scenario.metric_lag)
         ));
+        notes.extend(hindsight(&scenario.peers));
         if !scenario.equal_service.is_empty() {
             notes.push(
                 "Cost at equal service: every need of a policy is multiplied by the smallest \

@@ -8,6 +8,7 @@ use super::Day;
 use super::equal_cost::AtEqualCost;
 use super::scenario::{LoadSource, Scenario};
 use super::surges::{self, Answer, Surge};
+use crate::backtest::contest::hindsight;
 use crate::backtest::report::{number, percent, span};
 use crate::plot::Table;
 use crate::simulate::{Run, SeenSpike, Totals};
@@ -116,6 +117,9 @@ pub struct DayReport {
     pub surges: Vec<Surge>,
     /// Largest second of the load, units per second.
     pub peak_load: f64,
+    /// Seconds of the load that are not known.
+    #[serde(skip)]
+    missing: usize,
     /// Every policy.
     pub policies: Vec<PolicyReport>,
     /// The same before they were summed up.
@@ -137,6 +141,7 @@ impl DayReport {
             scoring_plays: day.marks.len(),
             surges: day.surges.clone(),
             peak_load: load.peak().map_or(0.0, |(_, rate)| rate.as_per_second()),
+            missing: load.gaps() * usize::try_from(load.step().num_seconds()).unwrap_or(1),
             policies: summed(&[&runs]),
             runs,
         }
@@ -211,7 +216,7 @@ impl Report {
             title: scenario.title.clone(),
             policies: summed(&runs),
             equal_cost: Vec::new(),
-            notes: notes(scenario),
+            notes: notes(scenario, &days),
             days,
         }
     }
@@ -361,7 +366,7 @@ impl Report {
 }
 
 /// What a reader of the figures must know.
-fn notes(scenario: &Scenario) -> Vec<String> {
+fn notes(scenario: &Scenario, days: &[DayReport]) -> Vec<String> {
     let view = &scenario.view;
     let mut notes = vec![
         "A surge begins where five seconds carry at least 1.3 times the minute before, beyond \
@@ -396,10 +401,18 @@ fn notes(scenario: &Scenario) -> Vec<String> {
     if let LoadSource::Generated(_) = scenario.load {
         notes.push(
             "Load is generated: it proves that machinery works, and nothing about anybody's real \
-             crowd. Static peak and oracle know each day's load by hindsight; so do the sizes of \
-             keda-cron-hindsight."
+             crowd."
                 .to_owned(),
         );
+    }
+    notes.extend(hindsight(&scenario.peers));
+    let missing: usize = days.iter().map(|day| day.missing).sum();
+    if missing > 0 {
+        notes.push(format!(
+            "{} seconds of the load are missing: nothing is offered in them, and a surge is looked \
+             for only where the seconds around it are known.",
+            number(missing as f64)
+        ));
     }
     notes
 }

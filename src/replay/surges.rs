@@ -51,37 +51,73 @@ pub struct Answer {
     pub desired: Option<f64>,
 }
 
-/// All surges that begin in `[from, to)`. The load is known by the second; missing seconds count
-/// as no load.
+/// Sums over the known seconds of a load, and how many of them are known.
+struct Known {
+    sums: Vec<f64>,
+    counts: Vec<usize>,
+}
+
+impl Known {
+    fn new(load: &Series) -> Self {
+        let (mut sum, mut count) = (0.0, 0);
+        let mut known = Self {
+            sums: vec![sum],
+            counts: vec![count],
+        };
+        for &value in load.raw() {
+            if value.is_finite() {
+                sum += value;
+                count += 1;
+            }
+            known.sums.push(sum);
+            known.counts.push(count);
+        }
+        known
+    }
+
+    /// Seconds known among some.
+    fn count(&self, first: usize, count: usize) -> usize {
+        self.counts[first + count] - self.counts[first]
+    }
+
+    /// Mean of the seconds known among some; `None` when fewer than half of them are.
+    fn mean(&self, first: usize, count: usize) -> Option<f64> {
+        let known = self.count(first, count);
+        let sum = self.sums[first + count] - self.sums[first];
+        (known > 0 && 2 * known >= count).then(|| sum / known as f64)
+    }
+}
+
+/// All surges that begin in `[from, to)`. The load is known by the second; where half of the
+/// seconds or more are missing nothing is known, least of all that load jumped when they came back.
 pub fn find(load: &Series, from: Timestamp, to: Timestamp) -> Vec<Surge> {
-    if load.step() != TimeDelta::seconds(1) {
+    if load.step() != TimeDelta::seconds(1) || load.len() < SHORT {
         return Vec::new();
     }
-    let mut sums = Vec::with_capacity(load.len() + 1);
-    sums.push(0.0);
-    for &value in load.raw() {
-        let last = sums.last().copied().unwrap_or(0.0);
-        sums.push(last + if value.is_finite() { value } else { 0.0 });
-    }
-    let mean = |first: usize, count: usize| (sums[first + count] - sums[first]) / count as f64;
+    let known = Known::new(load);
     let index = |at: Timestamp| (at - load.start()).num_seconds().max(0) as usize;
     let last = index(to).min(load.len().saturating_sub(SHORT - 1));
     let mut surges = Vec::new();
     let mut at = index(from).max(BEFORE);
     while at < last {
-        let before = mean(at - BEFORE, BEFORE);
-        let scatter = DEVIATIONS * (DISPERSION * before.max(1.0) / SHORT as f64).sqrt();
-        if mean(at, SHORT) < (before * LEAST).max(before + scatter) {
+        let (Some(before), Some(short)) = (known.mean(at - BEFORE, BEFORE), known.mean(at, SHORT))
+        else {
+            at += 1;
+            continue;
+        };
+        let variance = DISPERSION * before.max(1.0);
+        let scatter = DEVIATIONS * (variance / known.count(at, SHORT) as f64).sqrt();
+        if short < (before * LEAST).max(before + scatter) {
             at += 1;
             continue;
         }
-        let single = before + 3.0 * (DISPERSION * before.max(1.0)).sqrt();
+        let single = before + 3.0 * variance.sqrt();
         let begin = (at..at + SHORT)
-            .find(|&second| mean(second, 1) > single)
+            .find(|&second| known.mean(second, 1).is_some_and(|mean| mean > single))
             .unwrap_or(at + SHORT - 1);
         let until = (begin + RISE).min(load.len() - SHORT);
         let (top_at, top) = (begin..=until.max(begin).min(load.len() - SHORT))
-            .map(|second| (second, mean(second, SHORT)))
+            .filter_map(|second| Some((second, known.mean(second, SHORT)?)))
             .fold(
                 (begin, 0.0),
                 |best, next| {
@@ -206,6 +242,27 @@ mod tests {
         // ten a second, now and then twenty
         let scatter = (0..900).map(|i| if i % 7 == 0 { 20.0 } else { 8.0 });
         assert_eq!(find(&series(scatter.collect()), second(0), second(900)), []);
+    }
+
+    #[test]
+    fn a_hole_in_the_load_is_no_surge_and_hides_none_beyond_it() {
+        let mut values = spike(700, 1600.0);
+        values[200..500].fill(f64::NAN);
+        // a second in ten is lost on the way
+        for lost in values.iter_mut().step_by(10) {
+            *lost = f64::NAN;
+        }
+        let found = find(&series(values), second(0), second(900));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].at, second(701));
+        assert_eq!(found[0].before.as_per_second(), 200.0);
+        assert!((1500.0..=1600.0).contains(&found[0].top.as_per_second()));
+        // a crowd that came while nobody counted
+        let mut values = vec![200.0; 900];
+        values[300..600].fill(f64::NAN);
+        values[600..].fill(2000.0);
+        assert_eq!(find(&series(values), second(0), second(900)), []);
+        assert_eq!(find(&series(vec![1.0; 3]), second(0), second(3)), []);
     }
 
     /// A run at 50/s a replica under a load that stands at the top of a surge from its begin.

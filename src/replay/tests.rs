@@ -142,6 +142,27 @@ fn every_policy_is_told_once_and_bounds_are_bounds() {
     assert!(report.policies[0].alarms.is_some() && peak.alarms.is_none());
 }
 
+#[test]
+fn nobody_has_a_size_that_the_policy_does_not_allow() {
+    let scenario = SCENARIO
+        .replace("minReplicas: 2", "minReplicas: 9")
+        .replace("maxReplicas: 400", "maxReplicas: 10");
+    let scenario = scenario::parse(&scenario, "two.yaml").unwrap();
+    let materials = materials();
+    let day = Day::prepare(&scenario, &materials, scenario.spans[0]).unwrap();
+    let contest = contest(&scenario, &day, LearntSpikes::default());
+    let world = contest.world();
+    for peer in &scenario.peers {
+        for factor in [0.01, 1.0, 20.0] {
+            let record = simulate(&world, contest.peer(peer, factor).as_mut());
+            let allowed = |size: &u32| (9..=10).contains(size);
+            assert!(record.desired.iter().all(allowed), "{}", record.name);
+        }
+    }
+    let report = run(&scenario, &materials, 1, &|_| {}).unwrap().report;
+    assert!(report.policies.iter().all(|row| row.peak_replicas == 10));
+}
+
 /// The sizes asked for by everybody who may not know the future.
 fn sizes(scenario: &Scenario, day: &Day) -> Vec<(String, Vec<u32>)> {
     let contest = contest(scenario, day, LearntSpikes::default());
@@ -208,20 +229,30 @@ fn without_history_tipoff_has_no_forecast_and_still_answers() {
     let start = time("2030-10-06T16:20:00Z");
     let mut values = vec![400.0; 7800];
     values[3600..3700].fill(3200.0);
-    let seconds = Series::from_raw(start, TimeDelta::seconds(1), values);
-    let materials = Materials {
+    let recorded = |values: Vec<f64>| Materials {
         calendar: Calendar::default(),
         source: Source::Recorded {
-            seconds,
+            seconds: Series::from_raw(start, TimeDelta::seconds(1), values),
             history: None,
         },
     };
+    let materials = recorded(values.clone());
     let report = run(&scenario, &materials, 1, &|_| {}).unwrap().report;
+    let told = |report: &Report, words: &str| report.notes.iter().any(|note| note.contains(words));
+    assert!(told(&report, "static-peak, oracle"), "{:?}", report.notes);
+    assert!(!told(&report, "missing"));
     let own = &report.policies[0];
     assert_eq!((own.surges, own.surges_met), (1, 0));
     // the sample of the second after the step, as it ends
     assert_eq!(own.first_reaction_seconds, Some(1.0));
     assert!(own.seconds_to_desired.unwrap() <= 3.0, "{own:?}");
+    // nobody knows what came in these minutes, and their end is no surge
+    values[1200..2400].fill(f64::NAN);
+    let holed = run(&scenario, &recorded(values), 1, &|_| {});
+    let holed = holed.unwrap().report;
+    assert_eq!(holed.days[0].surges, report.days[0].surges);
+    let words = "1,200 seconds of the load are missing";
+    assert!(told(&holed, words), "{:?}", holed.notes);
 
     let late = SCENARIO
         .replace("{generated: {history: 7d}}", "{recorded: {file: s.csv}}")

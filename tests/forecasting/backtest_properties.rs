@@ -81,7 +81,13 @@ proptest! {
         load in load(), start_up in 0_i64..600
     ) {
         let world = world(&load, start_up);
-        let mut oracle = Oracle::new(&load, world.per_replica, &world.cluster, world.step, 1);
+        let mut oracle = Oracle::new(
+            &load,
+            world.per_replica,
+            &world.cluster,
+            world.step,
+            1..=u32::MAX,
+        );
         let record = run(&world, &mut oracle);
         // pods asked for at the very start are late by what their creation takes
         let late = TimeDelta::seconds(start_up + 10);

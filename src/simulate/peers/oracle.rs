@@ -1,10 +1,11 @@
 //! Knows the future over exactly the time a pod takes to start: the least anyone can pay to
-//! serve everything.
+//! serve everything that the allowed sizes can.
 //!
 //! A pod Ready at `s` must have existed since `s - start-up`; so at `t` exactly the largest need
 //! of `[t, t + start-up]` must exist, and no policy that serves everything can do with fewer.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -21,25 +22,26 @@ pub struct Oracle {
     start: Timestamp,
     step: TimeDelta,
     needs: Arc<Vec<u32>>,
-    min: u32,
+    sizes: RangeInclusive<u32>,
 }
 
 impl Oracle {
     /// An oracle for pods that arrive as `cluster` says. Start-up times drawn at random are
-    /// covered to their 95th percentile; `simulation_step` is how coarsely time passes.
+    /// covered to their 95th percentile; `simulation_step` is how coarsely time passes, `sizes` are
+    /// the ones it may have, as everybody else.
     pub fn new(
         load: &Series,
         per_replica: Rate,
         cluster: &ClusterModel,
         simulation_step: TimeDelta,
-        min: u32,
+        sizes: RangeInclusive<u32>,
     ) -> Self {
         let needs: Vec<u32> = load
             .raw()
             .iter()
             .map(|&rate| {
                 if rate.is_finite() {
-                    replicas_for(rate, per_replica)
+                    replicas_for(rate, per_replica).min(*sizes.end())
                 } else {
                     0
                 }
@@ -58,7 +60,7 @@ impl Oracle {
             start: load.start(),
             step,
             needs: Arc::new(sliding_max(&needs, bins as usize)),
-            min,
+            sizes,
         }
     }
 }
@@ -95,7 +97,7 @@ impl ScalingPolicy for Oracle {
             .ok()
             .and_then(|index| self.needs.get(index).copied())
             .unwrap_or(sight.workload.replicas)
-            .max(self.min)
+            .clamp(*self.sizes.start(), *self.sizes.end())
     }
 }
 
