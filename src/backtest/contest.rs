@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::forecasts::has_window;
 use super::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer, Scenario, Simulation, Span,
 };
@@ -273,7 +274,7 @@ impl Contest<'_> {
             .calendar
             .starting_between(from - TimeDelta::days(1), to)
             .into_iter()
-            .filter(|fixture| !fixture.status.is_off())
+            .filter(|fixture| has_window(fixture))
             .map(|fixture| {
                 (
                     fixture.start.at,

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::origin::{Block, Protocol, TARGET};
 use super::replay::Replay;
 use super::score::{EventWindow, PeakBound, Scored, Scores};
-use crate::fixture::Calendar;
+use crate::fixture::{Calendar, Fixture};
 use crate::forecast::{Fit, FitError, Forecast, Quantile};
 use crate::series::Series;
 use crate::units::Timestamp;
@@ -41,7 +41,7 @@ impl Targets {
             .collect();
         let mut ends: BTreeMap<Timestamp, Timestamp> = BTreeMap::new();
         for fixture in calendar.starting_between(from, to) {
-            if fixture.status.is_off() {
+            if !has_window(fixture) {
                 continue;
             }
             let end = fixture.start.at + fixture.duration.typical;
@@ -80,6 +80,12 @@ impl Targets {
         let index = usize::try_from(offset.div_euclid(TARGET.num_milliseconds())).ok()?;
         (offset % TARGET.num_milliseconds() == 0 && index < self.actual.len()).then_some(index)
     }
+}
+
+/// True for a fixture around which a window can be laid: one that is on and of which more than the
+/// day is known. The placeholder of a day is no start.
+pub(super) fn has_window(fixture: &Fixture) -> bool {
+    !fixture.status.is_off() && fixture.start.is_timed()
 }
 
 fn at(from: Timestamp, index: usize) -> Timestamp {
@@ -202,4 +208,26 @@ pub fn score<F: Fit>(
         }
     }
     Ok(scored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Precision, Status};
+
+    #[test]
+    fn only_fixtures_with_a_time_have_windows() {
+        let hour = |hours: i64| Timestamp::UNIX_EPOCH + TimeDelta::hours(hours);
+        let load = Series::from_raw(hour(0), TARGET, vec![1.0; 288]);
+        let mut day = Fixture::game("day", "cup", hour(4));
+        day.start.precision = Precision::Date;
+        let mut off = Fixture::game("off", "cup", hour(8));
+        off.status = Status::Cancelled;
+        let calendar: Calendar = [day, off, Fixture::game("on", "cup", hour(12))]
+            .into_iter()
+            .collect();
+        let targets = Targets::new(&load, &calendar, hour(0), hour(24));
+        let starts: Vec<Timestamp> = targets.windows.iter().map(|w| w.kickoff).collect();
+        assert_eq!(starts, [hour(12)]);
+    }
 }

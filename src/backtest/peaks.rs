@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::forecasts::{BlockScores, Targets};
+use super::forecasts::{BlockScores, Targets, has_window};
 use crate::fixture::{Calendar, Fixture};
 use crate::units::Timestamp;
 
@@ -39,10 +39,10 @@ impl WindowPeak {
     }
 }
 
-/// The fixtures that start at a moment and are not off.
+/// The fixtures that start at a moment, of those that have a window.
 pub(super) fn fixtures_at(calendar: &Calendar, kickoff: Timestamp) -> Vec<&Fixture> {
     let mut found = calendar.starting_between(kickoff, kickoff + TimeDelta::seconds(1));
-    found.retain(|fixture| !fixture.status.is_off() && fixture.start.at == kickoff);
+    found.retain(|fixture| has_window(fixture) && fixture.start.at == kickoff);
     found
 }
 
