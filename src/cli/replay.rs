@@ -25,7 +25,7 @@ use crate::simulate::{Results, StartUpTime};
 use crate::units::HumanDuration;
 
 /// Rows of a recording further apart than this say nothing about what happens in seconds.
-const WIDEST: TimeDelta = TimeDelta::seconds(5);
+pub(super) const WIDEST: TimeDelta = TimeDelta::seconds(5);
 
 /// Arguments of `tipoff replay`.
 #[derive(Debug, Args)]

@@ -6,13 +6,17 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use chrono::TimeDelta;
 use clap::Args;
 use flate2::read::MultiGzDecoder;
 
 use super::CliError;
 use super::output;
+use super::replay::WIDEST;
 use crate::burst::BurstPolicy;
+use crate::series::csv::MAX_ROWS;
+use crate::series::rows::commonest;
 use crate::simulate::drill::{Drill, Watcher};
 use crate::simulate::hindsight::{self, Verdict};
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -237,6 +241,7 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
             .entry(at.timestamp())
             .or_default() += count;
     }
+    by_the_second(&loads).with_context(place)?;
     Ok(loads
         .into_iter()
         .filter_map(|(name, counts)| {
@@ -247,6 +252,36 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
             Some((name, counts))
         })
         .collect())
+}
+
+/// Refuses loads that are not told by the second, or that last longer than any this is made for.
+fn by_the_second(loads: &BTreeMap<String, BTreeMap<i64, f64>>) -> anyhow::Result<()> {
+    let mut distances: BTreeMap<i64, usize> = BTreeMap::new();
+    let mut seconds: usize = 0;
+    for counts in loads.values() {
+        let mut previous = None;
+        for &second in counts.keys() {
+            if let Some(previous) = previous.replace(second) {
+                *distances.entry(second - previous).or_default() += 1;
+                let further = usize::try_from(second - previous).unwrap_or(usize::MAX);
+                seconds = seconds.saturating_add(further);
+            }
+        }
+    }
+    let usual = commonest(&distances).map_or(TimeDelta::zero(), TimeDelta::seconds);
+    if usual > WIDEST {
+        bail!(
+            "its rows are {} apart, and spikes are over within seconds: give a row a second",
+            HumanDuration(usual)
+        );
+    }
+    if seconds > MAX_ROWS {
+        bail!(
+            "spans {seconds} seconds, more than {MAX_ROWS}: leave out rows that lie far from the \
+             others, or split the file"
+        );
+    }
+    Ok(())
 }
 
 /// What is in a file, unpacked when it is gzipped.

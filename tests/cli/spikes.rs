@@ -73,4 +73,28 @@ fn what_is_no_load_is_refused_with_its_place() {
     let Run { code, stderr, .. } = subcommand("spikes", &["--load", "nowhere.csv"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("nowhere.csv: cannot be read"), "{stderr}");
+
+    let rows = |rows: &str| {
+        std::fs::write(&bad, format!("timestamp_utc,value\n{rows}")).unwrap();
+        let Run { code, stderr, .. } =
+            subcommand("spikes", &["--load", &bad.display().to_string()]);
+        assert_eq!(code, 2);
+        stderr
+    };
+    let minutes: String = (0..60)
+        .map(|minute| format!("2026-09-13T17:{minute:02}:00Z,9\n"))
+        .collect();
+    let told = rows(&minutes);
+    assert!(
+        told.contains("bad.csv: its rows are 1m apart, and spikes are over within seconds"),
+        "{told}"
+    );
+    let told = rows(
+        "1970-01-01T00:00:00Z,5\n2026-01-01T00:00:00Z,6\n2026-01-01T00:00:01Z,6\n\
+         2026-01-01T00:00:02Z,6\n",
+    );
+    assert!(
+        told.contains("bad.csv: spans 1767225602 seconds, more than 32000000: leave out rows"),
+        "{told}"
+    );
 }
