@@ -293,8 +293,8 @@ fn read(path: &Path) -> anyhow::Result<Inputs> {
 
     let fixtures: Vec<PathBuf> = scenario.fixtures.iter().map(|file| beside(file)).collect();
     let options = CalendarOptions {
-        // UTC is what stands there when nothing was said: local times are then nobody's
-        zone: Some(scenario.zone).filter(|zone| *zone != chrono_tz::Tz::UTC),
+        // without one local times are nobody's
+        zone: scenario.written_zone,
         declared: Declared::ZoneField,
         ..CalendarOptions::default()
     };

@@ -8,7 +8,6 @@ use std::thread;
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use clap::Args;
 
 use super::output::{print, progress};
@@ -114,8 +113,8 @@ fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
         }
     };
     let options = CalendarOptions {
-        // UTC is what stands there when nothing was said: local times are then nobody's
-        zone: Some(scenario.zone).filter(|zone| *zone != Tz::UTC),
+        // without one local times are nobody's
+        zone: scenario.written_zone,
         competition: scenario.competition.clone(),
         declared: Declared::Fields,
         ..CalendarOptions::default()

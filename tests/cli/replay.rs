@@ -1,5 +1,6 @@
 //! `tipoff replay` as it is called: its contract, its table, and what it says of bad input.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -137,10 +138,9 @@ fn bad_input_is_refused_with_place_and_remedy() {
     );
     let local = "start,competition\n2031-10-05T13:00:00,NFL\n";
     fs::write(folder.path().join("local.csv"), local).unwrap();
+    let local = good.replace("fixtures: [game-day-games.csv]", "fixtures: [local.csv]");
     refused(
-        &good
-            .replace("fixtures: [game-day-games.csv]", "fixtures: [local.csv]")
-            .replace("zone: America/New_York", "zone: UTC"),
+        &local.replace("zone: America/New_York", "#"),
         &["local.csv:2: ", "for example zone: Europe/London"],
     );
     let recorded = "recorded: {file: game-day-plays.csv}\n  ignored:";
@@ -163,6 +163,33 @@ fn bad_input_is_refused_with_place_and_remedy() {
     // before anything is read
     let output = tipoff(&["--scenario", "absent.yaml", "--html", "/nowhere/x.html"]);
     output.assert_refused(&["--html /nowhere/x.html: there is no folder /nowhere; make it"]);
+}
+
+#[test]
+fn utc_is_the_zone_of_local_times_once_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seconds = "timestamp_utc,value\n".to_owned();
+    for second in 0..600 {
+        let (minute, second) = (second / 60, second % 60);
+        writeln!(seconds, "2031-10-05T13:{minute:02}:{second:02}Z,100").unwrap();
+    }
+    fs::write(folder.path().join("seconds.csv"), seconds).unwrap();
+    let local = "start,competition\n2031-10-05T13:00:00,NFL\n";
+    fs::write(folder.path().join("local.csv"), local).unwrap();
+    let scenario = folder.path().join("utc.yaml");
+    let text = "\
+load: {recorded: {file: seconds.csv}}
+fixtures: [local.csv]
+zone: UTC
+spans: [{from: 2031-10-05T13:00:00Z, to: 2031-10-05T13:09:00Z}]
+cluster: {perReplica: 50, startUp: {constant: 15s}}
+policy: {minReplicas: 2, maxReplicas: 9, capacity: {perReplica: 50}}
+peers: [staticPeak]
+";
+    fs::write(&scenario, text).unwrap();
+    let output = tipoff(&["--scenario", &scenario.display().to_string()]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("1 fixtures"), "{}", output.stdout);
 }
 
 #[test]

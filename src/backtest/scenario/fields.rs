@@ -18,9 +18,10 @@ pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ti
         })
 }
 
-pub(crate) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+/// A zone that may be left out.
+pub(crate) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tz>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| {
+    text.parse().map(Some).map_err(|_| {
         serde::de::Error::custom(format!(
             "{text:?} is not a time zone: write an IANA name such as Europe/Paris"
         ))

@@ -45,6 +45,8 @@ pub struct Scenario {
     /// Zone by whose clock the audience lives, and in which the report's days are.
     pub zone: Tz,
     /// Span that is scored and simulated.
+    /// The zone that was written, if one was: that of local fixture times.
+    pub written_zone: Option<Tz>,
     pub evaluate: Span,
     /// How forecasts are made.
     pub forecast: Forecasting,
@@ -159,7 +161,7 @@ struct Raw {
     #[serde(default)]
     fixtures: Vec<PathBuf>,
     #[serde(default, deserialize_with = "zone")]
-    zone: Tz,
+    zone: Option<Tz>,
     evaluate: Spanned<Span>,
     #[serde(default)]
     forecast: Forecasting,
@@ -232,7 +234,8 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         entries: raw.entries,
         faults: raw.faults,
         fixtures: raw.fixtures,
-        zone: raw.zone,
+        zone: raw.zone.unwrap_or_default(),
+        written_zone: raw.zone,
         evaluate,
         forecast: raw.forecast,
         arena,

@@ -156,3 +156,14 @@ fn every_fault_names_its_place_and_a_remedy() {
         assert!(!message.contains(":0:0:"), "{message}");
     }
 }
+
+#[test]
+fn a_zone_that_was_written_is_told_from_none() {
+    let scenario = |zone: &str| {
+        let text = MINIMAL.replacen("zone: Europe/Paris\n", zone, 1);
+        let scenario = parse(&text, "s.yaml").unwrap();
+        (scenario.zone, scenario.written_zone)
+    };
+    assert_eq!(scenario("zone: UTC\n"), (Tz::UTC, Some(Tz::UTC)));
+    assert_eq!(scenario(""), (Tz::UTC, None));
+}

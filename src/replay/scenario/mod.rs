@@ -37,6 +37,8 @@ pub struct Scenario {
     /// Zone by whose clock the audience lives, and in which days begin.
     pub zone: Tz,
     /// Spans that are replayed, each on its own.
+    /// The zone that was written, if one was: that of local fixture times.
+    pub written_zone: Option<Tz>,
     pub spans: Vec<Span>,
     /// How forecasts are made.
     pub forecast: Forecasting,
@@ -144,7 +146,7 @@ struct Raw {
     #[serde(default)]
     competition: Option<String>,
     #[serde(default, deserialize_with = "zone")]
-    zone: Tz,
+    zone: Option<Tz>,
     #[serde(default)]
     days: Option<Spanned<Vec<NaiveDate>>>,
     #[serde(default = "six", deserialize_with = "time_of_day")]
@@ -281,7 +283,8 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         load: raw.load.value,
         fixtures: raw.fixtures,
         competition: raw.competition,
-        zone: raw.zone,
+        zone: raw.zone.unwrap_or_default(),
+        written_zone: raw.zone,
         spans,
         forecast: raw.forecast,
         arena: arena(raw.cluster.value, &raw.policy, needs_capacity, name)?,
@@ -309,7 +312,7 @@ fn spans(raw: &Raw, name: &str) -> Result<Vec<Span>, ScenarioError> {
         (Some(days), None) => {
             let place = days.referenced;
             let spans = days.value.iter().map(|&day| {
-                local_day(day, raw.day_starts, raw.zone)
+                local_day(day, raw.day_starts, raw.zone.unwrap_or_default())
                     .map_err(|reason| refuse(name, place, "days", &reason))
             });
             (spans.collect::<Result<Vec<_>, _>>()?, place, "days")
