@@ -5,14 +5,14 @@
 
 use std::path::PathBuf;
 
-use chrono::TimeDelta;
+use chrono::{DurationRound as _, SecondsFormat, TimeDelta};
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
 use super::challengers::Challenger;
-use super::origin::Protocol;
+use super::origin::{Protocol, TARGET};
 use crate::forecast::{REFIT, REISSUE};
 use crate::units::{HumanDuration, Timestamp};
 
@@ -216,6 +216,24 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         return Err(refuse(name, raw.evaluate.referenced, "evaluate", &reason));
     }
     let equal_service = (!raw.equal_service.is_empty()).then_some("equalService");
+    let past_target = evaluate.from
+        - evaluate
+            .from
+            .duration_trunc(TARGET)
+            .unwrap_or(evaluate.from);
+    if !past_target.is_zero() {
+        let earlier = evaluate.from - past_target;
+        let show = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let reason = format!(
+            "{} is not at a whole multiple of {}, as the means are that are scored: write {} or {}",
+            evaluate.from.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            HumanDuration(TARGET),
+            show(earlier),
+            show(earlier + TARGET)
+        );
+        let place = raw.evaluate.referenced;
+        return Err(refuse(name, place, "evaluate.from", &reason));
+    }
     let arena = match (raw.cluster, raw.policy) {
         (Some(cluster), Some(policy)) => Some(arena(cluster.value, &policy, equal_service, name)?),
         (None, None) => None,

@@ -148,6 +148,12 @@ fn every_fault_names_its_place_and_a_remedy() {
             "cluster:\n  resize: {takes: soon}\n",
             "s.yaml:6:19: cluster.resize.takes: \"soon\" is not a duration",
         ),
+        (
+            "from: 1998-06-10T00:00:00Z",
+            "from: 1998-06-10T00:02:00Z",
+            "s.yaml:4:11: evaluate.from: 1998-06-10T00:02:00Z is not at a whole multiple of 5m, as \
+             the means are that are scored: write 1998-06-10T00:00:00Z or 1998-06-10T00:05:00Z",
+        ),
     ] {
         let text = MINIMAL.replacen(from, to, 1);
         assert_ne!(text, MINIMAL);
