@@ -20,6 +20,7 @@ use crate::series::Series;
 use crate::series::csv::{Per, read_load};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::simulate::traffic::played;
+use crate::simulate::bounds::within;
 use crate::simulate::{Results, StartUpTime};
 use crate::units::HumanDuration;
 
@@ -40,7 +41,7 @@ pub struct ReplayArgs {
     html: Option<PathBuf>,
     /// Pods are ready this long after the decision, instead of what the scenario says of the
     /// cluster and of its scale-up time.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = ready_after)]
     ready_after: Option<HumanDuration>,
     /// Table of games as they were played, instead of the scenario's: it is also the list of
     /// fixtures then.
@@ -52,6 +53,13 @@ pub struct ReplayArgs {
 }
 
 /// Runs `tipoff replay`.
+fn ready_after(text: &str) -> Result<HumanDuration, String> {
+    let written: HumanDuration = text
+        .parse()
+        .map_err(|error: crate::units::DurationError| error.to_string())?;
+    within(written)
+}
+
 ///
 /// # Errors
 /// Bad input, or an output that cannot be written.

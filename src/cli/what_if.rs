@@ -17,7 +17,7 @@ use crate::fixture::edit::{Aim, Edit};
 use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::forecast::what_if::{extrapolation, larger, larger_crowd, paced};
 use crate::forecast::{FittedEventResponse, Forecast, Horizon, Predict, Quantile};
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{DurationError, HumanDuration, Rate, Timestamp};
 
 mod add;
 
@@ -43,10 +43,11 @@ pub struct WhatIfArgs {
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     pub multiplier: Option<f64>,
     /// Play runs over by this.
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "30m")]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "30m",
+        value_parser = longer)]
     pub extra_time: Option<HumanDuration>,
     /// The start is later by this.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = later)]
     pub delay: Option<HumanDuration>,
     /// This fixture is off; may be given more than once.
     #[arg(long, value_name = "ID")]
@@ -84,6 +85,33 @@ fn factor(text: &str) -> Result<f64, String> {
         .ok_or_else(|| {
             format!("{text:?} is not a factor: write for example 8x or 1.6x, at most 1000x")
         })
+}
+
+/// The most a start is moved: into the next season.
+const LATEST: TimeDelta = TimeDelta::days(366);
+
+/// The most play runs over, as no fixture is longer.
+const MOST_EXTRA: TimeDelta = TimeDelta::days(14);
+
+fn later(text: &str) -> Result<HumanDuration, String> {
+    at_most(text, LATEST)
+}
+
+fn longer(text: &str) -> Result<HumanDuration, String> {
+    at_most(text, MOST_EXTRA)
+}
+
+fn at_most(text: &str, most: TimeDelta) -> Result<HumanDuration, String> {
+    let written: HumanDuration = text
+        .parse()
+        .map_err(|error: DurationError| error.to_string())?;
+    if written.0 > most {
+        return Err(format!(
+            "{written} is out of range: write at most {}",
+            HumanDuration(most)
+        ));
+    }
+    Ok(written)
 }
 
 /// Both forecasts, and what was changed between them.
@@ -417,4 +445,19 @@ fn names(calendar: &Calendar, ids: &[FixtureId]) -> String {
         })
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_calendar_holds_is_no_delay() {
+        assert!(later("30d").is_ok() && longer("45m").is_ok());
+        let told = later("99999999d").unwrap_err();
+        assert_eq!(told, "99999999d is out of range: write at most 366d");
+        let told = longer("99999999d").unwrap_err();
+        assert_eq!(told, "99999999d is out of range: write at most 14d");
+        assert!(later("soon").unwrap_err().contains("not a duration"));
+    }
 }

@@ -12,6 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, LogNormal};
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{LONGEST, span, spans};
 use super::loan::{CpuOrder, Loans, ResizeModel};
 use crate::plan::bridges::CpuState;
 use crate::units::{HumanDuration, Timestamp};
@@ -24,17 +25,19 @@ const Z95: f64 = 1.644_853_626_951_472_2;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum StartUpTime {
     /// Always the same.
-    Constant(HumanDuration),
+    Constant(#[serde(deserialize_with = "span")] HumanDuration),
     /// Log-normal, given by its median and 95th percentile.
     #[serde(rename = "lognormal")]
     LogNormal {
         /// Half of the pods are faster.
+        #[serde(deserialize_with = "span")]
         median: HumanDuration,
         /// One in twenty is slower.
+        #[serde(deserialize_with = "span")]
         p95: HumanDuration,
     },
     /// Drawn at random from measured times.
-    Empirical(Vec<HumanDuration>),
+    Empirical(#[serde(deserialize_with = "spans")] Vec<HumanDuration>),
 }
 
 impl StartUpTime {
@@ -74,7 +77,9 @@ impl StartUpTime {
                 let sigma = (p95.0.num_milliseconds() as f64 / median).ln() / Z95;
                 let milliseconds = LogNormal::new(median.ln(), sigma.max(0.0))
                     .map_or(median, |distribution| distribution.sample(rng));
-                TimeDelta::milliseconds(milliseconds as i64)
+                // a wide one has a tail of years
+                let most = LONGEST.num_milliseconds() as f64;
+                TimeDelta::milliseconds(milliseconds.min(most) as i64)
             }
             Self::Empirical(times) => match times.len() {
                 0 => TimeDelta::zero(),
@@ -93,9 +98,10 @@ pub struct Nodes {
     /// Nodes that are always there.
     pub standing: u32,
     /// Time from an unplaceable pod to its new node being Ready.
+    #[serde(deserialize_with = "span")]
     pub boot_time: HumanDuration,
     /// How long an empty node stays before it is taken away.
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "ten_minutes", deserialize_with = "span")]
     pub linger: HumanDuration,
 }
 

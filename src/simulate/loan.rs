@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{SLOWEST, span};
 use crate::plan::bridges::CpuState;
 use crate::units::{HumanDuration, Timestamp};
 
@@ -14,6 +15,7 @@ use crate::units::{HumanDuration, Timestamp};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ResizeModel {
     /// From the order to the pod having it.
+    #[serde(deserialize_with = "span")]
     pub takes: HumanDuration,
     /// Pods changed per second.
     pub pods_per_second: f64,
@@ -38,8 +40,8 @@ impl ResizeModel {
             return Some("takes cannot be less than nothing: write for example 2s");
         }
         let rate = self.pods_per_second;
-        (!(rate.is_finite() && rate > 0.0))
-            .then_some("podsPerSecond must be above 0: write for example 100")
+        (!(rate.is_finite() && rate >= SLOWEST))
+            .then_some("podsPerSecond must be 0.001 or more: write for example 100")
     }
 }
 

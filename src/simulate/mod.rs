@@ -10,6 +10,7 @@ use crate::plan::Workload;
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
 
+pub mod bounds;
 mod chance;
 pub mod cluster;
 pub mod drill;

@@ -11,6 +11,7 @@ use crate::forecast::Quantile;
 use crate::plan::bridges::CpuBridge;
 use crate::plan::policy::{HoldThrough, LiveCover, Release, SpikeCover, StartUp};
 use crate::plan::{Bridges, Mode, Policy};
+use crate::simulate::bounds::{rate, span};
 use crate::simulate::{ClusterModel, Nodes, ResizeModel, StartUpTime};
 use crate::units::{HumanDuration, Rate};
 
@@ -39,11 +40,11 @@ pub(crate) struct RawCluster {
     #[serde(deserialize_with = "positive")]
     per_replica: f64,
     start_up: Spanned<StartUpTime>,
-    #[serde(default = "twenty", deserialize_with = "positive")]
+    #[serde(default = "twenty", deserialize_with = "rate")]
     pods_per_second: f64,
     #[serde(default)]
     nodes: Option<Nodes>,
-    #[serde(default = "no_time")]
+    #[serde(default = "no_time", deserialize_with = "span")]
     termination: HumanDuration,
     #[serde(default)]
     resize: Option<Spanned<ResizeModel>>,

@@ -14,6 +14,7 @@ use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
 use super::challengers::Challenger;
 use super::origin::{Protocol, TARGET};
 use crate::forecast::{REFIT, REISSUE};
+use crate::simulate::bounds::span;
 use crate::units::{HumanDuration, Timestamp};
 
 pub(crate) mod arena;
@@ -44,9 +45,9 @@ pub struct Scenario {
     pub fixtures: Vec<PathBuf>,
     /// Zone by whose clock the audience lives, and in which the report's days are.
     pub zone: Tz,
-    /// Span that is scored and simulated.
     /// The zone that was written, if one was: that of local fixture times.
     pub written_zone: Option<Tz>,
+    /// Span that is scored and simulated.
     pub evaluate: Span,
     /// How forecasts are made.
     pub forecast: Forecasting,
@@ -171,7 +172,7 @@ struct Raw {
     policy: Option<Spanned<RawPolicy>>,
     #[serde(default = "default_peers")]
     peers: Vec<Peer>,
-    #[serde(default = "fifteen_seconds")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "span")]
     metric_lag: HumanDuration,
     #[serde(default)]
     simulation: Simulation,
@@ -215,7 +216,6 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         );
         return Err(refuse(name, raw.evaluate.referenced, "evaluate", &reason));
     }
-    let equal_service = (!raw.equal_service.is_empty()).then_some("equalService");
     let past_target = evaluate.from
         - evaluate
             .from
@@ -234,6 +234,7 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         let place = raw.evaluate.referenced;
         return Err(refuse(name, place, "evaluate.from", &reason));
     }
+    let equal_service = (!raw.equal_service.is_empty()).then_some("equalService");
     let arena = match (raw.cluster, raw.policy) {
         (Some(cluster), Some(policy)) => Some(arena(cluster.value, &policy, equal_service, name)?),
         (None, None) => None,

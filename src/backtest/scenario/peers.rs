@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::fields::share;
+use crate::simulate::bounds::span;
 use crate::simulate::peers::hpa::Behavior;
 use crate::units::HumanDuration;
 
@@ -78,10 +79,10 @@ pub struct CronPeer {
     #[serde(default)]
     pub replicas: Option<u32>,
     /// Start of a window before the start of its fixture.
-    #[serde(default = "an_hour")]
+    #[serde(default = "an_hour", deserialize_with = "span")]
     pub before: HumanDuration,
     /// End of a window after the expected end of its fixture.
-    #[serde(default = "an_hour_and_a_quarter")]
+    #[serde(default = "an_hour_and_a_quarter", deserialize_with = "span")]
     pub after: HumanDuration,
     /// Share of a replica's capacity the load trigger aims for.
     #[serde(default = "seventy", deserialize_with = "share")]

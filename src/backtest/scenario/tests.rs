@@ -164,6 +164,80 @@ fn every_fault_names_its_place_and_a_remedy() {
 }
 
 #[test]
+fn what_no_simulation_lasts_is_refused() {
+    let long = "is out of range: write between 0s and 7d";
+    let slow = "is out of range: write 0.001 or more";
+    for (from, to, field, reason) in [
+        (
+            "policy:",
+            "metricLag: 99999999d\npolicy:",
+            "metricLag",
+            long,
+        ),
+        (
+            "constant: 10m",
+            "constant: 8d",
+            "cluster.startUp.constant",
+            long,
+        ),
+        (
+            "constant: 10m",
+            "lognormal: {median: 40s, p95: 106751991167d}",
+            "cluster.startUp.lognormal.p95",
+            long,
+        ),
+        (
+            "constant: 10m",
+            "empirical: [1s, 8d]",
+            "cluster.startUp.empirical",
+            long,
+        ),
+        (
+            "cluster:\n",
+            "cluster:\n  nodes: {podsPerNode: 9, standing: 1, bootTime: 99999999d}\n",
+            "cluster.nodes.bootTime",
+            long,
+        ),
+        (
+            "cluster:\n",
+            "cluster:\n  termination: 99999999d\n",
+            "cluster.termination",
+            long,
+        ),
+        (
+            "cluster:\n",
+            "cluster:\n  resize: {takes: 99999999d}\n",
+            "cluster.resize.takes",
+            long,
+        ),
+        (
+            "policy:",
+            "peers: [kedaCron: {before: 99999999d}]\npolicy:",
+            "peers[0].kedaCron.before",
+            long,
+        ),
+        (
+            "cluster:\n",
+            "cluster:\n  podsPerSecond: 1e-300\n",
+            "cluster.podsPerSecond",
+            slow,
+        ),
+        (
+            "cluster:\n",
+            "cluster:\n  resize: {podsPerSecond: 1e-300}\n",
+            "cluster.resize",
+            "podsPerSecond must be 0.001 or more",
+        ),
+    ] {
+        let text = MINIMAL.replacen(from, to, 1);
+        let message = parse(&text, "s.yaml").unwrap_err().to_string();
+        assert!(message.contains(field), "{field}: {message}");
+        assert!(message.contains(reason), "{field}: {message}");
+        assert!(!message.contains(":0:0:"), "{message}");
+    }
+}
+
+#[test]
 fn a_zone_that_was_written_is_told_from_none() {
     let scenario = |zone: &str| {
         let text = MINIMAL.replacen("zone: Europe/Paris\n", zone, 1);

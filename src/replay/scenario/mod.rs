@@ -19,6 +19,7 @@ use crate::backtest::scenario::{
 };
 use crate::forecast::{REFIT, REISSUE};
 use crate::plan::policy::LiveCover;
+use crate::simulate::bounds::span;
 use crate::simulate::season::{Season, SeasonError};
 use crate::simulate::traffic::GameDay;
 use crate::units::{HumanDuration, Timestamp};
@@ -36,9 +37,9 @@ pub struct Scenario {
     pub competition: Option<String>,
     /// Zone by whose clock the audience lives, and in which days begin.
     pub zone: Tz,
-    /// Spans that are replayed, each on its own.
     /// The zone that was written, if one was: that of local fixture times.
     pub written_zone: Option<Tz>,
+    /// Spans that are replayed, each on its own.
     pub spans: Vec<Span>,
     /// How forecasts are made.
     pub forecast: Forecasting,
@@ -161,11 +162,11 @@ struct Raw {
     covers: Vec<Cover>,
     #[serde(default = "default_peers")]
     peers: Vec<Peer>,
-    #[serde(default = "fifteen_seconds")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "span")]
     metric_lag: HumanDuration,
-    #[serde(default = "fifteen_seconds")]
+    #[serde(default = "fifteen_seconds", deserialize_with = "span")]
     metric_window: HumanDuration,
-    #[serde(default = "at_once")]
+    #[serde(default = "at_once", deserialize_with = "span")]
     live_lag: HumanDuration,
     #[serde(default)]
     simulation: RawSimulation,

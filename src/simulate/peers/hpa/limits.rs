@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::HpaSpec;
+use crate::simulate::bounds::span;
 use crate::units::{HumanDuration, Timestamp};
 
 /// `spec.behavior`.
@@ -25,6 +26,7 @@ pub struct Behavior {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rules {
     /// Window over which the most cautious recommendation wins.
+    #[serde(deserialize_with = "span")]
     pub stabilization_window: HumanDuration,
     /// Which policy wins.
     pub select_policy: Select,
