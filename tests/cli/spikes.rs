@@ -81,9 +81,10 @@ fn what_is_no_load_is_refused_with_its_place() {
         assert_eq!(code, 2);
         stderr
     };
-    let minutes: String = (0..60)
-        .map(|minute| format!("2026-09-13T17:{minute:02}:00Z,9\n"))
-        .collect();
+    let mut minutes = String::new();
+    for minute in 0..60 {
+        writeln!(minutes, "2026-09-13T17:{minute:02}:00Z,9").unwrap();
+    }
     let told = rows(&minutes);
     assert!(
         told.contains("bad.csv: its rows are 1m apart, and spikes are over within seconds"),
