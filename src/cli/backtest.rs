@@ -13,9 +13,10 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::inputs::told;
 use super::output::progress;
 use super::{beside, evidence};
-use crate::backtest::origin::Protocol;
+use crate::backtest::origin::{Protocol, TARGET};
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
 use crate::entries::Entries;
@@ -26,7 +27,7 @@ use crate::series::Series;
 use crate::series::csv::{Per, read_load};
 use crate::series::faults::Faults;
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
-use crate::units::Timestamp;
+use crate::units::{HumanDuration, Timestamp};
 
 /// Bad input, as for bad usage.
 const BAD_INPUT: u8 = 2;
@@ -289,7 +290,23 @@ fn read(path: &Path) -> anyhow::Result<Inputs> {
         Some(interval) => Per::every(interval.0)
             .with_context(|| format!("{}: load.per: {interval} is not positive", path.display()))?,
     };
-    let load = read_load(reader, &name, per)?.series;
+    let load = read_load(reader, &name, per)?;
+    told(&load, &name);
+    if let Some(coarser) = load.coarser
+        && coarser.longest > TARGET
+        && scenario.evaluate.from < coarser.to
+    {
+        // the mean of an hour tells how the hour goes on
+        return Err(anyhow!(
+            "{}: evaluate.from: until {} rows of {name} are up to {} apart, and forecasts are \
+             scored every {}: evaluate from there on, or give finer rows",
+            path.display(),
+            coarser.to.format("%FT%TZ"),
+            HumanDuration(coarser.longest),
+            HumanDuration(TARGET)
+        ));
+    }
+    let load = load.series;
 
     let fixtures: Vec<PathBuf> = scenario.fixtures.iter().map(|file| beside(file)).collect();
     let options = CalendarOptions {

@@ -16,7 +16,7 @@ use crate::fixture::import::Declared;
 use crate::fixture::import::time::read_zone;
 use crate::forecast::{Drift, EventResponse, Evidence, Fit, FittedEventResponse, Verdict};
 use crate::series::Series;
-use crate::series::csv::{Per, read_load, read_load_before};
+use crate::series::csv::{LoadFile, Per, read_load, read_load_before};
 use crate::series::faults::Faults;
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
 use crate::units::Timestamp;
@@ -83,6 +83,13 @@ pub fn zone(text: &str) -> Result<Tz, String> {
     })
 }
 
+/// Says what was made of a load file that is not all of one step.
+pub(super) fn told(load: &LoadFile, name: &str) {
+    if let Some(coarser) = &load.coarser {
+        progress(&format!("warning: {name}: {}", coarser.note()));
+    }
+}
+
 impl InputArgs {
     /// Reads what was known at `at`, or at the end of the load. Rows of load and entries from
     /// `at` on are not read.
@@ -99,8 +106,9 @@ impl InputArgs {
             Some(at) => read_load_before(file, &name, per, at),
             None => read_load(file, &name, per),
         }
-        .map_err(|error| InputError(error.to_string()))?
-        .series;
+        .map_err(|error| InputError(error.to_string()))?;
+        told(&load, &name);
+        let load = load.series;
         // a load whose last rows are empty ends where its last value does
         let last = load.raw().iter().rposition(|value| value.is_finite());
         let at = at.unwrap_or_else(|| load.time(last.map_or(load.len(), |last| last + 1)));

@@ -10,17 +10,17 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::inputs::told;
 use super::output::{print, progress};
 use super::{CliError, beside};
-use crate::backtest::scenario::LoadFile;
+use crate::backtest::scenario::{LoadFile, Span};
 use crate::fixture::import::Declared;
 use crate::replay::scenario::{self, LoadSource, Recorded, Scenario};
 use crate::replay::{self, Materials, Outcome, Source, html};
-use crate::series::Series;
-use crate::series::csv::{Per, read_load};
+use crate::series::csv::{self, Per, read_load};
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
-use crate::simulate::traffic::played;
 use crate::simulate::bounds::within;
+use crate::simulate::traffic::played;
 use crate::simulate::{Results, StartUpTime};
 use crate::units::HumanDuration;
 
@@ -52,7 +52,6 @@ pub struct ReplayArgs {
     plays: Option<PathBuf>,
 }
 
-/// Runs `tipoff replay`.
 fn ready_after(text: &str) -> Result<HumanDuration, String> {
     let written: HumanDuration = text
         .parse()
@@ -60,6 +59,7 @@ fn ready_after(text: &str) -> Result<HumanDuration, String> {
     within(written)
 }
 
+/// Runs `tipoff replay`.
 ///
 /// # Errors
 /// Bad input, or an output that cannot be written.
@@ -116,7 +116,7 @@ fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
                     path.display()
                 ));
             }
-            recorded_load(recorded, &beside)
+            recorded_load(recorded, &scenario.spans, &beside)
                 .with_context(|| format!("{}: load.recorded", path.display()))?
         }
     };
@@ -175,8 +175,12 @@ fn results(games: Option<&Path>, plays: Option<&Path>) -> anyhow::Result<Results
     Ok(reading.results)
 }
 
-fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyhow::Result<Source> {
-    let load = |file: &Path, per: Option<HumanDuration>| -> anyhow::Result<Series> {
+fn recorded_load(
+    recorded: &Recorded,
+    spans: &[Span],
+    beside: &dyn Fn(&Path) -> PathBuf,
+) -> anyhow::Result<Source> {
+    let load = |file: &Path, per: Option<HumanDuration>| -> anyhow::Result<csv::LoadFile> {
         let file = beside(file);
         let name = file.display().to_string();
         let per = match per {
@@ -184,10 +188,21 @@ fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyh
             Some(interval) => Per::every(interval.0)
                 .with_context(|| format!("per: {interval} is not positive"))?,
         };
-        Ok(read_load(open(&file)?, &name, per)?.series)
+        let load = read_load(open(&file)?, &name, per)?;
+        told(&load, &name);
+        Ok(load)
     };
-    let seconds = load(&recorded.file, recorded.per)?;
-    let distance = seconds.step();
+    let csv::LoadFile {
+        series: seconds,
+        coarser,
+        ..
+    } = load(&recorded.file, recorded.per)?;
+    // rows that are far apart at another time do no harm
+    let coarser = coarser.filter(|coarser| {
+        let mut spans = spans.iter();
+        spans.any(|span| span.from < coarser.to && coarser.from < span.to)
+    });
+    let distance = coarser.map_or(seconds.step(), |coarser| coarser.longest);
     if distance > WIDEST {
         return Err(anyhow!(
             "file: the rows of {} are {} apart, and spikes are over within seconds: give a row a \
@@ -208,6 +223,7 @@ fn recorded_load(recorded: &Recorded, beside: &dyn Fn(&Path) -> PathBuf) -> anyh
         .history
         .as_ref()
         .map(|LoadFile { file, per }| load(file, *per))
-        .transpose()?;
+        .transpose()?
+        .map(|history| history.series);
     Ok(Source::Recorded { seconds, history })
 }

@@ -4,25 +4,26 @@
 //! value. What cannot be trusted is refused with its line; what is absent stays absent: a missing
 //! row or an empty value is a gap, never zero. Opening files belongs to the caller.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 
 use super::Series;
-use super::rows::{self, Rows, TimeFault, commonest, shown};
+use super::rows::{self, Rows, TimeFault, shown};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
+mod grid;
 mod refusal;
+mod spans;
 
 pub use refusal::LoadError;
+pub use spans::Coarser;
+
+use grid::grid;
 
 /// The most rows one file may hold: a year of seconds.
 pub const MAX_ROWS: usize = 32_000_000;
-
-/// The most bins a file may span; a year of seconds.
-const MAX_BINS: i64 = 32_000_000;
 
 /// What a value in the file means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +74,19 @@ pub struct LoadFile {
     pub column: String,
     /// Rows read.
     pub rows: usize,
+    /// Rows that last longer than the step of the series, when there are such.
+    pub coarser: Option<Coarser>,
 }
 
 /// Reads a load history; gzip is recognised by its first bytes.
 ///
-/// The step is the most common difference between rows, the shorter of two equally common ones.
-/// Bins start at the first row; several rows in one bin are averaged; a bin without a row, or
-/// with empty values only, is a gap.
+/// The step is the most common difference between rows, the shorter of two equally common ones, or
+/// that of the last rows when they are closer and no small part. Bins start at the first row;
+/// several rows in one bin are averaged; a bin without a row, or with empty values only, is a gap.
+///
+/// Where many rows in a row are further apart than the step, as in a history whose older part was
+/// thinned out, each fills the time it covers. When values count over an interval and
+/// rows are as far apart as that, each row counts over the time it lasts.
 ///
 /// # Errors
 /// [`LoadError`] with file, line and remedy.
@@ -200,11 +207,12 @@ fn read(
         });
     }
     let count = rows.len();
-    let series = grid(&rows, per, name)?;
+    let (series, coarser) = grid(&rows, per, before, name)?;
     Ok(LoadFile {
         series,
         column,
         rows: count,
+        coarser,
     })
 }
 
@@ -258,52 +266,6 @@ fn value_of(cell: &[u8], name: &str, line: u64) -> Result<f64, LoadError> {
         text,
         reason,
     })
-}
-
-fn grid(rows: &[(i64, f64)], per: Per, name: &str) -> Result<Series, LoadError> {
-    let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
-    let step = common_step(rows).unwrap_or_else(|| {
-        // one row says nothing about its width; a count names its own
-        if per == Per::SECOND {
-            60_000
-        } else {
-            per.interval().num_milliseconds()
-        }
-    });
-    let bins = (last - first) / step + 1;
-    if bins > MAX_BINS {
-        return Err(LoadError::TooLarge {
-            name: name.to_owned(),
-            what: format!("spans {bins} steps of {step} ms"),
-        });
-    }
-    let mut sums = vec![0.0; bins as usize];
-    let mut counts = vec![0_u32; bins as usize];
-    for &(at, value) in rows {
-        if value.is_finite() {
-            let bin = ((at - first) / step) as usize;
-            sums[bin] += value;
-            counts[bin] += 1;
-        }
-    }
-    for (sum, &count) in sums.iter_mut().zip(&counts) {
-        *sum = if count == 0 {
-            f64::NAN
-        } else {
-            *sum / f64::from(count)
-        };
-    }
-    let start = DateTime::from_timestamp_millis(first).unwrap_or_default();
-    Ok(Series::from_raw(start, TimeDelta::milliseconds(step), sums))
-}
-
-/// Milliseconds; `None` for fewer than two rows.
-fn common_step(rows: &[(i64, f64)]) -> Option<i64> {
-    let mut seen: BTreeMap<i64, usize> = BTreeMap::new();
-    for pair in rows.windows(2) {
-        *seen.entry((pair[1].0 - pair[0].0).max(1)).or_default() += 1;
-    }
-    commonest(&seen)
 }
 
 /// Writes a series in the form [`read_load`] reads with [`Per::SECOND`]; a gap is an empty value.

@@ -1,8 +1,10 @@
 //! `tipoff backtest` as it is called: its contract, and what it says of bad input.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use chrono::{DateTime, TimeDelta};
 use serde_json::Value;
 
 use crate::run::{Run, bad_scenario, subcommand};
@@ -281,4 +283,42 @@ fn bad_input_is_refused_with_place_and_remedy() {
     }
     let output = tipoff(&["--scenario", "x.yaml", "--protocol", "weekly"]);
     assert_eq!(output.code, 2);
+}
+
+/// Rows from one hour to another, so many minutes apart.
+fn rows(hours: std::ops::Range<i64>, apart: usize) -> String {
+    let minutes = (hours.start * 60..hours.end * 60).step_by(apart);
+    let mut rows = String::new();
+    for minute in minutes {
+        let at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
+        let load = 100 + minute % 1440 / 60;
+        writeln!(rows, "{},{load}", at.format("%FT%TZ")).unwrap();
+    }
+    rows
+}
+
+#[test]
+fn an_older_part_that_was_thinned_out_is_learnt_from_and_not_scored_beyond_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = "\
+load: {file: load.csv}
+evaluate: {from: 1970-01-25T00:00:00Z, to: 1970-01-27T00:00:00Z}
+forecast: {protocols: [day], challengers: []}
+";
+    let run = |apart: usize| {
+        let (old, young) = (rows(0..24 * 26, apart), rows(24 * 26..24 * 34, 1));
+        let load = format!("timestamp_utc,value\n{old}{young}");
+        fs::write(folder.path().join("load.csv"), load).unwrap();
+        bad_scenario("backtest", folder.path(), scenario)
+    };
+    let read = run(5);
+    assert_eq!(read.code, 0, "{}", read.stderr);
+    let told = "load.csv: 7488 rows from 1970-01-01T00:00:00Z to 1970-01-27T00:00:00Z are up to 5m \
+                apart, the others 1m: ";
+    assert!(read.stderr.contains(told), "{}", read.stderr);
+    assert!(!read.stdout.contains("missing"), "{}", read.stdout);
+    run(60).assert_refused(&[
+        "bad.yaml: evaluate.from: until 1970-01-27T00:00:00Z rows of ",
+        "load.csv are up to 1h apart, and forecasts are scored every 5m: evaluate from there on",
+    ]);
 }

@@ -157,6 +157,22 @@ fn bad_input_is_refused_with_place_and_remedy() {
             "give a row a second",
         ],
     );
+    // an hour by the minute before an hour by the second
+    let minutes = (0..60).map(|minute| format!("2031-10-05T16:{minute:02}:00Z,1\n"));
+    let seconds = (0..3600).map(|second| {
+        let (minute, second) = (second / 60, second % 60);
+        format!("2031-10-05T17:{minute:02}:{second:02}Z,1\n")
+    });
+    let rows: String = minutes.chain(seconds).collect();
+    let mixed = format!("timestamp_utc,value\n{rows}");
+    fs::write(folder.path().join("mixed.csv"), mixed).unwrap();
+    refused(
+        &load("{recorded: {file: mixed.csv}}"),
+        &[
+            "load.recorded: file: the rows of mixed.csv are 1m apart",
+            "give a row a second",
+        ],
+    );
     refused("", &["bad.yaml"]);
     let output = tipoff(&["--scenario", "/nowhere/absent.yaml"]);
     assert_eq!(output.code, 2);
