@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::forecasts::{AFTER, BEFORE, Targets};
+use super::forecasts::{AFTER, BEFORE, Targets, has_window};
 use super::origin::{Block, Protocol, TARGET};
 use super::score::PerQuantile;
 use crate::fixture::Calendar;
@@ -55,7 +55,7 @@ pub fn activities(targets: &Targets, calendar: &Calendar) -> Vec<Activity> {
     // whoever started a day before the first target may still matter to it
     let begin = targets.from - TimeDelta::days(1);
     for fixture in calendar.starting_between(begin, targets.end() + BEFORE + TimeDelta::days(1)) {
-        if fixture.status.is_off() || !fixture.start.is_timed() {
+        if !has_window(fixture) {
             continue;
         }
         let start = fixture.start.at;
