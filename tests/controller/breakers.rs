@@ -110,7 +110,9 @@ async fn a_slow_query_of_one_policy_keeps_no_other_from_its_load() {
     .await;
     let (available, _, message) = rig.condition("LoadAvailable").await.unwrap();
     assert_eq!(available, "True", "{message}");
-    assert_eq!(rig.replicas().await, 32);
+    // 32 carry the load; a fit that has come by then may ask for one more, for its 95th percentile
+    let replicas = rig.replicas().await;
+    assert!((32..=33).contains(&replicas), "{replicas}");
     controller.stop().await;
 }
 
@@ -171,7 +173,7 @@ async fn prometheus_hangs_at_the_moment_of_a_spike() {
         breakers.prometheus.sleep_window = Duration::from_millis(100);
     });
     let began = rig.clock.monotonic();
-    rig.until("the spike is covered", async || rig.replicas().await == 32)
+    rig.until("the spike is covered", async || rig.replicas().await >= 32)
         .await;
     println!(
         "breaker open: 20 ticks of 250 ms in {ticks:?}, none of them with a call (timeout 400 ms); \
