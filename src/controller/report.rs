@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::api::{Api, Patch, PatchParams};
+use kube::core::PartialObjectMeta;
 use kube::runtime::events::Event;
 use serde_json::json;
 
@@ -140,8 +141,12 @@ fn already_told(found: Option<&PredictiveAutoscalerStatus>) -> Told {
 
 /// Applies the status as its only owner, so that what is left out is removed. True when it is
 /// written.
+///
+/// The answer is read for its metadata only: it holds the whole policy, and one whose spec cannot be
+/// read would make a failure of each status that says so.
 async fn write_status(ctx: &Context, key: &PolicyKey, status: &PredictiveAutoscalerStatus) -> bool {
-    let api: Api<PredictiveAutoscaler> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let api: Api<PartialObjectMeta<PredictiveAutoscaler>> =
+        Api::namespaced(ctx.client.clone(), &key.namespace);
     let body = json!({
         "apiVersion": PredictiveAutoscaler::api_version(&()),
         "kind": PredictiveAutoscaler::kind(&()),

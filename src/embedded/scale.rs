@@ -54,7 +54,8 @@ pub(super) fn read(object: &Value, paths: &ScalePaths) -> Value {
         "spec": {},
         "status": status,
     });
-    if let Some(replicas) = count(&paths.spec_replicas) {
+    // as the real one writes it: the field is `omitempty`
+    if let Some(replicas) = count(&paths.spec_replicas).filter(|&replicas| replicas != 0) {
         scale["spec"]["replicas"] = json!(replicas);
     }
     scale

@@ -478,11 +478,8 @@ fn selector_of(scale: &Scale) -> Option<&str> {
 }
 
 fn replicas_of(scale: &Scale) -> u32 {
-    // an API server that leaves the number out means its default
-    let replicas = scale
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.replicas)
-        .unwrap_or(1);
-    u32::try_from(replicas).unwrap_or(0)
+    // an API server leaves the number out where it is zero (`omitempty` of autoscaling/v1): read as
+    // a Deployment's default of one, a workload that somebody switched off would be started again
+    let replicas = scale.spec.as_ref().and_then(|spec| spec.replicas);
+    u32::try_from(replicas.unwrap_or(0)).unwrap_or(0)
 }

@@ -140,7 +140,10 @@ async fn running_pods_get_more_cpu_until_new_ones_are_ready() {
             })
     })
     .await;
-    assert_eq!(rig.status().await.ready_replicas, Some(12));
+    rig.until("the status says so", async || {
+        rig.status().await.ready_replicas == Some(12)
+    })
+    .await;
     next.stop().await;
 }
 

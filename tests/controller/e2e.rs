@@ -126,6 +126,13 @@ impl World {
         }
     }
 
+    async fn until_event(&self, reason: &str) {
+        self.until(reason, async || {
+            self.event_reasons().await.iter().any(|r| r == reason)
+        })
+        .await;
+    }
+
     async fn policy(&self, spec: Value) -> Result<PredictiveAutoscaler, kube::Error> {
         let mut whole = json!({
             "mode": "Enforce",
@@ -341,7 +348,7 @@ async fn from_one_end_to_the_other() {
             world.status().await.ready_replicas == Some(6)
         })
         .await;
-    assert!(world.event_reasons().await.contains(&"ScaledUp".to_owned()));
+    world.until_event("ScaledUp").await;
     let scaled = world.status().await.last_scale.unwrap();
     assert_eq!((scaled.from, scaled.to), (2, 6));
 
@@ -365,12 +372,7 @@ async fn from_one_end_to_the_other() {
     prometheus.is(Mood::Well);
     world.until_condition("Ready", "True", "Complete").await;
     world.until_replicas(2).await;
-    assert!(
-        world
-            .event_reasons()
-            .await
-            .contains(&"ScaledDown".to_owned())
-    );
+    world.until_event("ScaledDown").await;
 
     // a person's order stands until it expires
     let expires = (wall_clock() + TimeDelta::seconds(8)).to_rfc3339();

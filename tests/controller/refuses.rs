@@ -85,6 +85,33 @@ async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
             .is_some_and(|text| text.contains("the object cannot be read"))
     })
     .await;
+    rig.pass(TimeDelta::minutes(30)).await;
+    let failed =
+        r#"tipoff_breaker_calls_total{command="report",outcome="failed",resource="kubernetes"} "#;
+    let metrics = controller.metrics.render().unwrap();
+    let failed = metrics.lines().find_map(|line| line.strip_prefix(failed));
+    assert_eq!(failed, Some("0"), "what is said of it is taken");
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_somebody_switched_off_stays_off() {
+    let rig = undersized().await;
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is raised", async || rig.replicas().await == 8)
+        .await;
+    rig.scale(0).await;
+    rig.until("it is said", async || {
+        let reasons = rig.status().await.summary.unwrap_or_default();
+        reasons.contains("scaled to 0 by somebody else")
+    })
+    .await;
+    rig.pass(TimeDelta::minutes(10)).await;
+    assert_eq!(rig.replicas().await, 0);
+    rig.scale(1).await;
+    rig.until("it is handed back", async || rig.replicas().await == 8)
+        .await;
     controller.stop().await;
 }
 

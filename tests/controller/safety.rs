@@ -224,7 +224,11 @@ async fn of_two_controllers_one_writes_and_the_other_takes_over() {
     load.store(1600, Ordering::Relaxed);
     rig.until("the second raises", async || rig.replicas().await == 16)
         .await;
-    assert!(rig.scale_writes("second") > 0);
+    // a request is on record once it is answered, a moment after what it wrote is there
+    rig.until("the write is on record", async || {
+        rig.scale_writes("second") > 0
+    })
+    .await;
     second.stop().await;
     rig.until("the lease is handed back", async || {
         use k8s_openapi::api::coordination::v1::Lease;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chrono::{LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
 
 use crate::backtest::contest::View;
@@ -149,7 +149,7 @@ struct Raw {
     #[serde(default, deserialize_with = "zone")]
     zone: Option<Tz>,
     #[serde(default)]
-    days: Option<Spanned<Vec<NaiveDate>>>,
+    days: Option<Spanned<Vec<Day>>>,
     #[serde(default = "six", deserialize_with = "time_of_day")]
     day_starts: NaiveTime,
     #[serde(default)]
@@ -195,6 +195,21 @@ impl Default for RawSimulation {
     }
 }
 
+/// A date that the calendar has.
+#[derive(Debug, Clone, Copy)]
+struct Day(NaiveDate);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| {
+            de::Error::custom(format!(
+                "{text:?} is no date of the calendar: write for example 2023-11-05"
+            ))
+        })
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Cover(#[serde(deserialize_with = "live_cover")] Option<LiveCover>);
 
@@ -215,7 +230,7 @@ fn six() -> NaiveTime {
 fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveTime, D::Error> {
     let text = String::deserialize(deserializer)?;
     NaiveTime::parse_from_str(&text, "%H:%M").map_err(|_| {
-        serde::de::Error::custom(format!(
+        de::Error::custom(format!(
             "{text:?} is not a time of day: write for example \"06:00\""
         ))
     })
@@ -312,7 +327,7 @@ fn spans(raw: &Raw, name: &str) -> Result<Vec<Span>, ScenarioError> {
     let (spans, referenced, field) = match (&raw.days, &raw.spans) {
         (Some(days), None) => {
             let place = days.referenced;
-            let spans = days.value.iter().map(|&day| {
+            let spans = days.value.iter().map(|&Day(day)| {
                 local_day(day, raw.day_starts, raw.zone.unwrap_or_default())
                     .map_err(|reason| refuse(name, place, "days", &reason))
             });
