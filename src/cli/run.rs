@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::{Client, CustomResourceExt as _, ResourceExt as _};
 use serde::Deserialize as _;
@@ -149,6 +149,7 @@ impl Parts {
             let (elector, leadership) = Elector::new(
                 &client,
                 &settings.leader_election,
+                namespace.as_deref(),
                 identity.clone(),
                 clock.clone(),
                 metrics.clone(),
@@ -305,7 +306,11 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
         .name
         .as_deref()
         .ok_or("it has no metadata.name")?;
-    let params = PatchParams::apply("tipoff-apply").force();
+    // as kubectl does: a misspelt field is refused, not dropped
+    let params = PatchParams {
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::apply("tipoff-apply").force()
+    };
     let api: Api<DynamicObject> = match capabilities.scope {
         kube::discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
         kube::discovery::Scope::Namespaced => {

@@ -39,6 +39,8 @@ pub(super) struct BridgeMemory {
     reserve: Option<(u32, Timestamp)>,
     /// Where the pods are that may be raised.
     selector: Option<String>,
+    /// Why what is wanted could not be looked up at this tick.
+    blind: Vec<String>,
 }
 
 /// What was done, or why not.
@@ -61,6 +63,11 @@ impl BridgeMemory {
     /// Takes in what the fast loop did to the CPU of running pods since the last tick.
     pub(super) fn raised_between(&mut self, cpu: Option<CpuState>) {
         self.cpu = cpu.or(self.cpu);
+    }
+
+    /// Why what is wanted could not be looked up at this tick, and is therefore not done.
+    pub(super) fn blind(&self) -> &[String] {
+        &self.blind
     }
 
     /// What is known of the CPU of running pods may be out of date.
@@ -93,6 +100,7 @@ pub(super) async fn look(
         *memory = BridgeMemory::default();
         return BridgesSeen::default();
     }
+    memory.blind.clear();
     let BridgesSpec { resize, nodes } = spec.bridges.clone().unwrap_or_default();
     if let Ok(size) = &raw.size
         && size.selector != memory.selector
@@ -111,6 +119,11 @@ pub(super) async fn look(
                 Err(ResizeError::Call(error)) if error.is_forbidden() => Some(CpuState::AsMade),
                 Err(error) => {
                     tracing::debug!(policy = %key, %error, "raised pods not seen");
+                    if resize.as_ref().is_some_and(|resize| resize.enabled) {
+                        memory
+                            .blind
+                            .push(format!("{}: {error}", name(Action::RaiseCpu)));
+                    }
                     None
                 }
             },
@@ -126,7 +139,19 @@ pub(super) async fn look(
             Err(BufferError::Call(error)) if error.is_forbidden() && !wanted => {
                 memory.reserve = Some((0, raw.now));
             }
-            Err(error) => tracing::debug!(policy = %key, %error, "reserve not seen"),
+            Err(error) => {
+                tracing::debug!(policy = %key, %error, "reserve not seen");
+                if wanted {
+                    let forbidden =
+                        matches!(&error, BufferError::Call(error) if error.is_forbidden());
+                    let remedy = if forbidden {
+                        "; give the controller the rights in config/rbac/bridges"
+                    } else {
+                        ""
+                    };
+                    memory.blind.push(format!("reserve: {error}{remedy}"));
+                }
+            }
         }
     }
     BridgesSeen {
@@ -310,8 +335,11 @@ async fn resize(
             failure,
         })) => {
             if action == Action::RaiseCpu && pods + left == 0 {
-                done.notes
-                    .push("raise CPU: no ready pod has a CPU limit to raise".to_owned());
+                done.notes.push(
+                    "raise CPU: no ready pod has a CPU limit that can be raised without a \
+                         restart (resizePolicy)"
+                        .to_owned(),
+                );
             }
             tracing::info!(policy = %key, pods, left, "{} done", name(action));
             done.cpu = Some(match (action, left) {

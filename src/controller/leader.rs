@@ -86,10 +86,12 @@ pub fn identity() -> String {
 }
 
 impl Elector {
-    /// A candidate that does nothing until [`Elector::run`].
+    /// A candidate for the workloads of one namespace or of all, that does nothing until
+    /// [`Elector::run`].
     pub fn new(
         client: &Client,
         settings: &LeaderElectionSettings,
+        watched: Option<&str>,
         identity: String,
         clock: SharedClock,
         metrics: Metrics,
@@ -102,7 +104,7 @@ impl Elector {
         metrics.leader(false);
         let elector = Self {
             api: Api::namespaced(client.clone(), namespace),
-            name: settings.name.clone(),
+            name: settings.lease_name(watched),
             clock: clock.clone(),
             metrics,
             me: Candidate {
@@ -163,12 +165,25 @@ impl Elector {
             Ok(Some(lease)) => {
                 let now = self.clock.monotonic();
                 let record = record(&lease);
+                self.tell_of(record.holder.as_deref());
                 self.seen = Some(LeaseSeen::observe(self.seen.take(), record, now));
                 self.lease = Some(lease);
             }
             // what was seen stays: its holder may not know yet that the lease is gone
             Ok(None) => self.lease = None,
             Err(reason) => warn!(%reason, "failed to read the lease"),
+        }
+    }
+
+    /// Says whom this process waits for, once for each: one that never leads is easily taken for
+    /// broken.
+    fn tell_of(&self, holder: Option<&str>) {
+        let known = self.seen.as_ref().map(|seen| seen.record.holder.as_deref());
+        if let Some(leader) = holder
+            && leader != self.me.identity
+            && known != Some(holder)
+        {
+            info!(leader, lease = self.name, "following another leader");
         }
     }
 

@@ -372,7 +372,9 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     state.memory = plan.memory.clone();
                     due_at = due_at.min(plan.wake_at);
                     // client required
-                    let applied = act(&ctx, &key, Planned { facts, plan }).await;
+                    let mut applied = act(&ctx, &key, Planned { facts, plan }).await;
+                    let blind = state.bridges.blind().iter().cloned();
+                    applied.bridged.notes.extend(blind);
                     if applied.facts.feed.is_some() {
                         let status = object.status.as_ref();
                         let remembered = status.and_then(|status| status.spikes);

@@ -383,9 +383,7 @@ impl RawLeaderElection {
             settings.enabled = enabled;
         }
         settings.namespace = namespace.map(|Name(name)| name);
-        if let Some(Name(name)) = name {
-            settings.name = name;
-        }
+        settings.name = name.map(|Name(name)| name);
         for (target, written) in [
             (&mut settings.lease_duration, &lease_duration),
             (&mut settings.renew_deadline, &renew_deadline),

@@ -233,8 +233,8 @@ pub struct LeaderElectionSettings {
     pub enabled: bool,
     /// Namespace of the Lease; `None` for the controller's own.
     pub namespace: Option<String>,
-    /// Name of the Lease.
-    pub name: String,
+    /// Name of the Lease; `None` for one by what is watched, see [`Self::lease_name`].
+    pub name: Option<String>,
     /// How long a candidate waits on a Lease that nobody renews before it takes it.
     pub lease_duration: Duration,
     /// How long a leader that cannot renew still counts itself as one.
@@ -243,13 +243,25 @@ pub struct LeaderElectionSettings {
     pub retry_period: Duration,
 }
 
+impl LeaderElectionSettings {
+    /// The Lease that controllers of the same workloads compete for: of all namespaces `tipoff`, of
+    /// `watched` one of their own, or those of two namespaces would wait for each other.
+    pub fn lease_name(&self, watched: Option<&str>) -> String {
+        match (&self.name, watched) {
+            (Some(name), _) => name.clone(),
+            (None, Some(namespace)) => format!("tipoff-{namespace}"),
+            (None, None) => "tipoff".to_owned(),
+        }
+    }
+}
+
 /// The durations of kube-scheduler and kube-controller-manager.
 impl Default for LeaderElectionSettings {
     fn default() -> Self {
         Self {
             enabled: true,
             namespace: None,
-            name: "tipoff".to_owned(),
+            name: None,
             lease_duration: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(10),
             retry_period: Duration::from_secs(2),

@@ -18,6 +18,7 @@ use kube::{Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::WRITE_TIMEOUT;
+use super::balloon::balloon;
 use super::call::{CallError, within};
 use super::scale::MANAGER;
 use crate::api::PredictiveAutoscaler;
@@ -32,7 +33,7 @@ pub const PRIORITY_CLASS: &str = "tipoff-headroom";
 const PRIORITY: i32 = -10;
 
 /// Tells the pods of one reserve from others; its value is the policy's uid.
-const RESERVE_LABEL: &str = "tipoff.dev/headroom-of";
+pub(super) const RESERVE_LABEL: &str = "tipoff.dev/headroom-of";
 
 /// Versions of `CapacityBuffer`, newest first.
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
@@ -78,7 +79,7 @@ impl Owner<'_> {
         format!("{}-headroom", self.name)
     }
 
-    fn metadata(&self) -> Value {
+    pub(super) fn metadata(&self) -> Value {
         json!({
             "name": self.reserve(),
             "labels": {"app.kubernetes.io/managed-by": MANAGER, RESERVE_LABEL: self.uid},
@@ -354,75 +355,6 @@ fn buffer(owner: &Owner<'_>, target: &ScaleTargetRef, replicas: u32) -> Value {
     })
 }
 
-/// Pods that ask for what the workload's pods ask for, and may stand where those may stand.
-fn balloon(owner: &Owner<'_>, pod: &Value, image: &str, replicas: u32) -> Value {
-    let always = |container: &&Value| container["restartPolicy"] == "Always";
-    let sidecars = pod["initContainers"].as_array().into_iter().flatten();
-    let containers: Vec<Value> = pod["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .chain(sidecars.filter(always))
-        .map(|container| {
-            let requests = container["resources"]["requests"].clone();
-            // a limit alone is a request too
-            let requests = if requests.is_object() {
-                requests
-            } else {
-                container["resources"]["limits"].clone()
-            };
-            let mut paused = json!({
-                "name": container["name"],
-                "image": image,
-                "securityContext": {
-                    "allowPrivilegeEscalation": false,
-                    "capabilities": {"drop": ["ALL"]},
-                    "readOnlyRootFilesystem": true,
-                },
-            });
-            if requests.is_object() {
-                paused["resources"] = json!({"requests": requests});
-            }
-            paused
-        })
-        .collect();
-    let mut spec = json!({
-        "priorityClassName": PRIORITY_CLASS,
-        "terminationGracePeriodSeconds": 0,
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "securityContext": {
-            "runAsNonRoot": true,
-            // the user of the pause image
-            "runAsUser": 65535,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": containers,
-    });
-    for field in [
-        "nodeSelector",
-        "tolerations",
-        "schedulerName",
-        "runtimeClassName",
-    ] {
-        if let Some(value) = pod.get(field).filter(|value| !value.is_null()) {
-            spec[field] = value.clone();
-        }
-    }
-    if let Some(nodes) = pod["affinity"].get("nodeAffinity") {
-        spec["affinity"] = json!({"nodeAffinity": nodes});
-    }
-    let labels = json!({RESERVE_LABEL: owner.uid});
-    json!({
-        "metadata": owner.metadata(),
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,38 +376,5 @@ mod tests {
         assert_eq!(spec["replicas"], 7);
         assert_eq!(spec.get("percentage"), None);
         assert_eq!(spec["scalableRef"]["apiGroup"], "apps");
-    }
-
-    #[test]
-    fn a_balloon_weighs_what_the_workload_weighs() {
-        let pod = json!({
-            "nodeSelector": {"pool": "games"},
-            "affinity": {"nodeAffinity": {"a": 1}, "podAntiAffinity": {"b": 2}},
-            "containers": [
-                {"name": "main", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}},
-                {"name": "limited", "resources": {"limits": {"memory": "1Gi"}}},
-            ],
-            "initContainers": [
-                {"name": "once", "resources": {"requests": {"cpu": "9"}}},
-                {"name": "proxy", "restartPolicy": "Always",
-                 "resources": {"requests": {"cpu": "100m"}}},
-            ],
-        });
-        let body = balloon(&OWNER, &pod, "pause", 3);
-        let spec = &body["spec"]["template"]["spec"];
-        let requests: Vec<_> = spec["containers"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|container| container["resources"]["requests"].to_string())
-            .collect();
-        assert_eq!(
-            requests,
-            [r#"{"cpu":"1"}"#, r#"{"memory":"1Gi"}"#, r#"{"cpu":"100m"}"#]
-        );
-        assert_eq!(spec["terminationGracePeriodSeconds"], 0);
-        assert_eq!(spec["nodeSelector"]["pool"], "games");
-        assert_eq!(spec["affinity"], json!({"nodeAffinity": {"a": 1}}));
-        assert_eq!(body["metadata"]["ownerReferences"][0]["uid"], "u-1");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+mod balloon;
 pub mod buffer;
 pub mod call;
 pub mod hpa;

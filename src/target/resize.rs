@@ -293,8 +293,12 @@ fn raise_of(
 
 /// Without a limit nothing holds a container down. A request stays what it is, so that the node
 /// needs no more room, unless it equals the limit: then the pod may be Guaranteed, and its class
-/// may not change.
+/// may not change. A container that is started anew when its CPU changes is left as it is: it would
+/// be gone when it is needed most.
 fn container_raise(container: &Container, bridge: &CpuBridge) -> Option<(Before, Before)> {
+    if restarts(container) {
+        return None;
+    }
     let resources = container.resources.as_ref()?;
     let limit = &resources.limits.as_ref()?.get("cpu")?.0;
     let request = resources
@@ -317,6 +321,14 @@ fn container_raise(container: &Container, bridge: &CpuBridge) -> Option<(Before,
         request,
     };
     Some((had, gets))
+}
+
+/// Whether the kubelet starts the container anew when its CPU changes.
+fn restarts(container: &Container) -> bool {
+    let policies = container.resize_policy.as_deref().unwrap_or_default();
+    policies
+        .iter()
+        .any(|policy| policy.resource_name == "cpu" && policy.restart_policy == "RestartContainer")
 }
 
 /// Whether a pod has more than it was made with. One that is marked and has not was marked for a
@@ -345,6 +357,8 @@ fn before_of(pod: &Pod) -> Option<BTreeMap<String, Before>> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ContainerResizePolicy;
+
     use super::*;
 
     const TWICE: CpuBridge = CpuBridge {
@@ -379,6 +393,12 @@ mod tests {
         ] {
             assert_eq!(container_raise(&container(&resources), &TWICE), None);
         }
+        let mut at_start = container(&json!({"limits": {"cpu": "1"}}));
+        at_start.resize_policy = Some(vec![ContainerResizePolicy {
+            resource_name: "cpu".to_owned(),
+            restart_policy: "RestartContainer".to_owned(),
+        }]);
+        assert_eq!(container_raise(&at_start, &TWICE), None);
         let most = CpuBridge {
             most: Some(Millicores(1000)),
             ..TWICE

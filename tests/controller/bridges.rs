@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use tipoff::embedded::{Fault, Matcher};
 use tipoff::units::Timestamp;
 
 use crate::support::at;
@@ -347,6 +348,27 @@ async fn somebody_elses_deployment_is_not_taken_for_a_reserve() {
     .await;
     let theirs = api.get(RESERVE).await.unwrap();
     assert_eq!(theirs.spec.unwrap().replicas, Some(1));
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_for_a_reserve_is_said() {
+    let rig = before_the_crowd().await;
+    let _buffers = install_capacity_buffers(&rig).await;
+    rig.cluster.faults().always(
+        Matcher::any().resource("capacitybuffers").agent("tipoff"),
+        Fault::status(403),
+    );
+    rig.policy(reserving()).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is said", async || {
+        let reasons = rig.status().await.reasons;
+        reasons.iter().any(|reason| {
+            reason.starts_with("bridge not changed: reserve: ")
+                && reason.ends_with("give the controller the rights in config/rbac/bridges")
+        })
+    })
+    .await;
     controller.stop().await;
 }
 

@@ -224,6 +224,7 @@ impl World {
         let (elector, leadership) = Elector::new(
             &self.client,
             &election,
+            None,
             name.to_owned(),
             clock.clone(),
             metrics.clone(),

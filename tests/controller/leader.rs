@@ -40,6 +40,7 @@ impl Stage {
         let (elector, leadership) = Elector::new(
             &self.cluster.client_as(name),
             &LeaderElectionSettings::default(),
+            None,
             format!("{name}_{}", identity()),
             self.clock.clone(),
             metrics.clone(),

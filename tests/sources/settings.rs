@@ -34,6 +34,9 @@ fn one_line_is_enough() {
     assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
     let election = settings.leader_election;
     assert!(election.enabled);
+    // one for all namespaces, one for each that is watched alone
+    assert_eq!(election.lease_name(None), "tipoff");
+    assert_eq!(election.lease_name(Some("dfs")), "tipoff-dfs");
     assert_eq!(
         (
             election.lease_duration,

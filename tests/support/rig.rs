@@ -228,6 +228,7 @@ impl Rig {
                 let (elector, leadership) = Elector::new(
                     &client,
                     &settings,
+                    None,
                     agent.to_owned(),
                     self.clock.clone(),
                     metrics.clone(),

@@ -46,10 +46,20 @@ pub struct SpeedArgs {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
     /// Measure the fast loop with so many workloads instead, each with a sample a second.
-    #[arg(long, value_name = "WORKLOADS")]
+    #[arg(
+        long,
+        value_name = "WORKLOADS",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with_all = ["weeks", "workloads", "threads"]
+    )]
     live: Option<u32>,
     /// For so many seconds.
-    #[arg(long, default_value_t = 30, requires = "live")]
+    #[arg(
+        long,
+        default_value_t = 30,
+        requires = "live",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
     seconds: u64,
     /// Print JSON instead of a table.
     #[arg(long)]
