@@ -123,9 +123,14 @@ pub(super) async fn write(
             tracing::info!(policy = %key, from, to, "scaled");
             Outcome::Scaled { from, to }
         }
-        Err(error @ TargetError::Call(CallError::Refused(_))) => {
+        // not tried, or overtaken by the other loop or by somebody else: the next look decides anew
+        Err(
+            error @ (TargetError::Call(CallError::Refused(_))
+            | TargetError::Overtaken { .. }
+            | TargetError::Conflict),
+        ) => {
             ctx.metrics.write(WriteOutcome::Dropped);
-            tracing::debug!(policy = %key, from, to, %error, "not tried");
+            tracing::debug!(policy = %key, from, to, %error, "not written");
             Outcome::Failed(error)
         }
         Err(error) => {

@@ -276,7 +276,11 @@ impl Task {
 
         let due = model.as_ref().is_none_or(|model| now >= model.due_at);
         let permit = if due {
-            let permit = fits.acquire_owned().await;
+            // whoever stops waits for no turn: the lead is handed on once everything has ended
+            let permit = tokio::select! {
+                permit = fits.acquire_owned() => permit,
+                () = shutdown.cancelled() => return Ok(()),
+            };
             Some(permit.map_err(|error| error.to_string())?)
         } else {
             None

@@ -93,9 +93,10 @@ pub struct BridgesSeen {
 
 impl BridgesSeen {
     /// Whether a replica carries what it was made to carry: with more CPU it shows more than the
-    /// next one will.
-    pub(super) fn as_made(self) -> bool {
-        self.cpu.is_none_or(|cpu| cpu == CpuState::AsMade)
+    /// next one will. Where more is asked for and nobody looked, as on a follower, it may have it.
+    pub(super) fn as_made(self, policy: &Policy) -> bool {
+        self.cpu
+            .map_or(policy.bridges.cpu.is_none(), |cpu| cpu == CpuState::AsMade)
     }
 }
 
@@ -339,7 +340,7 @@ mod tests {
     fn what_a_raised_replica_carries_is_not_learnt() {
         let mut policy = policy();
         policy.per_replica = None;
-        let learnt = |cpu| {
+        let learnt = |policy: &Policy, cpu| {
             let mut memory = Memory::default();
             for minute in 0..5 {
                 let now = noon() + TimeDelta::minutes(minute);
@@ -349,14 +350,17 @@ mod tests {
                     rate: Rate::per_second(800.0),
                     at: now,
                 };
-                memory = plan(&seen, &policy, &memory, now).memory;
+                memory = plan(&seen, policy, &memory, now).memory;
             }
             memory.capacity.at(noon() + TimeDelta::minutes(5))
         };
         let carried = Some(Rate::per_second(200.0));
-        assert_eq!(learnt(None), carried);
-        assert_eq!(learnt(Some(CpuState::AsMade)), carried);
-        assert_eq!(learnt(Some(CpuState::Raised)), None);
+        assert_eq!(learnt(&policy, Some(CpuState::AsMade)), carried);
+        assert_eq!(learnt(&policy, Some(CpuState::Raised)), None);
+        assert_eq!(learnt(&policy, None), None, "nobody looked");
+        policy.bridges.cpu = None;
+        assert_eq!(learnt(&policy, None), carried);
+        assert_eq!(learnt(&policy, Some(CpuState::Raised)), None);
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         .observe(now, workload.replicas, workload.ready);
     if let Signal::Sample { rate, at } = observed.load
         && observed.load.fresh(now, policy.freshness.load).is_ok()
-        && observed.bridges.as_made()
+        && observed.bridges.as_made(policy)
     {
         memory.capacity = memory
             .capacity
@@ -252,6 +252,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         Source::Live if !spike => Some(part.replicas),
         Source::Live | Source::Burst | Source::Manual => None,
     });
+    // whichever says more: in a spike the metric is up to minutes behind the samples
+    let offered = [trusted.offered, observed.burst.offered];
+    let offered = offered.into_iter().flatten().reduce(Rate::max);
     let bounded = |needed: u32| needed.clamp(policy.min_replicas, policy.max_replicas);
     memory.remember(
         now,
@@ -316,7 +319,16 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                             now,
                         );
                         holds.extend(held);
-                        settled
+                        let cut_off =
+                            sizing.and_then(|s| settle::cut_off(workload, s.per_replica, offered));
+                        match cut_off {
+                            Some(cut_off) => {
+                                memory.rung = None;
+                                holds.push(cut_off);
+                                from
+                            }
+                            None => settled,
+                        }
                     }
                 }
             }
@@ -331,7 +343,6 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         let spikes = (&observed.burst.spikes, until_ready);
         standing::price(forecast, &crowd, sizing, spikes, now)
     });
-    let offered = trusted.offered.or(observed.burst.offered);
     let headroom = match (per_replica, offered) {
         (Some(per_replica), Some(offered)) if offered > Rate::ZERO => {
             Some(per_replica * f64::from(workload.ready) / offered)

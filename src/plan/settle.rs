@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::demand::Crowd;
 use super::memory::{Memory, Rung};
+use super::observed::Workload;
 use super::policy::{HoldThrough, Policy};
 use crate::fixture::phase::PRE_LOCK;
 use crate::fixture::{Fixture, Phase};
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// Why fewer replicas were wanted than are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,14 @@ pub enum Hold {
     Rung {
         /// Next rung.
         until: Timestamp,
+    },
+    /// Some replicas are not Ready, and those that are serve nearly all they can: what they serve
+    /// is no measure of what is wanted.
+    CutOff {
+        /// How many are Ready.
+        ready: u32,
+        /// Of how many.
+        replicas: u32,
     },
     /// A person froze the workload.
     Frozen,
@@ -75,6 +84,10 @@ impl Hold {
                 format!("{replicas} were wanted within the release window")
             }
             Self::Rung { until } => format!("next rung down at {}", until.format("%H:%M:%S")),
+            Self::CutOff { ready, replicas } => format!(
+                "nothing is lowered while only {ready} of {replicas} replicas are Ready and they are \
+                 full: what they serve is not all that is wanted"
+            ),
             Self::Frozen => "frozen by hand".to_owned(),
             Self::ScaledToZero => {
                 "scaled to 0 by somebody else: set replicas above 0 to hand it back".to_owned()
@@ -86,6 +99,22 @@ impl Hold {
             }
         }
     }
+}
+
+/// Share of what Ready replicas carry from which on they count as full.
+const FULL: f64 = 0.8;
+
+/// Whether what is served says nothing of what is wanted: replicas that wait for a node, for quota
+/// or for an image are missing, and those that are there have no room. To take the missing ones
+/// back then would make the shortage last.
+pub(super) fn cut_off(
+    workload: Workload,
+    per_replica: Rate,
+    offered: Option<Rate>,
+) -> Option<Hold> {
+    let Workload { replicas, ready } = workload;
+    let full = offered? >= per_replica * (f64::from(ready) * FULL);
+    (ready < replicas && full).then_some(Hold::CutOff { ready, replicas })
 }
 
 /// The fixtures that hold capacity at `now`: the one whose crowd began to come first, its phase

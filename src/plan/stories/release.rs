@@ -84,3 +84,45 @@ fn recommending_never_acts_and_follows_its_own_ladder() {
     assert_eq!(plan.desired, 2, "what it would have come down to by now");
     assert!(plan.actions.is_empty());
 }
+
+#[test]
+fn replicas_that_wait_for_a_node_are_not_taken_back_while_the_others_are_full() {
+    let mut story = Story::new(18);
+    story.pass(TimeDelta::minutes(30));
+    assert_eq!(
+        story.replicas(),
+        2,
+        "a story whose replicas are ready comes down"
+    );
+
+    let mut story = Story::new(18);
+    story.load(280.0);
+    let mut cut_off = |minutes| {
+        let end = story.now + TimeDelta::minutes(minutes);
+        while story.now < end {
+            // quota, nodes or images: three are Ready, and no more will be
+            story.observed.workload = Workload {
+                replicas: story.replicas(),
+                ready: 3,
+            };
+            let plan = story.tick();
+            assert_eq!(plan.desired, 18, "{}", plan.summary);
+        }
+    };
+    cut_off(30);
+    let held = Hold::CutOff {
+        ready: 3,
+        replicas: 18,
+    };
+    story.observed.workload.ready = 3;
+    let plan = story.tick();
+    assert_eq!(plan.holds.last(), Some(&held), "{:?}", plan.holds);
+
+    // with room to spare what they serve is all that is wanted
+    story.load(200.0);
+    story.observed.workload.ready = 3;
+    story.tick();
+    story.observed.workload.ready = 3;
+    story.pass(TimeDelta::minutes(30));
+    assert!(story.replicas() < 18);
+}
