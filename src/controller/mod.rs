@@ -347,6 +347,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
             // client required
             let mut raw = gather(&ctx, &key, object, live, now).await;
             state.bridges.raised_between(ctx.pulses.take_cpu(&key));
+            state.unsaid = raw.written_between.take().or(state.unsaid.take());
+            raw.written_between.clone_from(&state.unsaid);
             raw.bridges = bridges::look(&ctx, &key, &object.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
             let ending = match validate(&object.spec, raw, &mut state.lists) {

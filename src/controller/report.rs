@@ -11,7 +11,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::Event;
 use serde_json::json;
 
-use super::act::Applied;
+use super::act::{Applied, Outcome};
 use super::context::Context;
 use super::state::{PolicyKey, PolicyState, Told, named};
 use super::validate::Refusal;
@@ -20,10 +20,10 @@ use crate::api::PredictiveAutoscaler;
 use crate::api::conditions::{ConditionType, Finding, Holds};
 use crate::api::v1alpha1::PredictiveAutoscalerStatus;
 use crate::serve::metrics::WorkloadSample;
-use crate::serve::{Facts, Report};
-use crate::target::CallError;
+use crate::serve::{Facts, Report, Unwritten};
 use crate::target::call::within;
 use crate::target::scale::MANAGER;
+use crate::target::{CallError, TargetError};
 use crate::units::Timestamp;
 
 /// What a tick ended in.
@@ -47,7 +47,13 @@ pub(super) async fn report(
     ending: &Ending,
 ) {
     if let Ending::Decided(applied) = ending {
-        let Applied { facts, plan, .. } = applied.as_ref();
+        let Applied {
+            facts,
+            plan,
+            outcome,
+            ..
+        } = applied.as_ref();
+        let unwritten = unwritten(outcome);
         ctx.metrics.workload(WorkloadSample {
             namespace: &key.namespace,
             name: &key.name,
@@ -55,6 +61,7 @@ pub(super) async fn report(
             replicas: facts.size.replicas,
             ready: facts.size.ready,
             standing: facts.standing.as_deref(),
+            unwritten: unwritten.as_ref().is_some_and(|why| why.failed),
         });
         for kind in &facts.source_errors {
             ctx.metrics.source_error(kind);
@@ -68,6 +75,7 @@ pub(super) async fn report(
             observed: Facts::new(&facts.observed, facts.now),
             standing: facts.standing.clone(),
             plan: plan.clone(),
+            unwritten,
             undecided: None,
         });
     }
@@ -91,7 +99,7 @@ pub(super) async fn report(
     let empty = PredictiveAutoscalerStatus::default();
     let last = state.written.as_ref().or(found);
     let generation = meta.generation;
-    let (new, findings) = match ending {
+    let (mut new, findings) = match ending {
         Ending::Decided(applied) => status::of_applied(applied, last.unwrap_or(&empty), generation),
         Ending::Refused(refusal, now) => {
             status::of_refusal(refusal, last.unwrap_or(&empty), generation, *now)
@@ -100,6 +108,10 @@ pub(super) async fn report(
             status::of_finding(finding.clone(), last.unwrap_or(&empty), generation, *now)
         }
     };
+    if let (Some(between), false) = (&state.unsaid, matches!(ending, Ending::Decided(_))) {
+        // nothing is decided, but this was done
+        new.last_scale = Some(status::scaled_between(between));
+    }
     let told = state.told.get_or_insert_with(|| already_told(found));
     let mut news = events::of_findings(&findings, told);
     if let Ending::Decided(applied) = ending {
@@ -107,9 +119,26 @@ pub(super) async fn report(
     }
     if status::worth_writing(&new, last) && write_status(ctx, key, &new).await {
         state.written = Some(new);
+        state.unsaid = None;
     }
     for event in &news {
         publish(ctx, key, event).await;
+    }
+}
+
+/// What kept a size from being the workload's.
+fn unwritten(outcome: &Outcome) -> Option<Unwritten> {
+    match outcome {
+        Outcome::Nothing | Outcome::Scaled { .. } => None,
+        Outcome::HeldBack { reason } => Some(Unwritten {
+            failed: false,
+            reason: reason.clone(),
+        }),
+        Outcome::Failed(error) => Some(Unwritten {
+            // who was overtaken decides anew at once
+            failed: !matches!(error, TargetError::Overtaken { .. } | TargetError::Conflict),
+            reason: error.to_string(),
+        }),
     }
 }
 

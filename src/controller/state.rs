@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::bridges::BridgeMemory;
+use super::pulse::WrittenBetween;
 use crate::api::conditions::{ConditionType, Holds};
 use crate::api::v1alpha1::{CapacityProof, PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
@@ -149,6 +150,8 @@ pub(super) struct PolicyState {
     pub(super) lists: Lists,
     /// The last status this process wrote, while it leads.
     pub(super) written: Option<PredictiveAutoscalerStatus>,
+    /// The last size that the fast loop wrote, until a status has said so.
+    pub(super) unsaid: Option<WrittenBetween>,
     /// What Events have told.
     pub(super) told: Option<Told>,
     /// What is known of its bridges.

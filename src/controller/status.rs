@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 
 use super::act::{Applied, Outcome};
+use super::pulse::WrittenBetween;
 use super::state::named;
 use super::validate::Refusal;
 use crate::api::conditions::{ConditionType, Finding, reason, set_condition};
@@ -72,12 +73,7 @@ pub(super) fn of_applied(
             reason: plan.summary.clone(),
         }),
         _ => match &facts.written_between {
-            Some(between) => Some(ScaleStatus {
-                from: between.from,
-                to: between.to,
-                at: to_second(between.at),
-                reason: between.reason.clone(),
-            }),
+            Some(between) => Some(scaled_between(between)),
             None => last.last_scale.clone(),
         },
     };
@@ -149,6 +145,16 @@ pub(super) fn of_applied(
         last_scale,
     };
     (status, findings)
+}
+
+/// A size that the fast loop wrote between two ticks.
+pub(super) fn scaled_between(between: &WrittenBetween) -> ScaleStatus {
+    ScaleStatus {
+        from: between.from,
+        to: between.to,
+        at: to_second(between.at),
+        reason: between.reason.clone(),
+    }
 }
 
 /// The status when there is nothing to decide: what was last known stays, and says so.

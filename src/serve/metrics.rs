@@ -94,6 +94,8 @@ pub struct WorkloadSample<'p> {
     pub ready: u32,
     /// How far the forecast can be trusted.
     pub standing: Option<&'p Standing>,
+    /// Whether its size was tried to be written and could not be.
+    pub unwritten: bool,
 }
 
 /// The controller's metrics. Cheap to clone: all clones count into the same registry.
@@ -182,7 +184,7 @@ impl Metrics {
             )?,
             problems: whole(
                 "tipoff_workload_problems",
-                "Signals of the workload that are missing, stale or not a number; one when the workload itself is.",
+                "Signals of the workload that are missing, stale or not a number, and one more while its size cannot be written; one when the workload itself is missing.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
             spikes: SpikeMetrics::new(&registry)?,
@@ -272,6 +274,7 @@ impl Metrics {
             replicas,
             ready,
             standing,
+            unwritten,
         } = sample;
         let labels = [namespace, name];
         self.forecast.show(labels, standing);
@@ -287,7 +290,7 @@ impl Metrics {
         }
         self.problems
             .with_label_values(&labels)
-            .set(i64::try_from(plan.problems.len()).unwrap_or(i64::MAX));
+            .set(i64::try_from(plan.problems.len() + usize::from(unwritten)).unwrap_or(i64::MAX));
         show(&self.load, labels, plan.offered.map(Rate::as_per_second));
         show(&self.headroom, labels, plan.headroom);
         let peak = plan.peak;

@@ -33,7 +33,7 @@ pub use metrics::Metrics;
 pub use push::Push;
 pub use readiness::Readiness;
 pub use standing::Standing;
-pub use workloads::{Facts, Report, Workloads};
+pub use workloads::{Facts, Report, Unwritten, Workloads};
 
 /// The content type of Prometheus's text format.
 const METRICS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

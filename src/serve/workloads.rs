@@ -31,9 +31,22 @@ pub struct Report {
     pub standing: Option<Arc<Standing>>,
     /// The answer, with its reasons and the memory it leaves.
     pub plan: Plan,
+    /// What keeps the answer from being carried out; `None` when nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwritten: Option<Unwritten>,
     /// Why it is an old answer; `None` while decisions are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undecided: Option<Undecided>,
+}
+
+/// Why a size that was decided is not the workload's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unwritten {
+    /// True when it was tried; false when it was held back, as by a follower.
+    pub failed: bool,
+    /// In words.
+    pub reason: String,
 }
 
 /// Why nothing is decided any more.
@@ -171,10 +184,35 @@ pub struct Summary {
     pub headroom: Option<f64>,
     /// The sentence a person reads first.
     pub summary: String,
-    /// How many signals are missing, stale or not a number.
+    /// How many signals are missing, stale or not a number, and one more when the answer could not
+    /// be written, or when there is none.
     pub problems: usize,
     /// When it was decided.
     pub at: Timestamp,
+}
+
+impl Report {
+    /// The sentence a person reads first.
+    fn sentence(&self) -> String {
+        let summary = &self.plan.summary;
+        match (&self.undecided, &self.unwritten) {
+            (Some(Undecided { since, reason }), _) => format!(
+                "nothing decided since {}: {reason}",
+                since.format("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            (None, Some(Unwritten { failed, reason })) => {
+                let what = if *failed { "not written" } else { "held back" };
+                format!("{summary}; {what}: {reason}")
+            }
+            (None, None) => summary.clone(),
+        }
+    }
+
+    /// Facts that are missing, an answer that could not be carried out, or none at all.
+    fn problems(&self) -> usize {
+        let failed = self.unwritten.as_ref().is_some_and(|why| why.failed);
+        self.plan.problems.len() + usize::from(failed) + usize::from(self.undecided.is_some())
+    }
 }
 
 type Key = (String, String);
@@ -241,14 +279,8 @@ impl Workloads {
                 ready: report.observed.workload.ready,
                 desired: report.plan.desired,
                 headroom: report.plan.headroom,
-                summary: match &report.undecided {
-                    None => report.plan.summary.clone(),
-                    Some(Undecided { since, reason }) => format!(
-                        "nothing decided since {}: {reason}",
-                        since.format("%Y-%m-%d %H:%M:%S UTC")
-                    ),
-                },
-                problems: report.plan.problems.len() + usize::from(report.undecided.is_some()),
+                summary: report.sentence(),
+                problems: report.problems(),
                 at: report.plan.at,
             })
             .collect()

@@ -164,12 +164,26 @@ async fn a_write_that_fails_is_told_and_tried_again() {
         note.contains("grant the verb on Deployment/scale"),
         "{note}"
     );
+    let told = async || controller.workloads.summaries().remove(0);
+    rig.until("the list says so", async || {
+        let line = told().await;
+        line.problems == 1 && line.summary.contains("; not written: ")
+    })
+    .await;
+    let problems =
+        format!(r#"tipoff_workload_problems{{name="{NAME}",namespace="{NAMESPACE}"}} 1"#);
+    let metrics = controller.metrics.render().unwrap();
+    assert!(metrics.contains(&problems), "{metrics}");
     rig.cluster.faults().clear();
     rig.until("it is written in the end", async || {
         rig.replicas().await == 8
     })
     .await;
     rig.until_event("Recovered").await;
+    rig.until("the list says that too", async || {
+        told().await.problems == 0
+    })
+    .await;
     controller.stop().await;
 }
 
