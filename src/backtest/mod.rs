@@ -20,6 +20,7 @@ pub mod as_of;
 pub mod challengers;
 pub mod contest;
 pub mod coverage;
+mod declared;
 pub mod forecasts;
 pub mod html;
 pub mod misses;
@@ -113,7 +114,12 @@ pub fn run(
     known: Evidence<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Outcome, BacktestError> {
-    let Evidence { load, calendar, .. } = known;
+    let Evidence {
+        load,
+        calendar,
+        faults,
+        ..
+    } = known;
     let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     if load.start() > from || load.end() < to {
         return Err(BacktestError::SpanNotCovered {
@@ -123,7 +129,8 @@ pub fn run(
             to,
         });
     }
-    let targets = Targets::new(load, calendar, from, to);
+    let wanted = declared::wanted(load, faults);
+    let targets = Targets::new(&wanted, calendar, from, to);
     let (forecast, bands) = judge(scenario, known, &targets, listener)?;
     let mut report = Report {
         title: scenario.title.clone(),
@@ -132,7 +139,7 @@ pub fn run(
         fixtures: calendar.starting_between(from, to).len(),
         forecast,
         policies: Vec::new(),
-        notes: notes(scenario, load, from, to),
+        notes: notes(scenario, load, &wanted),
     };
     if report.peak_table().is_some() {
         report.notes.insert(0, report::PEAKS_ARE.to_owned());
@@ -145,7 +152,8 @@ pub fn run(
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
         let outlook = Arc::new(issue(scenario, arena, known, listener)?);
-        let contest = Contest::new(scenario, arena, (load, calendar), outlook);
+        let offered = declared::offered(load, faults);
+        let contest = Contest::new(scenario, arena, (&offered, calendar), outlook);
         runs = run_all(&contest, |run| {
             let totals = run.totals();
             listener.progress(&format!(
@@ -369,7 +377,8 @@ fn equal_service(
 }
 
 /// What a reader of the figures must know.
-fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> Vec<String> {
+fn notes(scenario: &Scenario, load: &Series, wanted: &Series) -> Vec<String> {
+    let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     let mut notes = Vec::new();
     if let Some(arena) = &scenario.arena {
         notes.push(format!(
@@ -395,6 +404,13 @@ fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> 
         notes.push(format!(
             "{gaps} bins of the load are missing in this span: nothing is offered in them and no \
              forecast is scored."
+        ));
+    }
+    let faulty = wanted.between(from, to).gaps() - gaps;
+    if faulty > 0 {
+        notes.push(format!(
+            "{faulty} bins of the load lie in declared faults: no forecast is scored in them, and \
+             nothing is offered but what came in spans of saturated, shed and bots."
         ));
     }
     notes

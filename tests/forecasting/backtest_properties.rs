@@ -8,6 +8,7 @@ use tipoff::backtest::{self, Listener, Outcome};
 use tipoff::fixture::Calendar;
 use tipoff::forecast::Evidence;
 use tipoff::series::Series;
+use tipoff::series::faults::{Cause, Fault, Faults};
 use tipoff::simulate::peers::{HpaMetric, HpaPolicy, HpaSpec, Oracle, StaticPeak};
 use tipoff::simulate::traffic::sunday::{earlier_weeks, week_one_2023};
 use tipoff::simulate::{ClusterModel, GameDay, Run, ScalingPolicy, Traffic, World, run};
@@ -231,6 +232,43 @@ fn garbage_after_a_moment_changes_nothing_decided_before_it() {
             );
         }
     }
+}
+
+#[test]
+fn a_declared_outage_is_neither_scored_nor_offered() {
+    let (scenario, load, calendar) = sundays();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // two per cent came through while the early games were on
+    let (from, to) = (at("2023-09-10T18:00:00Z"), at("2023-09-10T19:00:00Z"));
+    let values = load.iter().map(|(time, value)| {
+        let came = value.map_or(f64::NAN, Rate::as_per_second);
+        came * if (from..to).contains(&time) {
+            0.02
+        } else {
+            1.0
+        }
+    });
+    let load = Series::from_raw(load.start(), load.step(), values.collect());
+    let faults = Faults::new(vec![Fault {
+        from,
+        to,
+        cause: Cause::Outage,
+    }]);
+    let known = Evidence::new(&load, &calendar).with_faults(&faults);
+    let outcome = backtest::run(&scenario, known, &mut Quiet).unwrap();
+    let first = outcome.targets.index(from).unwrap();
+    let scored = &outcome.targets.actual;
+    assert!(scored[first..first + 12].iter().all(|came| came.is_nan()));
+    assert!(scored[first - 1].is_finite() && scored[first + 12].is_finite());
+    let run = &outcome.runs[0];
+    let step = |at: Timestamp| ((at - run.from).num_seconds() / run.step.num_seconds()) as usize;
+    let offered = &run.offered[step(from)..step(to)];
+    assert!(offered.iter().all(|offered| *offered == 0.0));
+    let notes = outcome.report.notes.join("\n");
+    assert!(
+        notes.contains("60 bins of the load lie in declared faults: "),
+        "{notes}"
+    );
 }
 
 #[test]
