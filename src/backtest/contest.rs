@@ -270,18 +270,7 @@ impl Contest<'_> {
 
     fn cron(&self, peer: &CronPeer, factor: f64) -> KedaCron {
         let Span { from, to } = self.span;
-        let spans = self
-            .calendar
-            .starting_between(from - TimeDelta::days(1), to)
-            .into_iter()
-            .filter(|fixture| has_window(fixture))
-            .map(|fixture| {
-                (
-                    fixture.start.at,
-                    fixture.start.at + fixture.duration.typical,
-                )
-            });
-        let windows = KedaCron::windows(spans, peer.before.0, peer.after.0);
+        let windows = self.cron_windows(peer);
         let name = peer.name.clone();
         if let Some(replicas) = peer.replicas {
             return KedaCron::new(
@@ -305,6 +294,29 @@ impl Contest<'_> {
             windows,
             high,
         )
+    }
+
+    /// The windows of a cron peer that are open at some time of the simulation, the warm-up
+    /// included; their fixtures may start after it, and may have started long before.
+    fn cron_windows(&self, peer: &CronPeer) -> Vec<keda_cron::Window> {
+        let (before, after) = (peer.before.0, peer.after.0);
+        let begin = self.span.from - self.simulation.warm_up;
+        let longest = self.calendar.iter().map(|fixture| fixture.duration.typical);
+        let longest = longest.max().unwrap_or_default();
+        let spans = self
+            .calendar
+            .starting_between(begin - after - longest, self.span.to + before)
+            .into_iter()
+            .filter(|fixture| has_window(fixture))
+            .map(|fixture| {
+                (
+                    fixture.start.at,
+                    fixture.start.at + fixture.duration.typical,
+                )
+            });
+        let mut windows = KedaCron::windows(spans, before, after);
+        windows.retain(|window| window.end > begin && window.start < self.span.to);
+        windows
     }
 
     /// For each level of service: the smallest factor at which `build` leaves at most that share

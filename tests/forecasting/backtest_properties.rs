@@ -308,6 +308,25 @@ fn a_generated_sunday_is_ready_before_the_lock_and_beats_the_hpa() {
 }
 
 #[test]
+fn a_cron_window_opens_before_a_game_that_starts_after_the_span() {
+    let (mut scenario, load, calendar) = sundays();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // the first games of the day start at 17:00, their window opens an hour before
+    scenario.evaluate.to = at("2023-09-10T16:30:00Z");
+    let arena = scenario.arena.as_ref().unwrap();
+    let outlook = std::sync::Arc::default();
+    let contest = Contest::new(&scenario, arena, (&load, &calendar), outlook);
+    let mut peers = scenario.peers.iter();
+    let cron = peers.find(|peer| matches!(peer, Peer::KedaCron(_)));
+    let record = run(&contest.world(), contest.peer(cron.unwrap(), 1.0).as_mut());
+    let step =
+        |at: Timestamp| ((at - record.from).num_seconds() / record.step.num_seconds()) as usize;
+    let desired = |text: &str| record.desired[step(at(text))];
+    assert!(desired("2023-09-10T15:59:00Z") < 100);
+    assert_eq!(desired("2023-09-10T16:29:00Z"), 100);
+}
+
+#[test]
 fn a_larger_factor_serves_more_and_the_search_finds_the_smallest() {
     let (scenario, load, calendar) = sundays();
     let arena = scenario.arena.as_ref().unwrap();
