@@ -41,6 +41,7 @@ use origin::{Protocol, TARGET};
 use replay::Replay;
 use report::{ForecastReport, PolicyReport, ProtocolReport};
 use scenario::Arena;
+use scenario::peers::ORACLE;
 
 /// Name of the forecaster that decides.
 const DECIDES: &str = "event-response";
@@ -349,7 +350,7 @@ fn equal_service(
     }
     let oracle = policies
         .iter()
-        .find(|policy| policy.name == "oracle")
+        .find(|policy| policy.name == ORACLE)
         .map(|oracle| oracle.replica_hours);
     // one search takes tens of runs: each policy's goes its own way
     std::thread::scope(|scope| {

@@ -10,6 +10,7 @@ use super::scenario::{LoadSource, Scenario};
 use super::surges::{self, Answer, Surge};
 use crate::backtest::contest::hindsight;
 use crate::backtest::report::{number, percent, span};
+use crate::backtest::scenario::peers::STATIC_PEAK;
 use crate::plot::Table;
 use crate::simulate::{Run, SeenSpike, Totals};
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -159,7 +160,7 @@ fn summed(days: &[&Vec<PolicyDay>]) -> Vec<PolicyReport> {
         .collect();
     let peak = rows
         .iter()
-        .find(|row| row.name == "static-peak")
+        .find(|row| row.name == STATIC_PEAK)
         .map(|row| row.replica_hours);
     for row in &mut rows {
         row.over_static_peak = peak.map(|peak| row.replica_hours / peak);
