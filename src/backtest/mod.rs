@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use crate::forecast::{
     EventResponse, Evidence, Fit as _, FitError, FixtureIntensity, Forecast, Forecaster,
@@ -82,6 +83,8 @@ pub enum BacktestError {
 pub struct Outcome {
     /// The figures.
     pub report: Report,
+    /// The audience's clock.
+    pub zone: Tz,
     /// Five-minute targets and the windows of fixtures.
     pub targets: Targets,
     /// Quantiles per target of the deciding forecaster, by block.
@@ -173,6 +176,7 @@ pub fn run(
     }
     Ok(Outcome {
         report,
+        zone: scenario.zone,
         targets,
         bands,
         curves,

@@ -2,6 +2,7 @@
 //! second around the day's largest surge.
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use super::Day;
 use super::day::Mark;
@@ -21,6 +22,8 @@ const ZOOM_AFTER: TimeDelta = TimeDelta::minutes(4);
 /// One day as it looked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DayPicture {
+    /// Zone whose day it is.
+    pub zone: Tz,
     /// First moment.
     pub from: Timestamp,
     /// End, exclusive.
@@ -84,7 +87,7 @@ pub struct Strip {
 
 impl DayPicture {
     /// A day without policies yet.
-    pub fn new(day: &Day, per_replica: Rate) -> Self {
+    pub fn new(day: &Day, per_replica: Rate, zone: Tz) -> Self {
         let (from, to) = (day.span.from, day.span.to);
         let load = day.load.between(from, to);
         let play = day.calendar.starting_between(from, to);
@@ -93,6 +96,7 @@ impl DayPicture {
             (fixture.start.at, fixture.ended_at.unwrap_or(end))
         });
         Self {
+            zone,
             from,
             to,
             load: largest_per_bucket(load.raw(), POINTS),
