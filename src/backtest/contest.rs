@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::forecasts::has_window;
+use super::scenario::peers;
 use super::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer, Scenario, Simulation, Span,
 };
@@ -23,13 +24,10 @@ use crate::simulate::{Outlook, Run, ScalingPolicy, TipoffPolicy, World, run};
 use crate::units::{Rate, Timestamp};
 
 /// Name of Tipoff's own row.
-pub const TIPOFF: &str = "tipoff";
+pub const TIPOFF: &str = peers::TIPOFF;
 
 /// Name of its row without more CPU for running pods.
 pub const NO_RESIZE: &str = "tipoff-no-resize";
-
-/// Name of KEDA with the sizes that hindsight would type.
-const CRON_HINDSIGHT: &str = "keda-cron-hindsight";
 
 /// Smallest and largest factor tried to reach a level of service.
 const SMALLEST: f64 = 0.05;
@@ -219,10 +217,9 @@ impl Contest<'_> {
                 self.simulation.step,
                 self.sizes(),
             )),
-            Peer::Hpa(hpa) => Box::new(self.hpa(hpa, factor)),
-            Peer::Kpa(KpaPeer { name, target }) => Box::new(KpaPolicy::new(
-                name.clone()
-                    .unwrap_or_else(|| format!("kpa-{:.0}", target * 100.0)),
+            Peer::Hpa(hpa) => Box::new(self.hpa(peer.name(), hpa, factor)),
+            Peer::Kpa(KpaPeer { target, .. }) => Box::new(KpaPolicy::new(
+                peer.name(),
                 KpaSpec::new(
                     self.arena.policy.min_replicas,
                     self.arena.policy.max_replicas,
@@ -230,11 +227,11 @@ impl Contest<'_> {
                     self.view.live_lag.unwrap_or(TimeDelta::zero()),
                 ),
             )),
-            Peer::KedaCron(cron) => Box::new(self.cron(cron, factor)),
-            Peer::SeasonalNaive(NaivePeer { name, target }) => {
+            Peer::KedaCron(cron) => Box::new(self.cron(peer.name(), cron, factor)),
+            Peer::SeasonalNaive(NaivePeer { target, .. }) => {
                 let target = target / factor;
                 Box::new(SeasonalNaive::new(
-                    name.clone().unwrap_or_else(|| "seasonal-naive".to_owned()),
+                    peer.name(),
                     self.hpa_spec(),
                     vec![self.external(target)],
                     self.load.clone(),
@@ -244,22 +241,17 @@ impl Contest<'_> {
         }
     }
 
-    fn hpa(&self, peer: &HpaPeer, factor: f64) -> HpaPolicy {
-        let percent = peer.target * 100.0;
-        let (metric, kind) = match peer.metric {
-            HpaSource::External => (self.external(peer.target / factor), "hpa"),
-            HpaSource::Cpu => (
-                HpaMetric::Cpu {
-                    target_percent: ((percent / factor).round() as u32).max(1),
-                    lag: CPU_LAG,
-                    window: CPU_LAG,
-                },
-                "hpa-cpu",
-            ),
+    fn hpa(&self, name: String, peer: &HpaPeer, factor: f64) -> HpaPolicy {
+        let metric = match peer.metric {
+            HpaSource::External => self.external(peer.target / factor),
+            HpaSource::Cpu => HpaMetric::Cpu {
+                target_percent: ((peer.target * 100.0 / factor).round() as u32).max(1),
+                lag: CPU_LAG,
+                window: CPU_LAG,
+            },
         };
-        let name = peer.name.clone();
         HpaPolicy::new(
-            name.unwrap_or_else(|| format!("{kind}-{percent:.0}")),
+            name,
             HpaSpec {
                 behavior: peer.behavior.clone(),
                 ..self.hpa_spec()
@@ -268,24 +260,12 @@ impl Contest<'_> {
         )
     }
 
-    fn cron(&self, peer: &CronPeer, factor: f64) -> KedaCron {
+    fn cron(&self, name: String, peer: &CronPeer, factor: f64) -> KedaCron {
         let Span { from, to } = self.span;
-        let spans = self
-            .calendar
-            .starting_between(from - TimeDelta::days(1), to)
-            .into_iter()
-            .filter(|fixture| has_window(fixture))
-            .map(|fixture| {
-                (
-                    fixture.start.at,
-                    fixture.start.at + fixture.duration.typical,
-                )
-            });
-        let windows = KedaCron::windows(spans, peer.before.0, peer.after.0);
-        let name = peer.name.clone();
+        let windows = self.cron_windows(peer);
         if let Some(replicas) = peer.replicas {
             return KedaCron::new(
-                name.unwrap_or_else(|| "keda-cron".to_owned()),
+                name,
                 self.hpa_spec(),
                 vec![self.external(peer.target / factor)],
                 windows,
@@ -296,7 +276,7 @@ impl Contest<'_> {
         let (high, low) = keda_cron::hindsight(self.load, &windows, from, to, per_replica);
         let spec = self.hpa_spec();
         KedaCron::new(
-            name.unwrap_or_else(|| CRON_HINDSIGHT.to_owned()),
+            name,
             HpaSpec {
                 min: low.clamp(spec.min, spec.max),
                 ..spec
@@ -305,6 +285,29 @@ impl Contest<'_> {
             windows,
             high,
         )
+    }
+
+    /// The windows of a cron peer that are open at some time of the simulation, the warm-up
+    /// included; their fixtures may start after it, and may have started long before.
+    fn cron_windows(&self, peer: &CronPeer) -> Vec<keda_cron::Window> {
+        let (before, after) = (peer.before.0, peer.after.0);
+        let begin = self.span.from - self.simulation.warm_up;
+        let longest = self.calendar.iter().map(|fixture| fixture.duration.typical);
+        let longest = longest.max().unwrap_or_default();
+        let spans = self
+            .calendar
+            .starting_between(begin - after - longest, self.span.to + before)
+            .into_iter()
+            .filter(|fixture| has_window(fixture))
+            .map(|fixture| {
+                (
+                    fixture.start.at,
+                    fixture.start.at + fixture.duration.typical,
+                )
+            });
+        let mut windows = KedaCron::windows(spans, before, after);
+        windows.retain(|window| window.end > begin && window.start < self.span.to);
+        windows
     }
 
     /// For each level of service: the smallest factor at which `build` leaves at most that share
@@ -380,18 +383,14 @@ pub fn has_knob(peer: &Peer) -> bool {
 
 /// Which of some peers know the load that came, for a reader of the figures; `None` when none does.
 pub fn hindsight(peers: &[Peer]) -> Option<String> {
-    let names: Vec<&str> = peers
+    let names: Vec<String> = peers
         .iter()
-        .filter_map(|peer| match peer {
-            Peer::StaticPeak => Some("static-peak"),
-            Peer::Oracle => Some("oracle"),
-            Peer::KedaCron(CronPeer {
-                name,
-                replicas: None,
-                ..
-            }) => Some(name.as_deref().unwrap_or(CRON_HINDSIGHT)),
-            Peer::KedaCron(_) | Peer::Hpa(_) | Peer::Kpa(_) | Peer::SeasonalNaive(_) => None,
+        .filter(|peer| match peer {
+            Peer::StaticPeak | Peer::Oracle => true,
+            Peer::KedaCron(cron) => cron.replicas.is_none(),
+            Peer::Hpa(_) | Peer::Kpa(_) | Peer::SeasonalNaive(_) => false,
         })
+        .map(Peer::name)
         .collect();
     (!names.is_empty()).then(|| {
         format!(

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use crate::forecast::{
     EventResponse, Evidence, Fit as _, FitError, FixtureIntensity, Forecast, Forecaster,
@@ -20,6 +21,7 @@ pub mod as_of;
 pub mod challengers;
 pub mod contest;
 pub mod coverage;
+mod declared;
 pub mod forecasts;
 pub mod html;
 pub mod misses;
@@ -40,6 +42,7 @@ use origin::{Protocol, TARGET};
 use replay::Replay;
 use report::{ForecastReport, PolicyReport, ProtocolReport};
 use scenario::Arena;
+use scenario::peers::ORACLE;
 
 /// Name of the forecaster that decides.
 const DECIDES: &str = "event-response";
@@ -80,6 +83,8 @@ pub enum BacktestError {
 pub struct Outcome {
     /// The figures.
     pub report: Report,
+    /// The audience's clock.
+    pub zone: Tz,
     /// Five-minute targets and the windows of fixtures.
     pub targets: Targets,
     /// Quantiles per target of the deciding forecaster, by block.
@@ -113,7 +118,12 @@ pub fn run(
     known: Evidence<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Outcome, BacktestError> {
-    let Evidence { load, calendar, .. } = known;
+    let Evidence {
+        load,
+        calendar,
+        faults,
+        ..
+    } = known;
     let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     if load.start() > from || load.end() < to {
         return Err(BacktestError::SpanNotCovered {
@@ -123,7 +133,8 @@ pub fn run(
             to,
         });
     }
-    let targets = Targets::new(load, calendar, from, to);
+    let wanted = declared::wanted(load, faults);
+    let targets = Targets::new(&wanted, calendar, from, to);
     let (forecast, bands) = judge(scenario, known, &targets, listener)?;
     let mut report = Report {
         title: scenario.title.clone(),
@@ -132,7 +143,7 @@ pub fn run(
         fixtures: calendar.starting_between(from, to).len(),
         forecast,
         policies: Vec::new(),
-        notes: notes(scenario, load, from, to),
+        notes: notes(scenario, load, &wanted),
     };
     if report.peak_table().is_some() {
         report.notes.insert(0, report::PEAKS_ARE.to_owned());
@@ -145,7 +156,8 @@ pub fn run(
     let mut runs = Vec::new();
     if let Some(arena) = &scenario.arena {
         let outlook = Arc::new(issue(scenario, arena, known, listener)?);
-        let contest = Contest::new(scenario, arena, (load, calendar), outlook);
+        let offered = declared::offered(load, faults);
+        let contest = Contest::new(scenario, arena, (&offered, calendar), outlook);
         runs = run_all(&contest, |run| {
             let totals = run.totals();
             listener.progress(&format!(
@@ -164,6 +176,7 @@ pub fn run(
     }
     Ok(Outcome {
         report,
+        zone: scenario.zone,
         targets,
         bands,
         curves,
@@ -341,7 +354,7 @@ fn equal_service(
     }
     let oracle = policies
         .iter()
-        .find(|policy| policy.name == "oracle")
+        .find(|policy| policy.name == ORACLE)
         .map(|oracle| oracle.replica_hours);
     // one search takes tens of runs: each policy's goes its own way
     std::thread::scope(|scope| {
@@ -369,7 +382,8 @@ fn equal_service(
 }
 
 /// What a reader of the figures must know.
-fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> Vec<String> {
+fn notes(scenario: &Scenario, load: &Series, wanted: &Series) -> Vec<String> {
+    let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     let mut notes = Vec::new();
     if let Some(arena) = &scenario.arena {
         notes.push(format!(
@@ -395,6 +409,13 @@ fn notes(scenario: &Scenario, load: &Series, from: Timestamp, to: Timestamp) -> 
         notes.push(format!(
             "{gaps} bins of the load are missing in this span: nothing is offered in them and no \
              forecast is scored."
+        ));
+    }
+    let faulty = wanted.between(from, to).gaps() - gaps;
+    if faulty > 0 {
+        notes.push(format!(
+            "{faulty} bins of the load lie in declared faults: no forecast is scored in them, and \
+             nothing is offered but what came in spans of saturated, shed and bots."
         ));
     }
     notes

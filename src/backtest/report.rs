@@ -338,7 +338,7 @@ impl Report {
             .map(|costs| costs.iter().map(|cost| cost.unserved_ratio).collect())
             .unwrap_or_default();
         for level in &levels {
-            head.push(format!("at {} %", level * 100.0));
+            head.push(format!("at {}", percent(*level)));
         }
         let row = |policy: &PolicyReport| {
             let mut row = vec![
@@ -434,6 +434,34 @@ mod tests {
         assert_eq!(few(&names), "a, b, c and 2 more");
         assert_eq!(few(&names[..1]), "a");
         assert_eq!(few(&[]), "");
+    }
+
+    #[test]
+    fn a_level_of_service_heads_its_column_without_the_noise_of_floating_point() {
+        let mut policy = PolicyReport {
+            name: "tipoff".to_owned(),
+            unserved_requests: 0.0,
+            unserved_ratio: 0.0,
+            under_provisioned_seconds: 0.0,
+            replica_hours: 1.0,
+            ready_replica_hours: 1.0,
+            peak_replicas: 1,
+            scale_events: 0,
+            offered_requests: 0.0,
+            cost_at_unserved: Vec::new(),
+        };
+        policy.add_cost(0.0007, None, None);
+        let report = Report {
+            title: String::new(),
+            from: Timestamp::UNIX_EPOCH,
+            to: Timestamp::UNIX_EPOCH,
+            fixtures: 0,
+            forecast: None,
+            policies: vec![policy],
+            notes: Vec::new(),
+        };
+        let head = report.policy_table().head;
+        assert_eq!(head.last().map(String::as_str), Some("at 0.070 %"));
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn parameters(args: &SynthArgs) -> Result<(Season, Option<Calendar>), CliError> 
     season.weeks = args.weeks.unwrap_or(season.weeks);
     season.step = args.step.unwrap_or(season.step);
     season.kick_off = args.kick_off.unwrap_or(season.kick_off);
+    season.check().map_err(CliError::input)?;
     if args.fixtures.is_empty() {
         return Ok((season, None));
     }

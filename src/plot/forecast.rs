@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::frame::CHARACTER;
 use super::{Axis, Chart, Colour, Layer, Point, Shape, Span, seconds};
 use crate::fixture::{Calendar, FixtureId};
 use crate::forecast::{Forecast, PeakForecast, Quantile};
@@ -22,8 +23,11 @@ const NAMED: usize = 16;
 /// Fixtures of one window that are named.
 const NAMES: usize = 3;
 
-/// A note is broken into lines of so many characters.
-const NOTE: usize = 120;
+/// Width of the picture.
+const WIDTH: u32 = 1000;
+
+/// Characters of a line of text that fit between its margins of 12.
+const LINE: usize = ((WIDTH - 2 * 12) as f64 / CHARACTER) as usize;
 
 /// How solid the bands to p90, p95 and p99 are.
 const BANDS: [(Quantile, f64, &str); 3] = [
@@ -158,7 +162,7 @@ fn chart(
         description: "Load of the last hours, and the median and upper quantiles of the load to \
                       come, with the windows of fixtures shaded."
             .to_owned(),
-        width: 1000,
+        width: WIDTH,
         height: 400,
         x: Axis::Time {
             from,
@@ -212,7 +216,7 @@ fn letter(place: usize) -> String {
     }
 }
 
-/// One line for each window ahead, then the notes.
+/// A text for each window ahead, then the notes, in lines that fit.
 fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
     let line = |(place, peak): (usize, &PeakForecast)| {
         let rate = |index: usize| Rate::per_second(peak.quantiles[index]);
@@ -228,7 +232,11 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
         )
     };
     let peaks = forecast.peaks.iter().enumerate();
-    let mut lines: Vec<String> = peaks.take(NAMED).map(line).collect();
+    let mut lines: Vec<String> = peaks
+        .take(NAMED)
+        .map(line)
+        .flat_map(|line| broken(&line))
+        .collect();
     if forecast.peaks.len() > NAMED {
         lines.push(format!("and {} more windows", forecast.peaks.len() - NAMED));
     }
@@ -259,9 +267,10 @@ fn names(fixtures: &[FixtureId], calendar: &Calendar) -> String {
 /// A text in lines that fit.
 fn broken(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    // what stands apart by two spaces does so in its line
+    for word in text.trim_end().split(' ') {
         match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < NOTE => {
+            Some(line) if line.chars().count() + word.chars().count() < LINE => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -342,6 +351,33 @@ mod tests {
             "a whisker and its bound"
         );
         assert!(svg.matches("note").count() == 40 && !svg.contains("NaN"));
+    }
+
+    #[test]
+    fn a_line_of_long_names_is_broken_and_loses_nothing() {
+        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
+        let games = ["a", "b", "c"].map(|id| {
+            let mut game = Fixture::game(id, "cup", at(60));
+            game.home = Some("Wolverhampton Wanderers".into());
+            game.away = Some("Brighton & Hove Albion".into());
+            game
+        });
+        let mut peak = peak("a");
+        peak.fixtures = games.iter().map(|game| game.id.clone()).collect();
+        let calendar: Calendar = games.into_iter().collect();
+        let ahead = forecast(vec![peak]);
+        let lines = below(&ahead, &calendar, Tz::UTC);
+        for line in &lines {
+            assert!(12.0 + CHARACTER * line.chars().count() as f64 <= 1000.0 - 12.0);
+        }
+        let told = lines.join(" ");
+        assert_eq!(
+            told.matches("Wolverhampton Wanderers v Brighton").count(),
+            3
+        );
+        assert!(told.contains("peak about 12.0/s at 14:00 (p95 28.0/s, p99 40.0/s)"));
+        let svg = picture(&load, &ahead, &calendar, Tz::UTC);
+        assert!(svg.contains(">A  Sat 3 Jan 12:00  Wolverhampton"), "{svg}");
     }
 
     /// Places of the texts that say `word`.

@@ -37,10 +37,11 @@ pub fn area(
     }
 }
 
-/// A chart over a span, in UTC and from zero up; what is shaded is cut to the span.
+/// A chart over a span, by a zone's clock and from zero up; what is shaded is cut to the span.
 pub fn over_time(
     (title, description): (&str, &str),
     (from, to): (Timestamp, Timestamp),
+    zone: Tz,
     height: u32,
     top: f64,
     shaded: impl IntoIterator<Item = (Timestamp, Timestamp)>,
@@ -60,11 +61,7 @@ pub fn over_time(
         description: description.to_owned(),
         width: 1000,
         height,
-        x: Axis::Time {
-            from,
-            to,
-            zone: Tz::UTC,
-        },
+        x: Axis::Time { from, to, zone },
         y: Axis::Linear {
             from: 0.0,
             to: top.max(1e-3),

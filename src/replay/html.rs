@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono_tz::Tz;
+
 use super::report::PolicyReport;
 use super::strip::{DayPicture, Strip, Zoom};
 use super::{Outcome, Report};
@@ -215,7 +217,10 @@ fn close_up(body: &mut String, picture: &DayPicture, zoom: Zoom) {
     let _ = writeln!(
         body,
         "<h2>The largest surge, {}: {} to {}</h2>",
-        zoom.surge.at.format("%-d %B %Y %H:%M:%S UTC"),
+        zoom.surge
+            .at
+            .with_timezone(&picture.zone)
+            .format("%-d %B %Y %H:%M:%S"),
         zoom.surge.before,
         zoom.surge.top
     );
@@ -257,16 +262,23 @@ fn close_up(body: &mut String, picture: &DayPicture, zoom: Zoom) {
     figure(
         body,
         &chart,
-        "Replicas Ready, second by second; CPU lent to running pods is not among them. What \
-         lies above the frame has more than enough. \
-         Times are UTC.",
+        &format!(
+            "Replicas Ready, second by second; CPU lent to running pods is not among them. What \
+             lies above the frame has more than enough. {}",
+            clock(picture.zone)
+        ),
     );
 }
 
 /// One day: load, plays and alarms, and the replicas of Tipoff, or of everybody.
 fn day(body: &mut String, picture: &DayPicture, everybody: bool) {
     let span = (picture.from, picture.to);
-    let _ = writeln!(body, "<h2>{}</h2>", picture.from.format("%A, %-d %B %Y"));
+    let local = |at: Timestamp| at.with_timezone(&picture.zone);
+    let _ = writeln!(
+        body,
+        "<h2>{}</h2>",
+        local(picture.from).format("%A, %-d %B %Y")
+    );
     point_key(
         body,
         [
@@ -302,7 +314,8 @@ fn day(body: &mut String, picture: &DayPicture, everybody: bool) {
         } else {
             ", not confirmed"
         };
-        let name = format!("{}: {}{asked}", alarm.at.format("%H:%M:%S"), alarm.wanted);
+        let at = local(alarm.at).format("%H:%M:%S");
+        let name = format!("{at}: {}{asked}", alarm.wanted);
         mark(alarm.at, top * 1.04, Colour::Short, Shape::Diamond, name)
     });
     let points = Layer::Points(plays.chain(alarms).collect());
@@ -321,7 +334,10 @@ fn day(body: &mut String, picture: &DayPicture, everybody: bool) {
     figure(
         body,
         &chart,
-        "Offered load, the largest second of each part of the day. Shaded: play.",
+        &format!(
+            "Offered load, the largest second of each part of the day. Shaded: play. {}",
+            clock(picture.zone)
+        ),
     );
     key(
         body,
@@ -360,6 +376,11 @@ fn day(body: &mut String, picture: &DayPicture, everybody: bool) {
     }
 }
 
+/// Whose clock the times of a picture are read from.
+fn clock(zone: Tz) -> String {
+    format!("Times are those of {zone}.")
+}
+
 /// A single short pixel must still be seen: it reaches to its neighbour.
 fn widened(short: &[f64]) -> Vec<f64> {
     (0..short.len())
@@ -386,7 +407,7 @@ fn over_time(
     layers: Vec<Layer>,
 ) -> Chart {
     let play = picture.play.iter().copied();
-    let mut chart = plot::over_time(named, span, height, top, play, layers);
+    let mut chart = plot::over_time(named, span, picture.zone, height, top, play, layers);
     chart.spans = merged(chart.spans);
     chart
 }

@@ -31,7 +31,7 @@ pub use day::Day;
 pub use report::Report;
 pub use scenario::Scenario;
 
-use report::{DayReport, PolicyDay};
+use report::{DayReport, PolicyDay, date};
 use strip::DayPicture;
 
 /// What a scenario's files hold.
@@ -113,7 +113,7 @@ pub fn run(
         let day = Day::prepare(scenario, materials, span)?;
         progress(&format!(
             "{}: {} fixtures, {} scoring plays, {} surges, {} forecasts",
-            day.span.from.format("%Y-%m-%d"),
+            date(day.span.from, scenario.zone),
             day.calendar.starting_between(span.from, span.to).len(),
             day.marks.len(),
             day.surges.len(),
@@ -192,7 +192,7 @@ fn replay_day(
     let contest = contest(scenario, day, learnt);
     let world = contest.world();
     let mut policies = Vec::new();
-    let mut picture = DayPicture::new(day, scenario.arena.cluster.per_replica);
+    let mut picture = DayPicture::new(day, scenario.arena.cluster.per_replica, scenario.zone);
     let mut keep = |record: &Run, seen: &[SeenSpike]| {
         let seen: Vec<SeenSpike> = seen
             .iter()
@@ -236,7 +236,7 @@ fn replay_day(
         .collect();
     progress(&format!(
         "{}: not served, replica-hours: {}",
-        day.span.from.format("%Y-%m-%d"),
+        date(day.span.from, scenario.zone),
         told.join("; ")
     ));
     let report = DayReport::new(day, policies);

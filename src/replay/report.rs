@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::Day;
@@ -10,6 +11,7 @@ use super::scenario::{LoadSource, Scenario};
 use super::surges::{self, Answer, Surge};
 use crate::backtest::contest::hindsight;
 use crate::backtest::report::{number, percent, span};
+use crate::backtest::scenario::peers::STATIC_PEAK;
 use crate::plot::Table;
 use crate::simulate::{Run, SeenSpike, Totals};
 use crate::units::{HumanDuration, Rate, Timestamp};
@@ -19,6 +21,9 @@ use crate::units::{HumanDuration, Rate, Timestamp};
 pub struct Report {
     /// Title of the scenario.
     pub title: String,
+    /// Zone whose days they are.
+    #[serde(skip)]
+    pub zone: Tz,
     /// Policies over all days, Tipoff first.
     pub policies: Vec<PolicyReport>,
     /// What peers would have served at Tipoff's price; empty unless asked for.
@@ -159,7 +164,7 @@ fn summed(days: &[&Vec<PolicyDay>]) -> Vec<PolicyReport> {
         .collect();
     let peak = rows
         .iter()
-        .find(|row| row.name == "static-peak")
+        .find(|row| row.name == STATIC_PEAK)
         .map(|row| row.replica_hours);
     for row in &mut rows {
         row.over_static_peak = peak.map(|peak| row.replica_hours / peak);
@@ -214,6 +219,7 @@ impl Report {
         let runs: Vec<&Vec<PolicyDay>> = days.iter().map(|day| &day.runs).collect();
         Self {
             title: scenario.title.clone(),
+            zone: scenario.zone,
             policies: summed(&runs),
             equal_cost: Vec::new(),
             notes: notes(scenario, &days),
@@ -318,7 +324,7 @@ impl Report {
         let mut head = vec!["share not served".to_owned()];
         head.extend(self.policies.iter().map(|policy| policy.name.clone()));
         let row = |day: &DayReport| {
-            let mut row = vec![day.from.format("%Y-%m-%d").to_string()];
+            let mut row = vec![date(day.from, self.zone)];
             let shares = day.policies.iter();
             row.extend(shares.map(|policy| percent(policy.unserved_ratio)));
             row
@@ -363,6 +369,11 @@ impl Report {
         }
         text
     }
+}
+
+/// The date on which a day begins, by the clock in which it does.
+pub(super) fn date(from: Timestamp, zone: Tz) -> String {
+    from.with_timezone(&zone).format("%Y-%m-%d").to_string()
 }
 
 /// What a reader of the figures must know.

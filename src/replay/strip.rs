@@ -2,10 +2,12 @@
 //! second around the day's largest surge.
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use super::Day;
 use super::day::Mark;
 use super::surges::Surge;
+use crate::backtest::scenario::Span;
 use crate::plot::largest_per_bucket;
 use crate::simulate::{Run, SeenSpike};
 use crate::units::{Rate, Timestamp};
@@ -20,6 +22,8 @@ const ZOOM_AFTER: TimeDelta = TimeDelta::minutes(4);
 /// One day as it looked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DayPicture {
+    /// Zone whose day it is.
+    pub zone: Tz,
     /// First moment.
     pub from: Timestamp,
     /// End, exclusive.
@@ -51,16 +55,16 @@ pub struct Zoom {
 }
 
 impl Zoom {
-    /// Around the surge that rose furthest.
-    pub fn of_largest(surges: &[Surge]) -> Option<Self> {
+    /// Around the surge that rose furthest, within the span of which there are values.
+    pub fn of_largest(surges: &[Surge], span: Span) -> Option<Self> {
         let rise = |surge: &Surge| (surge.top - surge.before).as_per_second();
         let surge = surges
             .iter()
             .copied()
             .max_by(|a, b| rise(a).total_cmp(&rise(b)))?;
         Some(Self {
-            from: surge.at - ZOOM_BEFORE,
-            to: surge.at + ZOOM_AFTER,
+            from: (surge.at - ZOOM_BEFORE).max(span.from),
+            to: (surge.at + ZOOM_AFTER).min(span.to),
             surge,
         })
     }
@@ -83,7 +87,7 @@ pub struct Strip {
 
 impl DayPicture {
     /// A day without policies yet.
-    pub fn new(day: &Day, per_replica: Rate) -> Self {
+    pub fn new(day: &Day, per_replica: Rate, zone: Tz) -> Self {
         let (from, to) = (day.span.from, day.span.to);
         let load = day.load.between(from, to);
         let play = day.calendar.starting_between(from, to);
@@ -92,13 +96,14 @@ impl DayPicture {
             (fixture.start.at, fixture.ended_at.unwrap_or(end))
         });
         Self {
+            zone,
             from,
             to,
             load: largest_per_bucket(load.raw(), POINTS),
             play: play.collect(),
             marks: day.marks.clone(),
             per_replica,
-            zoom: Zoom::of_largest(&day.surges),
+            zoom: Zoom::of_largest(&day.surges, day.span),
             strips: Vec::new(),
             surges: day.surges.clone(),
         }
@@ -145,5 +150,31 @@ impl DayPicture {
     /// Surges of the day.
     pub fn surges(&self) -> &[Surge] {
         &self.surges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_close_up_of_a_surge_at_an_edge_ends_with_the_span() {
+        let at = |seconds: i64| Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let span = Span {
+            from: at(0),
+            to: at(3_600),
+        };
+        let shown = |second: i64| {
+            let surge = Surge {
+                at: at(second),
+                before: Rate::per_second(10.0),
+                top: Rate::per_second(50.0),
+            };
+            let zoom = Zoom::of_largest(&[surge], span).unwrap();
+            (zoom.from, zoom.to)
+        };
+        assert_eq!(shown(20), (at(0), at(260)));
+        assert_eq!(shown(1_800), (at(1_740), at(2_040)));
+        assert_eq!(shown(3_500), (at(3_440), at(3_600)));
     }
 }

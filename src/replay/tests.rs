@@ -354,6 +354,22 @@ fn the_page_stands_alone() {
 }
 
 #[test]
+fn days_have_the_dates_of_the_audiences_zone() {
+    // half past four in the afternoon of the 6th in UTC is the early morning of the 7th
+    let mut outcome = outcome(3);
+    let zone = chrono_tz::Australia::Sydney;
+    outcome.report.zone = zone;
+    outcome.pictures[0].zone = zone;
+    let day = outcome.report.days[0].clone();
+    outcome.report.days.push(day);
+    let table = outcome.report.day_table().unwrap();
+    assert_eq!(table.rows[0][0], "2030-10-07");
+    let page = html::page(&outcome);
+    assert!(page.contains("<h2>Monday, 7 October 2030</h2>"), "{page}");
+    assert!(page.contains("Times are those of Australia/Sydney."));
+}
+
+#[test]
 fn what_was_learnt_is_carried_on_to_later_days_only() {
     let later_first = "spans: [{from: 2030-10-06T20:30:00Z, to: 2030-10-06T21:30:00Z}, \
                        {from: 2030-10-06T16:30:00Z, to: 2030-10-06T18:30:00Z}]";

@@ -130,7 +130,7 @@ fn bad_input_is_refused_with_place_and_remedy() {
     }
     refused(
         &good.replace("spans: [{from", "days: [19/09/2015]\nspans: [{from"),
-        &["days[0]: is not a day: write for example 2015-09-19"],
+        &["days[0]: \"19/09/2015\" is no date of the calendar: write for example 2023-11-05"],
     );
     refused(
         &good.replace("fixtures: [game-day-games.csv]", "fixtures: games.csv"),

@@ -141,6 +141,11 @@ fn bad_input_is_refused_with_the_remedy() {
     );
     let text = run(&["--step", "7m"]);
     assert!(text.contains("step: 7m does not divide a day"), "{text}");
+    let text = run(&["--weeks", "4294967295"]);
+    assert!(
+        text.contains("weeks: 4294967295 with the quiet ones; write 1 to 522 in all"),
+        "{text}"
+    );
     let text = run(&["--fixtures", "f.csv", "--kick-off", "2020-01-01"]);
     assert!(
         text.contains("no fixture with a known time starts"),

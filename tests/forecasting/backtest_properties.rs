@@ -8,6 +8,7 @@ use tipoff::backtest::{self, Listener, Outcome};
 use tipoff::fixture::Calendar;
 use tipoff::forecast::Evidence;
 use tipoff::series::Series;
+use tipoff::series::faults::{Cause, Fault, Faults};
 use tipoff::simulate::peers::{HpaMetric, HpaPolicy, HpaSpec, Oracle, StaticPeak};
 use tipoff::simulate::traffic::sunday::{earlier_weeks, week_one_2023};
 use tipoff::simulate::{ClusterModel, GameDay, Run, ScalingPolicy, Traffic, World, run};
@@ -234,6 +235,43 @@ fn garbage_after_a_moment_changes_nothing_decided_before_it() {
 }
 
 #[test]
+fn a_declared_outage_is_neither_scored_nor_offered() {
+    let (scenario, load, calendar) = sundays();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // two per cent came through while the early games were on
+    let (from, to) = (at("2023-09-10T18:00:00Z"), at("2023-09-10T19:00:00Z"));
+    let values = load.iter().map(|(time, value)| {
+        let came = value.map_or(f64::NAN, Rate::as_per_second);
+        came * if (from..to).contains(&time) {
+            0.02
+        } else {
+            1.0
+        }
+    });
+    let load = Series::from_raw(load.start(), load.step(), values.collect());
+    let faults = Faults::new(vec![Fault {
+        from,
+        to,
+        cause: Cause::Outage,
+    }]);
+    let known = Evidence::new(&load, &calendar).with_faults(&faults);
+    let outcome = backtest::run(&scenario, known, &mut Quiet).unwrap();
+    let first = outcome.targets.index(from).unwrap();
+    let scored = &outcome.targets.actual;
+    assert!(scored[first..first + 12].iter().all(|came| came.is_nan()));
+    assert!(scored[first - 1].is_finite() && scored[first + 12].is_finite());
+    let run = &outcome.runs[0];
+    let step = |at: Timestamp| ((at - run.from).num_seconds() / run.step.num_seconds()) as usize;
+    let offered = &run.offered[step(from)..step(to)];
+    assert!(offered.iter().all(|offered| *offered == 0.0));
+    let notes = outcome.report.notes.join("\n");
+    assert!(
+        notes.contains("60 bins of the load lie in declared faults: "),
+        "{notes}"
+    );
+}
+
+#[test]
 fn the_same_scenario_gives_the_same_report() {
     let (_, load, _) = sundays();
     assert_eq!(outcome(&load), outcome(&load));
@@ -267,6 +305,25 @@ fn a_generated_sunday_is_ready_before_the_lock_and_beats_the_hpa() {
         "{}",
         run.ready[lock - 40]
     );
+}
+
+#[test]
+fn a_cron_window_opens_before_a_game_that_starts_after_the_span() {
+    let (mut scenario, load, calendar) = sundays();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // the first games of the day start at 17:00, their window opens an hour before
+    scenario.evaluate.to = at("2023-09-10T16:30:00Z");
+    let arena = scenario.arena.as_ref().unwrap();
+    let outlook = std::sync::Arc::default();
+    let contest = Contest::new(&scenario, arena, (&load, &calendar), outlook);
+    let mut peers = scenario.peers.iter();
+    let cron = peers.find(|peer| matches!(peer, Peer::KedaCron(_)));
+    let record = run(&contest.world(), contest.peer(cron.unwrap(), 1.0).as_mut());
+    let step =
+        |at: Timestamp| ((at - record.from).num_seconds() / record.step.num_seconds()) as usize;
+    let desired = |text: &str| record.desired[step(at(text))];
+    assert!(desired("2023-09-10T15:59:00Z") < 100);
+    assert_eq!(desired("2023-09-10T16:29:00Z"), 100);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono_tz::Tz;
+
 use super::super::Outcome;
 use super::super::origin::{Block, TARGET};
 use super::super::report::PEAKS_ARE;
@@ -41,14 +43,25 @@ pub(super) fn section(body: &mut String, outcome: &Outcome) {
                 block.name(),
                 &band.quantiles,
                 (report.from, report.to),
+                Tz::UTC,
             ),
             "Five-minute means; the largest in each pixel. Times are UTC.",
         );
         if let Some(day) = busiest_day(outcome) {
             figure(
                 body,
-                &band_chart(outcome, block.name(), &band.quantiles, day),
-                &format!("The same on {}.", day.0.format("%A, %-d %B %Y")),
+                &band_chart(
+                    outcome,
+                    block.name(),
+                    &band.quantiles,
+                    day.span,
+                    outcome.zone,
+                ),
+                &format!(
+                    "The same on {}. Times are those of {}.",
+                    day.date.format("%A, %-d %B %Y"),
+                    outcome.zone
+                ),
             );
         }
     }
@@ -70,6 +83,7 @@ fn band_chart(
     name: &str,
     quantiles: &[[f64; 4]],
     span: (Timestamp, Timestamp),
+    zone: Tz,
 ) -> Chart {
     let targets = &outcome.targets;
     let range = part(targets.from, TARGET, targets.actual.len(), span);
@@ -93,6 +107,7 @@ fn band_chart(
             "Load over time: the forecast band from median to 95 % quantile, and what came.",
         ),
         span,
+        zone,
         300,
         top,
         vec![

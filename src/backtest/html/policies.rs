@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono_tz::Tz;
+
 use super::super::Outcome;
 use super::over_time::{POINTS, busiest_day, over_time, part};
 use crate::plot::page::{figure, key, table};
@@ -38,6 +40,7 @@ pub(super) fn section(body: &mut String, outcome: &Outcome) {
             "Units not served since the start, one line per policy; flat is good.",
         ),
         whole,
+        Tz::UTC,
         300,
         most * 1.05,
         lines.collect(),
@@ -72,19 +75,21 @@ pub(super) fn section(body: &mut String, outcome: &Outcome) {
         let _ = writeln!(body, "<h3>{}</h3>", escape(&run.name));
         figure(
             body,
-            &strip(outcome, index, run, whole, f64::from(most)),
+            &strip(outcome, index, run, whole, Tz::UTC, f64::from(most)),
             "",
         );
     }
     if let Some(day) = busiest_day(outcome) {
         let _ = writeln!(
             body,
-            "<h2>The busiest day: {}</h2>",
-            day.0.format("%A, %-d %B %Y")
+            "<h2>The busiest day: {}</h2>\n<p class=\"soft\">Times are those of {}.</p>",
+            day.date.format("%A, %-d %B %Y"),
+            outcome.zone
         );
         for (index, run) in outcome.runs.iter().enumerate() {
             let _ = writeln!(body, "<h3>{}</h3>", escape(&run.name));
-            figure(body, &strip(outcome, index, run, day, f64::from(most)), "");
+            let chart = strip(outcome, index, run, day.span, outcome.zone, f64::from(most));
+            figure(body, &chart, "");
         }
     }
 }
@@ -95,6 +100,7 @@ fn strip(
     index: usize,
     run: &Run,
     span: (Timestamp, Timestamp),
+    zone: Tz,
     most: f64,
 ) -> Chart {
     let range = part(run.from, run.step, run.ready.len(), span);
@@ -130,6 +136,7 @@ fn strip(
             "Replicas Ready over time, over the replicas the load needs.",
         ),
         span,
+        zone,
         150,
         most * 1.05,
         vec![

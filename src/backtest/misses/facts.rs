@@ -6,6 +6,7 @@ use chrono::{Datelike as _, TimeDelta, Timelike as _, Weekday};
 use chrono_tz::Tz;
 
 use super::super::coverage::{Activity, activities};
+use super::super::declared::wanted;
 use super::super::forecasts::{BlockScores, Targets};
 use super::super::origin::TARGET;
 use super::super::peaks::{WindowPeak, fixtures_at};
@@ -45,7 +46,7 @@ impl<'a> Archive<'a> {
             targets,
             doing: activities(targets, known.calendar),
             history: Targets::new(
-                known.load,
+                &wanted(known.load, known.faults),
                 known.calendar,
                 known.load.start(),
                 targets.end(),

@@ -27,7 +27,7 @@ pub use peers::{CronPeer, HpaPeer, HpaSource, KpaPeer, NaivePeer, Peer};
 pub use place::ScenarioError;
 
 use arena::{RawCluster, RawPolicy, arena};
-use peers::default_peers;
+use peers::{default_peers, told_apart};
 use place::refuse;
 
 /// A scenario, checked.
@@ -171,7 +171,7 @@ struct Raw {
     #[serde(default)]
     policy: Option<Spanned<RawPolicy>>,
     #[serde(default = "default_peers")]
-    peers: Vec<Peer>,
+    peers: Vec<Spanned<Peer>>,
     #[serde(default = "fifteen_seconds", deserialize_with = "span")]
     metric_lag: HumanDuration,
     #[serde(default)]
@@ -201,6 +201,7 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
             "cluster",
             "cluster.startUp",
             "cluster.resize",
+            "peers[]",
         ],
     )?;
     check(raw, name)
@@ -258,7 +259,7 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         evaluate,
         forecast: raw.forecast,
         arena,
-        peers: raw.peers,
+        peers: told_apart(raw.peers, name)?,
         metric_lag: raw.metric_lag.0,
         simulation: raw.simulation,
         equal_service: raw.equal_service,

@@ -1,9 +1,13 @@
 //! Who may run beside Tipoff, as a scenario names them.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
 
 use super::fields::share;
+use super::place::{ScenarioError, refuse};
 use crate::simulate::bounds::span;
 use crate::simulate::peers::hpa::Behavior;
 use crate::units::HumanDuration;
@@ -24,6 +28,90 @@ pub enum Peer {
     KedaCron(CronPeer),
     /// A week ago, half an hour early, over an HPA.
     SeasonalNaive(NaivePeer),
+}
+
+/// How Tipoff's own names begin: a report gives its rows the first colour, its alarms and its
+/// curve over the covers.
+pub(crate) const TIPOFF: &str = "tipoff";
+
+/// Name of the bound whose price others are shown over.
+pub(crate) const STATIC_PEAK: &str = "static-peak";
+
+/// Name of the bound that costs at equal service are shown over.
+pub(crate) const ORACLE: &str = "oracle";
+
+impl Peer {
+    /// Name in tables: the one given, or what it is.
+    pub fn name(&self) -> String {
+        self.given_name().map_or_else(
+            || match self {
+                Self::StaticPeak => STATIC_PEAK.to_owned(),
+                Self::Oracle => ORACLE.to_owned(),
+                Self::Hpa(hpa) => {
+                    let kind = match hpa.metric {
+                        HpaSource::External => "hpa",
+                        HpaSource::Cpu => "hpa-cpu",
+                    };
+                    format!("{kind}-{:.0}", hpa.target * 100.0)
+                }
+                Self::Kpa(kpa) => format!("kpa-{:.0}", kpa.target * 100.0),
+                Self::KedaCron(cron) => match cron.replicas {
+                    Some(_) => "keda-cron".to_owned(),
+                    None => "keda-cron-hindsight".to_owned(),
+                },
+                Self::SeasonalNaive(_) => "seasonal-naive".to_owned(),
+            },
+            str::to_owned,
+        )
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        match self {
+            Self::StaticPeak | Self::Oracle => None,
+            Self::Hpa(HpaPeer { name, .. })
+            | Self::Kpa(KpaPeer { name, .. })
+            | Self::KedaCron(CronPeer { name, .. })
+            | Self::SeasonalNaive(NaivePeer { name, .. }) => name.as_deref(),
+        }
+    }
+}
+
+/// The peers of a scenario, when each row of a report can be told from every other.
+///
+/// # Errors
+/// [`ScenarioError`] at the first peer whose name is taken.
+pub(crate) fn told_apart(
+    peers: Vec<Spanned<Peer>>,
+    file: &str,
+) -> Result<Vec<Peer>, ScenarioError> {
+    let mut names = BTreeSet::new();
+    for (index, peer) in peers.iter().enumerate() {
+        let field = format!("peers[{index}]");
+        let refuse = |reason: &str| Err(refuse(file, peer.referenced, &field, reason));
+        let name = peer.value.name();
+        if let Some(given) = peer.value.given_name()
+            && (given.starts_with(TIPOFF) || [STATIC_PEAK, ORACLE].contains(&given))
+        {
+            return refuse(&format!(
+                "the name {given:?} is one that the report keeps: choose one that is not \
+                 {STATIC_PEAK} or {ORACLE} and does not begin with {TIPOFF}"
+            ));
+        }
+        if names.contains(&name) {
+            return refuse(&format!(
+                "another peer is called {name:?} already: give one of them a `name` of its own, \
+                 or leave it out"
+            ));
+        }
+        names.insert(name);
+    }
+    Ok(peers.into_iter().map(|peer| peer.value).collect())
+}
+
+/// Peers that no file has written.
+pub(crate) fn unwritten(peers: Vec<Peer>) -> Vec<Spanned<Peer>> {
+    let nowhere = |peer| Spanned::new(peer, Location::UNKNOWN, Location::UNKNOWN);
+    peers.into_iter().map(nowhere).collect()
 }
 
 /// What an HPA measures.
@@ -113,7 +201,7 @@ const fn seventy() -> f64 {
     0.7
 }
 
-pub(crate) fn default_peers() -> Vec<Peer> {
+pub(crate) fn default_peers() -> Vec<Spanned<Peer>> {
     let hpa = |metric, target| {
         Peer::Hpa(HpaPeer {
             name: None,
@@ -122,7 +210,7 @@ pub(crate) fn default_peers() -> Vec<Peer> {
             behavior: None,
         })
     };
-    vec![
+    unwritten(vec![
         hpa(HpaSource::External, 0.7),
         hpa(HpaSource::External, 0.5),
         hpa(HpaSource::Cpu, 0.7),
@@ -139,5 +227,5 @@ pub(crate) fn default_peers() -> Vec<Peer> {
         }),
         Peer::StaticPeak,
         Peer::Oracle,
-    ]
+    ])
 }

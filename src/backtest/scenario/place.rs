@@ -20,7 +20,8 @@ pub struct ScenarioError {
     pub reason: String,
 }
 
-/// Reads a whole document. The `spanned` fields keep their places, which their paths do not show.
+/// Reads a whole document. The `spanned` fields keep their places, which their paths do not show;
+/// of a list, written `field[]`, each item does.
 ///
 /// # Errors
 /// [`ScenarioError`] with the place of the first fault.
@@ -85,6 +86,14 @@ fn with_remedy(field: &str, message: String) -> String {
 fn as_written(path: &str, spanned: &[&str]) -> String {
     let mut path = path.to_owned();
     for spanned in spanned {
+        if let Some(list) = spanned.strip_suffix("[]") {
+            // each item of the list keeps its own place
+            let item = path.strip_prefix(list).filter(|rest| rest.starts_with('['));
+            if let Some((index, rest)) = item.and_then(|rest| rest.split_once("].value")) {
+                path = format!("{list}{index}]{rest}");
+            }
+            continue;
+        }
         let rest = path.strip_prefix(spanned);
         if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(".value")) {
             path = format!("{spanned}{rest}");

@@ -139,6 +139,26 @@ fn every_fault_names_its_place_and_a_remedy() {
         ),
         ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
         (
+            "policy:",
+            "peers:\n  - oracle\n  - hpa: {target: 7}\npolicy:",
+            "s.yaml:10:19: peers[1].hpa.target: 7 is out of range",
+        ),
+        (
+            "policy:",
+            "peers:\n  - oracle\n  - hpa: {target: 0.7, name: static-peak}\npolicy:",
+            "s.yaml:10:5: peers[1]: the name \"static-peak\" is one that the report keeps: choose",
+        ),
+        (
+            "policy:",
+            "peers:\n  - kpa: {name: tipoff-2x}\npolicy:",
+            "s.yaml:9:5: peers[0]: the name \"tipoff-2x\" is one that the report keeps",
+        ),
+        (
+            "policy:",
+            "peers:\n  - hpa: {target: 0.7}\n  - oracle\n  - hpa: {target: 0.701}\npolicy:",
+            "s.yaml:11:5: peers[2]: another peer is called \"hpa-70\" already: give one",
+        ),
+        (
             "constant: 10m",
             "lognormal: {median: 60s, p95: 10s}",
             "cluster.startUp: lognormal needs",

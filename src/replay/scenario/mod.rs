@@ -13,6 +13,7 @@ use serde_saphyr::Spanned;
 use crate::backtest::contest::View;
 use crate::backtest::scenario::arena::{RawCluster, RawPolicy, arena};
 use crate::backtest::scenario::fields::{any_span, cadence, live_cover, simulation_step, zone};
+use crate::backtest::scenario::peers::{told_apart, unwritten};
 use crate::backtest::scenario::place::{self, refuse};
 use crate::backtest::scenario::{
     Arena, CronPeer, HpaPeer, HpaSource, KpaPeer, LoadFile, Peer, ScenarioError, Simulation, Span,
@@ -161,7 +162,7 @@ struct Raw {
     #[serde(default)]
     covers: Vec<Cover>,
     #[serde(default = "default_peers")]
-    peers: Vec<Peer>,
+    peers: Vec<Spanned<Peer>>,
     #[serde(default = "fifteen_seconds", deserialize_with = "span")]
     metric_lag: HumanDuration,
     #[serde(default = "fifteen_seconds", deserialize_with = "span")]
@@ -237,7 +238,7 @@ fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveTime, 
 }
 
 /// Those the fast loop is held against: two HPAs, KEDA cron with an HPA, Knative, and the bounds.
-fn default_peers() -> Vec<Peer> {
+fn default_peers() -> Vec<Spanned<Peer>> {
     let hpa = |target| {
         Peer::Hpa(HpaPeer {
             name: None,
@@ -246,7 +247,7 @@ fn default_peers() -> Vec<Peer> {
             behavior: None,
         })
     };
-    vec![
+    unwritten(vec![
         hpa(0.7),
         hpa(0.5),
         Peer::KedaCron(CronPeer {
@@ -262,7 +263,7 @@ fn default_peers() -> Vec<Peer> {
         }),
         Peer::StaticPeak,
         Peer::Oracle,
-    ]
+    ])
 }
 
 /// Reads a scenario from the text of the file `name`.
@@ -278,6 +279,7 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         "cluster",
         "cluster.startUp",
         "cluster.resize",
+        "peers[]",
     ];
     let raw: Raw = place::read(text, name, &spanned)?;
     let spans = spans(&raw, name)?;
@@ -305,7 +307,7 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         forecast: raw.forecast,
         arena: arena(raw.cluster.value, &raw.policy, needs_capacity, name)?,
         covers,
-        peers: raw.peers,
+        peers: told_apart(raw.peers, name)?,
         view: View {
             metric_lag: raw.metric_lag.0,
             metric_window: raw.metric_window.0,

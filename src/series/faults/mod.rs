@@ -61,6 +61,11 @@ impl Cause {
     pub const fn is_lower_bound(self) -> bool {
         matches!(self, Self::Shed | Self::Saturated)
     }
+
+    /// True when at least the load seen was offered, whoever sent it: replicas had to serve it.
+    pub const fn was_offered(self) -> bool {
+        self.is_lower_bound() || matches!(self, Self::Bots)
+    }
 }
 
 /// One span, `[from, to)`.

@@ -57,40 +57,53 @@ impl KpaSpec {
     }
 }
 
-/// One-second buckets of the scraped load.
-#[derive(Debug, Clone, Default)]
+/// One-second buckets of the scraped load, over one window.
+#[derive(Debug, Clone)]
 struct Buckets {
+    /// Seconds.
+    window: i64,
     /// Second since 1970 and units per second, in order.
     values: VecDeque<(i64, f64)>,
-    /// Second of the first value ever.
+    /// Second of the first value since nothing came for a whole window.
     first: Option<i64>,
 }
 
 impl Buckets {
-    fn record(&mut self, second: i64, value: f64, keep: i64) {
-        self.first.get_or_insert(second);
-        self.values.push_back((second, value));
-        while self
-            .values
-            .front()
-            .is_some_and(|&(old, _)| old <= second - keep)
-        {
-            self.values.pop_front();
+    fn over(window: TimeDelta) -> Self {
+        Self {
+            window: window.num_seconds().max(1),
+            values: VecDeque::new(),
+            first: None,
         }
     }
 
-    /// The mean over the last `window` seconds up to `now`, those before the first value and
-    /// those since the last left out; a second without a value in between counts 0. `None` when
-    /// nothing came for a whole window.
-    fn average(&self, now: i64, window: i64) -> Option<f64> {
+    fn record(&mut self, second: i64, value: f64) {
+        while self
+            .values
+            .front()
+            .is_some_and(|&(old, _)| old <= second - self.window)
+        {
+            self.values.pop_front();
+        }
+        if self.values.is_empty() {
+            // begun anew after a hole, or the mean would be over seconds in which nobody looked
+            self.first = Some(second);
+        }
+        self.values.push_back((second, value));
+    }
+
+    /// The mean over the window up to `now`, the seconds before the first value and those since
+    /// the last left out; a second without a value in between counts 0. `None` when nothing came
+    /// for a whole window.
+    fn average(&self, now: i64) -> Option<f64> {
         let &(last, _) = self.values.back()?;
         let late = (now - last).max(0);
-        if late >= window {
+        if late >= self.window {
             return None;
         }
-        let seconds = (last - self.first? + 1).min(window - late);
+        let seconds = (last - self.first? + 1).min(self.window - late);
         let recent = self.values.iter().rev();
-        let recent = recent.take_while(|&&(second, _)| second > now - window);
+        let recent = recent.take_while(|&&(second, _)| second > now - self.window);
         let sum: f64 = recent.map(|(_, value)| value).sum();
         Some(sum / seconds as f64)
     }
@@ -154,7 +167,9 @@ impl Kpa {
 pub struct KpaPolicy {
     name: String,
     spec: KpaSpec,
-    buckets: Buckets,
+    /// Each window has its own, as in Knative: the short one forgets a hole sooner.
+    stable: Buckets,
+    panic: Buckets,
     state: Option<Kpa>,
     scraped: Option<i64>,
     next: Option<Timestamp>,
@@ -166,7 +181,8 @@ impl KpaPolicy {
         Self {
             name: name.into(),
             spec,
-            buckets: Buckets::default(),
+            stable: Buckets::over(spec.stable_window),
+            panic: Buckets::over(spec.panic_window),
             state: None,
             scraped: None,
             next: None,
@@ -176,15 +192,16 @@ impl KpaPolicy {
     /// Scrapes once for every second that has begun since the last time.
     fn scrape(&mut self, sight: &Sight<'_>, now: Timestamp) {
         let second = now.timestamp();
-        let keep = self.spec.stable_window.num_seconds().max(1);
         let from = self
             .scraped
             .map_or(second, |last| last + 1)
-            .max(second - keep);
+            .max(second - self.stable.window);
         for at in from..=second {
             let ago = TimeDelta::seconds(second - at);
             if let Some(sample) = sight.sample(self.spec.lag + ago) {
-                self.buckets.record(at, sample.rate.as_per_second(), keep);
+                let rate = sample.rate.as_per_second();
+                self.stable.record(at, rate);
+                self.panic.record(at, rate);
             }
         }
         self.scraped = Some(second);
@@ -205,11 +222,8 @@ impl ScalingPolicy for KpaPolicy {
             return sight.workload.replicas;
         }
         self.next = Some(now + spec.tick);
-        let mean = |window: TimeDelta| {
-            let window = window.num_seconds().max(1);
-            self.buckets.average(now.timestamp(), window)
-        };
-        match (mean(spec.stable_window), mean(spec.panic_window)) {
+        let second = now.timestamp();
+        match (self.stable.average(second), self.panic.average(second)) {
             (Some(stable), Some(panic)) => state.scale(stable, panic, ready, now),
             // no data, no decision; a window without data while the other has some reads 0
             (Some(stable), None) => state.scale(stable, 0.0, ready, now),

@@ -1,14 +1,21 @@
 //! Parameters from YAML and back, and what of them makes no season.
 
+use std::collections::BTreeMap;
+
 use chrono::{Datelike as _, TimeDelta};
 
 use super::params::{League, Season};
+use super::schedule::slug;
+use crate::units::HumanDuration;
 
 /// Most weeks a season may have, the quiet ones included: ten years.
 const MOST_WEEKS: u32 = 522;
 
 /// Most bins of load.
 const MOST_BINS: i64 = 6_000_000;
+
+/// Longest span of a game day: its waves are over by the next day.
+const LONGEST_WAVE: TimeDelta = TimeDelta::days(1);
 
 /// Why a season cannot be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,18 +120,31 @@ impl Season {
         for (index, league) in self.leagues.iter().enumerate() {
             league.check(&format!("leagues[{index}]"))?;
         }
+        self.check_names()
+    }
+
+    /// Games are told apart by their competition: two of one name would have the same games.
+    fn check_names(&self) -> Result<(), SeasonError> {
+        let mut names = BTreeMap::new();
+        for (index, league) in self.leagues.iter().enumerate() {
+            let before = names.insert(slug(&league.competition), index);
+            let field = format!("leagues[{index}].competition");
+            ensure(&field, before.is_none(), || {
+                format!(
+                    "{:?} is the name of leagues[{}] as well; give one of them another name, or \
+                     write their kick-offs in one league",
+                    league.competition,
+                    before.unwrap_or_default()
+                )
+            })?;
+        }
         Ok(())
     }
 
-    fn check_numbers(&self) -> Result<(), SeasonError> {
+    /// A game day that makes a load: numbers in range, and waves that end.
+    fn check_game_day(&self) -> Result<(), SeasonError> {
         let day = &self.game_day;
-        let within = |field: &str, value: f64, least: f64, most: f64| {
-            ensure(field, (least..=most).contains(&value), || {
-                format!("{value} is out of range; write {least} to {most}")
-            })
-        };
         for (field, value, least, most) in [
-            ("growthPerWeek", self.growth_per_week, -0.5, 1.0),
             ("gameDay.base", day.base, 1e-3, 1e9),
             ("gameDay.night", day.night, 0.0, 1.0),
             ("gameDay.simultaneous", day.simultaneous, 0.05, 1.0),
@@ -133,7 +153,17 @@ impl Season {
             ("gameDay.hourSd", day.hour_sd, 0.0, 3.0),
             ("gameDay.noise", day.noise, 0.0, 1.0),
             ("gameDay.entry.peak", day.entry.peak, 0.0, 1e3),
+            (
+                "gameDay.entry.lastMinuteShare",
+                day.entry.last_minute_share,
+                0.0,
+                1.0,
+            ),
+            ("gameDay.play.step", day.play.step, 0.0, 1.0),
             ("gameDay.play.level", day.play.level, 0.0, 1e3),
+            // a crowd can leave nearly to the last, and not beyond
+            ("gameDay.play.growth", day.play.growth, -0.99, 1e3),
+            ("gameDay.play.halfTime", day.play.half_time, -0.99, 1e3),
             (
                 "gameDay.play.overtimeChance",
                 day.play.overtime_chance,
@@ -162,6 +192,40 @@ impl Season {
                 1e3,
             ),
             ("gameDay.payout.peak", day.payout.peak, 1e-3, 1e3),
+        ] {
+            within(field, value, least, most)?;
+        }
+        for level in day.week {
+            within("gameDay.week", level, 0.0, 100.0)?;
+        }
+        let [shortest, longest] = day.scoring.rise;
+        for (field, span) in [
+            ("gameDay.entry.slow", day.entry.slow),
+            ("gameDay.entry.fast", day.entry.fast),
+            ("gameDay.entry.gone", day.entry.gone),
+            ("gameDay.play.join", day.play.join),
+            ("gameDay.play.halfTimeWidth", day.play.half_time_width),
+            ("gameDay.play.endSpread", day.play.end_spread),
+            ("gameDay.scoring.rise", shortest),
+            ("gameDay.scoring.rise", longest),
+            ("gameDay.scoring.halfLife", day.scoring.half_life),
+            ("gameDay.payout.rise", day.payout.rise),
+            ("gameDay.payout.halfLife", day.payout.half_life),
+        ] {
+            ensure(field, span.0 <= LONGEST_WAVE, || {
+                format!(
+                    "{span} is out of range; write at most {}",
+                    HumanDuration(LONGEST_WAVE)
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), SeasonError> {
+        within("growthPerWeek", self.growth_per_week, -0.5, 1.0)?;
+        self.check_game_day()?;
+        for (field, value, least, most) in [
             ("crowd.popularitySd", self.crowd.popularity_sd, 0.0, 3.0),
             ("crowd.shockSd", self.crowd.shock_sd, 0.0, 3.0),
             ("crowd.opener", self.crowd.opener, 0.0, 100.0),
@@ -184,9 +248,6 @@ impl Season {
             ("faults.declared", self.faults.declared, 0.0, 1.0),
         ] {
             within(field, value, least, most)?;
-        }
-        for level in day.week {
-            within("gameDay.week", level, 0.0, 100.0)?;
         }
         let opens = self.entries.opens.0;
         let open = opens >= self.step.0 && opens <= TimeDelta::days(60);
@@ -256,6 +317,12 @@ fn check_pickup(path: &str, pickup: &[super::params::Pickup]) -> Result<(), Seas
     })
 }
 
+fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), SeasonError> {
+    ensure(field, (least..=most).contains(&value), || {
+        format!("{value} is out of range; write {least} to {most}")
+    })
+}
+
 fn ensure(field: &str, holds: bool, reason: impl Fn() -> String) -> Result<(), SeasonError> {
     if holds {
         Ok(())
@@ -299,6 +366,34 @@ mod tests {
             (
                 "leagues: [{kickOffs: [{day: Sun, at: 13h, slate: main, games: [3, 1], factor: 1}]}]",
                 "leagues[0].kickOffs[0].games: 3 to 1",
+            ),
+            (
+                "leagues: [{competition: NFL}, {competition: Cup}, {competition: nfl}]",
+                "leagues[2].competition: \"nfl\" is the name of leagues[0] as well; give one",
+            ),
+            (
+                "gameDay: {entry: {lastMinuteShare: 5}}",
+                "gameDay.entry.lastMinuteShare: 5 is out of range; write 0 to 1",
+            ),
+            (
+                "gameDay: {play: {growth: -5}}",
+                "gameDay.play.growth: -5 is out",
+            ),
+            (
+                "gameDay: {play: {step: -3}}",
+                "gameDay.play.step: -3 is out",
+            ),
+            (
+                "gameDay: {play: {halfTime: .nan}}",
+                "gameDay.play.halfTime: NaN is out",
+            ),
+            (
+                "gameDay: {play: {endSpread: 100000000d}}",
+                "gameDay.play.endSpread: 100000000d is out of range; write at most 1d",
+            ),
+            (
+                "gameDay: {scoring: {rise: [2s, 25h]}}",
+                "gameDay.scoring.rise: 1d1h is out of range",
             ),
         ] {
             assert!(refusal(text).contains(said), "{}", refusal(text));

@@ -319,7 +319,8 @@ fn slate(league: &League, week: &str, name: &str) -> String {
     }
 }
 
-fn slug(text: &str) -> String {
+/// A name in words of letters and digits: how it stands in ids.
+pub(super) fn slug(text: &str) -> String {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

@@ -85,23 +85,61 @@ fn a_restart_keeps_what_is_ready_for_a_stable_window() {
 
 #[test]
 fn a_mean_counts_the_seconds_since_the_first() {
-    let mut buckets = Buckets::default();
-    assert_eq!(buckets.average(100, 6), None);
-    buckets.record(100, 60.0, 60);
-    assert_eq!(buckets.average(100, 6), Some(60.0));
-    buckets.record(101, 30.0, 60);
-    assert_eq!(buckets.average(101, 6), Some(45.0));
+    let mut buckets = Buckets::over(TimeDelta::seconds(6));
+    assert_eq!(buckets.average(100), None);
+    buckets.record(100, 60.0);
+    assert_eq!(buckets.average(100), Some(60.0));
+    buckets.record(101, 30.0);
+    assert_eq!(buckets.average(101), Some(45.0));
     // a second left out counts 0: (60 + 30 + 0 + 30) / 4
-    buckets.record(103, 30.0, 60);
-    assert_eq!(buckets.average(103, 6), Some(30.0));
+    buckets.record(103, 30.0);
+    assert_eq!(buckets.average(103), Some(30.0));
     // nobody scraped at 104 and 105: what is left of the window, 101 to 103 of 101 to 106
-    assert_eq!(buckets.average(106, 6), Some(20.0));
-    assert_eq!(buckets.average(109, 6), None, "six seconds without a value");
+    assert_eq!(buckets.average(106), Some(20.0));
+    assert_eq!(buckets.average(109), None, "six seconds without a value");
+    let mut buckets = Buckets::over(TimeDelta::seconds(60));
     for at in 110..180 {
-        buckets.record(at, 12.0, 60);
+        buckets.record(at, 12.0);
     }
-    assert_eq!(buckets.average(179, 60), Some(12.0));
+    assert_eq!(buckets.average(179), Some(12.0));
     assert_eq!(buckets.values.len(), 60);
+}
+
+#[test]
+fn a_mean_begins_anew_after_a_window_without_values() {
+    for window in [6, 60] {
+        let mut buckets = Buckets::over(TimeDelta::seconds(window));
+        for at in 0..100 {
+            buckets.record(at, 700.0);
+        }
+        // the last value but one of a window still counts: five or fifty-nine seconds of nothing
+        let mut late = buckets.clone();
+        late.record(99 + window - 1, 700.0);
+        let both = 2.0 * 700.0 / window as f64;
+        assert_eq!(late.average(99 + window - 1), Some(both));
+        buckets.record(99 + window, 700.0);
+        assert_eq!(buckets.average(99 + window), Some(700.0));
+    }
+}
+
+#[test]
+fn a_hole_in_the_load_longer_than_both_windows_lets_nothing_go() {
+    let mut values = vec![700.0; 300];
+    values[200..270].fill(f64::NAN);
+    let load = Series::from_raw(second(0), TimeDelta::seconds(1), values);
+    let world = World {
+        load: &load,
+        per_replica: Rate::per_second(50.0),
+        cluster: ClusterModel::constant(TimeDelta::seconds(15)),
+        from: second(0),
+        scored_from: second(0),
+        to: second(300),
+        step: TimeDelta::seconds(1),
+        initial: 20,
+        seed: 1,
+    };
+    let record = run(&world, &mut KpaPolicy::new("kpa", spec()));
+    assert_eq!(record.desired, [20; 300]);
 }
 
 /// An eightfold step from ten replicas' worth: the six-second mean passes twice what is ready in
