@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::curve::{HOURS, POINTS};
+use super::opening::LONGEST_SALE;
 use crate::entries::{Entries, SlateEntries};
 use crate::forecast::kick_off::KickOff;
 use crate::forecast::slots::Slot;
-
-/// Entries earlier than this before a lock do not count for it, seconds (a week).
-const LONGEST_SALE: i64 = 7 * 86_400;
 
 /// Entries older than this at the time of asking are stale, seconds.
 const FRESH: i64 = 45 * 60;

@@ -4,6 +4,7 @@ use super::*;
 use crate::entries::{Entries, SlateEntries};
 use crate::fixture::{Calendar, Fixture};
 use crate::forecast::slots::{Slot, slots};
+use crate::forecast::{EventResponse, Evidence, Fit as _, Horizon, Predict as _};
 use crate::series::Series;
 use crate::units::Timestamp;
 use chrono::{TimeDelta, TimeZone as _, Utc};
@@ -193,4 +194,82 @@ fn the_curve_is_the_prior_until_slates_say_otherwise() {
     assert!((pace.usual(6.0).0.exp() - 0.12).abs() < 0.02);
     pace.age(4_000.0);
     assert!((pace.usual(6.0).0.exp() - 0.5).abs() < 1e-6);
+}
+
+/// Seven weeks of games on Wednesday and Sunday evenings, their load, and entries that sell from
+/// one lock to the next, under the name that each slate is given.
+fn season(named: impl Fn(usize) -> Option<String>) -> (Series, Calendar, Entries) {
+    let bin = |index: i64| lock() + TimeDelta::minutes(5 * index);
+    let (days, first) = (49, -49 * 288);
+    let locks: Vec<i64> = (0..16)
+        .map(|game: i64| first + 288 * (game / 2 * 7 + game % 2 * 4))
+        .collect();
+    let size = |game: usize| 1.0 + 0.2 * ((game * 37 % 11) as f64 - 5.0) / 5.0;
+    let calendar = locks.iter().enumerate().map(|(game, &lock)| {
+        let mut fixture = Fixture::game(format!("g{game}"), "cup", bin(lock));
+        fixture.slate = named(game);
+        fixture
+    });
+    let calendar: Calendar = calendar.collect();
+    let load = (0..days * 288).map(|index| {
+        let now = first + index;
+        let near = locks
+            .iter()
+            .position(|lock| (-12..24).contains(&(now - lock)));
+        let noise = 1.0 + ((index * 7_919) % 101) as f64 / 2_000.0;
+        noise * (100.0 + near.map_or(0.0, |game| 400.0 * size(game)))
+    });
+    let load = Series::from_raw(bin(first), TimeDelta::minutes(5), load.collect());
+    let mut sold: std::collections::BTreeMap<Option<String>, Vec<f64>> = Default::default();
+    for index in 0..days * 288 {
+        let now = first + index;
+        let next = locks.partition_point(|&lock| lock <= now);
+        for rate in sold.values_mut() {
+            rate.push(0.0);
+        }
+        let rate = sold
+            .entry(named(next))
+            .or_insert_with(|| vec![0.0; index as usize + 1]);
+        rate[index as usize] =
+            (size(next) * 100.0 * (-(locks[next] - now) as f64 / 200.0).exp()).round();
+    }
+    let mut entries = Entries::default();
+    for (slate, rate) in sold {
+        let rate = Series::from_raw(bin(first), TimeDelta::minutes(5), rate);
+        entries.insert(
+            slate,
+            SlateEntries {
+                rate,
+                spots: Vec::new(),
+            },
+        );
+    }
+    (load, calendar, entries)
+}
+
+/// The forecast of the last Sunday's game from four hours before, when the lock before it is more
+/// than three days past.
+fn sunday(named: impl Fn(usize) -> Option<String>) -> f64 {
+    let (load, calendar, entries) = season(named);
+    let origin = lock() - TimeDelta::days(3) - TimeDelta::hours(4);
+    let known = Evidence::new(&load, &calendar).with_entries(&entries);
+    let fitted = EventResponse::new(chrono_tz::Tz::UTC)
+        .fit(known, origin)
+        .unwrap();
+    let horizon = Horizon {
+        origin,
+        length: TimeDelta::hours(12),
+        step: TimeDelta::minutes(5),
+    };
+    fitted.predict(known, horizon).peaks[0].quantiles[0]
+}
+
+#[test]
+fn entries_without_a_slate_count_from_the_lock_before_however_long_ago_it_was() {
+    let with_slates = sunday(|game| Some(format!("slate {game}")));
+    let without = sunday(|_| None);
+    assert!(
+        (without / with_slates - 1.0).abs() < 1e-6,
+        "{without} {with_slates}"
+    );
 }

@@ -11,9 +11,9 @@ use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
 use super::super::novelty::Precedent;
 use super::super::order::median;
-use super::super::pace::{Pace, PastSlot, Verdict};
+use super::super::pace::{Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
+use super::crowd::{LEAST_CROWD, crowd_share, shift_at, top};
 use super::precedents::Precedents;
 use super::{FAR, Past, Window, by_end};
 
@@ -93,7 +93,7 @@ impl PeakScores {
             lifts: Vec::new(),
             coming: Vec::new(),
             touched: Vec::new(),
-            opened: opened(past.slots),
+            opened: opened(past.slots, past.slots),
             precedents: Precedents::new(past.windows, past.slots),
             order: by_end(past.windows),
             closed: 0,
