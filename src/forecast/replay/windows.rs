@@ -78,6 +78,8 @@ pub(super) struct PeakScores {
     order: Vec<usize>,
     closed: usize,
     closed_at: usize,
+    /// Bins from the start to the end of the longest window.
+    longest: usize,
     pub(super) pace: Pace,
     /// By how much the peaks of some kick-offs are above the top of the path.
     pub(super) tops: Deviations,
@@ -86,6 +88,10 @@ pub(super) struct PeakScores {
 impl PeakScores {
     pub(super) fn new(past: &Past<'_>, pace: Pace) -> Self {
         let windows = past.windows.len();
+        let lengths = past
+            .windows
+            .iter()
+            .map(|window| window.to.saturating_sub(window.start));
         Self {
             sums: vec![[Sums::default(); BUCKETS]; windows],
             crowds: vec![f64::NAN; windows],
@@ -98,6 +104,7 @@ impl PeakScores {
             order: by_end(past.windows),
             closed: 0,
             closed_at: 0,
+            longest: lengths.max().unwrap_or(0),
             pace,
             tops: Deviations::default(),
         }
@@ -170,10 +177,10 @@ impl PeakScores {
         }
         let since = origin.saturating_sub(DAY);
         let gathered = |window: &&Window| window.from < origin && window.to > since;
-        // in order of their starts, within a day or so of each other
+        // in order of their starts; play may be of any length
         let first = past
             .windows
-            .partition_point(|window| window.start + 2 * DAY < origin);
+            .partition_point(|window| window.start + self.longest <= since);
         let near = &past.windows[first..];
         let near = &near[..near.partition_point(|window| window.start < origin + DAY)];
         for (place, window) in (first..).zip(near) {
