@@ -13,7 +13,7 @@ use super::kick_off::KickOff;
 use super::lead;
 use super::novelty::Precedent;
 use super::overtime;
-use super::pace::{Book, LONGEST_SALE, Reading, Silence, Verdict, opened};
+use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
         let calendar = as_known(recent.calendar, origin);
         let span = (origin - TimeDelta::days(1), origin + horizon.length);
         let entries_given = !recent.entries.is_empty();
-        // entries without a slate count from the last lock on, however long ago that was
+        // entries count from the last lock on, however long ago that was
         let sales = (span.0 - TimeDelta::seconds(LONGEST_SALE), span.1);
         let sold = entries_given.then(|| slots(&calendar, origin, model.zone, sales));
         let slots = slots(&calendar, origin, model.zone, span);
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
     /// Asks the entries about every slot: first those whose crowds have begun to gather, in their
     /// order, each as it was forecast before it did. What they explain of the last day's load is
     /// no deviation of the day, or a large crowd would count twice.
-    fn read(&mut self, recent: Evidence<'_>, recently: &Recently, opened: &[i64]) {
+    fn read(&mut self, recent: Evidence<'_>, recently: &Recently, opened: &[Opening]) {
         let at = Timestamp::from_timestamp(self.origin, 0).unwrap_or_default();
         let entries = recent.entries.before(at);
         let book = Book::new(&entries);
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
             let (from, to) = whole_window(slot);
             let before = recently.levels(recently.bin(from), Some(&explained));
             self.mixture = Mixture::new(weights, &before);
-            let reading = book.read(slot, opened[place], self.origin);
+            let reading = book.read(slot, &opened[place], self.origin);
             self.entries[place] = reading.and_then(|reading| {
                 self.judge(slot, reading, lead::GATHERED, |at| {
                     ((at - from) as f64 / STEP as f64 - 0.5).max(0.0)
@@ -122,7 +122,7 @@ impl<'a> View<'a> {
         for &place in &order[coming..] {
             let slot = &self.slots[place];
             let bucket = lead::bucket(self.ahead(slot.anchors.start));
-            let reading = book.read(slot, opened[place], self.origin);
+            let reading = book.read(slot, &opened[place], self.origin);
             self.entries[place] =
                 reading.and_then(|reading| self.judge(slot, reading, bucket, |at| self.lead(at)));
         }

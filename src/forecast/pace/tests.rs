@@ -46,22 +46,30 @@ fn before(hours: i64) -> i64 {
     (lock() - TimeDelta::hours(hours)).timestamp()
 }
 
+/// Entries count since so many hours before the lock.
+fn since(hours: i64) -> Opening {
+    Opening {
+        slates: vec![before(168)],
+        nameless: before(hours),
+    }
+}
+
 #[test]
 fn a_slot_reads_its_slate_or_what_came_since_the_last_lock() {
     let named = entries(Some("main"), steady(1.0), Vec::new());
     let book = Book::new(&named);
     let reading = book
-        .read(&slot(Some("main")), i64::MIN / 2, before(4))
+        .read(&slot(Some("main")), &since(168), before(4))
         .unwrap();
     assert_eq!((reading.so_far, reading.hours), (6.0 * 3_600.0, 4.0));
     assert_eq!(
-        book.read(&slot(Some("late")), i64::MIN / 2, before(4)),
+        book.read(&slot(Some("late")), &since(168), before(4)),
         Err(Silence::Missing)
     );
     let nameless = entries(None, steady(1.0), Vec::new());
     let book = Book::new(&nameless);
     let reading = book
-        .read(&slot(Some("late")), before(7), before(4))
+        .read(&slot(Some("late")), &since(7), before(4))
         .unwrap();
     assert_eq!(reading.so_far, 3.0 * 3_600.0);
 }
@@ -70,7 +78,7 @@ fn a_slot_reads_its_slate_or_what_came_since_the_last_lock() {
 fn silence_has_its_reasons() {
     let early = entries(Some("main"), steady(1.0), Vec::new());
     let book = Book::new(&early);
-    let ask = |book: &Book<'_>, hours| book.read(&slot(Some("main")), i64::MIN / 2, before(hours));
+    let ask = |book: &Book<'_>, hours| book.read(&slot(Some("main")), &since(168), before(hours));
     assert_eq!(ask(&book, 12), Err(Silence::Missing));
     // known up to eight hours before, asked six hours before
     let stale = early.before(lock() - TimeDelta::hours(8));
@@ -92,7 +100,7 @@ fn a_full_slate_counts_as_it_stood_when_the_last_place_went() {
     let spots = vec![(lock() - TimeDelta::hours(10), 5.0 * 3_600.0)];
     let full = entries(Some("main"), rate, spots);
     let reading = Book::new(&full)
-        .read(&slot(Some("main")), i64::MIN / 2, before(1))
+        .read(&slot(Some("main")), &since(168), before(1))
         .unwrap();
     assert!(reading.full);
     assert!((reading.hours - 5.0).abs() < 0.2, "{reading:?}");
@@ -272,4 +280,31 @@ fn entries_without_a_slate_count_from_the_lock_before_however_long_ago_it_was() 
         (without / with_slates - 1.0).abs() < 1e-6,
         "{without} {with_slates}"
     );
+}
+
+#[test]
+fn a_slate_named_as_the_one_before_counts_from_that_one_s_lock() {
+    let with_slates = sunday(|game| Some(format!("slate {game}")));
+    let used_again = sunday(|_| Some("main".to_owned()));
+    assert!(
+        (used_again / with_slates - 1.0).abs() < 1e-6,
+        "{used_again} {with_slates}"
+    );
+}
+
+#[test]
+fn locks_of_one_round_do_not_part_its_entries() {
+    let at = |hours: i64| {
+        let mut slot = slot(Some("main"));
+        slot.anchors.lock += hours * 3_600;
+        slot
+    };
+    let round = [at(-96), at(-90), at(0), at(4), at(11)];
+    let hour = |opening: &Opening| (opening.slates[0] - lock().timestamp()) / 3_600;
+    let found = opened(&round, &round);
+    assert_eq!(
+        found.iter().map(hour).collect::<Vec<_>>(),
+        [-264, -258, -90, -90, -90]
+    );
+    assert_eq!(found[3].nameless, lock().timestamp());
 }

@@ -11,7 +11,7 @@ use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
 use super::super::novelty::Precedent;
 use super::super::order::median;
-use super::super::pace::{Pace, PastSlot, Verdict, opened};
+use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
 use super::crowd::{LEAST_CROWD, crowd_share, shift_at, top};
 use super::precedents::Precedents;
@@ -72,7 +72,7 @@ pub(super) struct PeakScores {
     /// Windows to come at the origin last issued; kept for its room alone.
     coming: Vec<Coming>,
     touched: Vec<usize>,
-    opened: Vec<i64>,
+    opened: Vec<Opening>,
     precedents: Precedents,
     /// All windows in order of their ends; so many of them have been learnt from, up to a bin.
     order: Vec<usize>,
@@ -137,7 +137,7 @@ impl PeakScores {
             } else {
                 past.crowd_that_came(window)
             };
-            let opened = self.opened[window.slot];
+            let opened = &self.opened[window.slot];
             if let Some(sold) = PastSlot::of(past.book, slot, opened, crowd) {
                 self.pace.learn(sold);
             }
@@ -216,7 +216,7 @@ impl PeakScores {
         let kick_off = KickOff::of(&past.slots[slot]);
         let verdict = past
             .book
-            .read(&past.slots[slot], self.opened[slot], now)
+            .read(&past.slots[slot], &self.opened[slot], now)
             .and_then(|reading| self.pace.judge(kick_off, reading, crowd, bucket));
         if let Ok(verdict) = verdict {
             self.verdicts[slot] = Some(verdict);
