@@ -12,9 +12,10 @@ use super::super::event_response::FittedEventResponse;
 use super::super::grid::STEP;
 use super::super::slots::Slot;
 use super::super::{Evidence, Horizon, Predict};
+use super::entries::entries_share;
 use super::parts::Parts;
 use super::past::{Past, analogues, past};
-use super::{EntriesShare, Explanation, FixtureShare};
+use super::{Explanation, FixtureShare};
 use crate::units::{HumanDuration, Timestamp};
 
 /// Log effect below which fixtures do not bear on a moment.
@@ -61,16 +62,7 @@ impl FittedEventResponse {
                 .values()
                 .find(|slots| slots[0].fixtures == share.fixtures)
         });
-        let entries = without.and_then(|without| {
-            let verdict = parts.view.verdict(&main?[0])?;
-            Some(EntriesShare {
-                so_far: verdict.so_far,
-                usual: verdict.usual,
-                pace: verdict.innovation.exp(),
-                factor: if without > 0.0 { median / without } else { 1.0 },
-                load: median - without,
-            })
-        });
+        let entries = without.and_then(|without| entries_share(&parts, middle, median, without));
         Some(Explanation {
             origin: horizon.origin,
             at,
