@@ -128,7 +128,7 @@ fn shares(
                 minute: (at - slot.anchors.start) as f64 / 60.0,
                 load,
                 multiple: if without > 0.0 { median / without } else { 1.0 },
-                novelty: novelty(parts.view.model, slot, slots.len(), median, history),
+                novelty: novelty(parts.view.model, slots, median, history),
             })
         })
         .collect();
@@ -150,19 +150,19 @@ fn weightless(slots: &[Slot]) -> Vec<Slot> {
     slots.iter().map(nobody).collect()
 }
 
-/// Why nothing like a slot is in the history, when that is so.
+/// Why nothing like a slot, or the one of these that comes true, is in the history, when that is
+/// so.
 fn novelty(
     model: &FittedEventResponse,
-    slot: &Slot,
-    alternatives: usize,
+    alternatives: &[Slot],
     peak: f64,
     history: &[Past],
 ) -> Option<String> {
-    if alternatives > 1 {
-        return Some(format!(
-            "its start is not known: spread over {alternatives} hours"
-        ));
-    }
+    let [slot] = alternatives else {
+        let starts = || alternatives.iter().map(|slot| slot.anchors.start);
+        let hours = (starts().max()? - starts().min()?) / 3_600 + 1;
+        return Some(format!("its start is not known: spread over {hours} hours"));
+    };
     if let Some(novelty) = model.seen.novelty(slot, peak, model.highest) {
         return Some(novelty);
     }

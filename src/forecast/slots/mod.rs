@@ -30,6 +30,9 @@ pub(crate) use ends::Extension;
 /// Local hours in which a fixture known by its day alone may begin.
 const PLAUSIBLE: (u32, u32) = (11, 21);
 
+/// A fixture whose time is not known is spread over no more starts than this, two days of hours.
+const MOST_STARTS: i64 = 48;
+
 /// A fixture that may not be needed counts this share of one that is certain.
 const IF_NECESSARY: f64 = 0.5;
 
@@ -144,10 +147,17 @@ pub(crate) fn slots(
         let (from, to) = fixture.start.window.unwrap_or_else(|| {
             plausible_hours(fixture.start.at, fixture.start.zone.unwrap_or(zone))
         });
-        let hours = (to - from).num_hours().clamp(0, 47);
-        let share = 1.0 / (hours + 1) as f64;
-        for hour in 0..=hours {
-            let shift = from + TimeDelta::hours(hour) - fixture.start.at;
+        // every hour, or further apart when that would be too many
+        let hours = (to - from).num_hours().max(0);
+        let steps = hours.min(MOST_STARTS - 1);
+        let step = if hours > steps {
+            (to - from) / steps as i32
+        } else {
+            TimeDelta::hours(1)
+        };
+        let share = 1.0 / (steps + 1) as f64;
+        for start in 0..=steps {
+            let shift = from + step * start as i32 - fixture.start.at;
             let member = [Gathering::of(fixture)];
             found.push(slot(&member, origin, zone, shift, share, timed + place));
         }
@@ -156,10 +166,15 @@ pub(crate) fn slots(
     found
 }
 
-/// True when a fixture may move load in `[from, to)`: also one whose play began days before.
+/// True when a fixture may move load in `[from, to)`: also one whose play began days before, or
+/// may begin days from when it is listed.
 fn near(fixture: &Fixture, from: Timestamp, to: Timestamp) -> bool {
     let start = fixture.start.at;
-    if start >= to + NEAR {
+    let earliest = match fixture.start.window {
+        Some((earliest, _)) if !fixture.start.is_timed() => earliest.min(start),
+        _ => start,
+    };
+    if earliest >= to + NEAR {
         return false;
     }
     // an end that is known may lie after the origin, where it must not say anything

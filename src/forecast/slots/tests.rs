@@ -139,6 +139,28 @@ fn play_of_days_is_in_sight_until_it_is_over() {
     assert_eq!(of(vec![late], at(2))[0].last_end, at(1).timestamp());
 }
 
+#[test]
+fn a_window_of_days_is_spread_to_its_end() {
+    let within = |hours: i64| {
+        let mut someday = Fixture::game("a", "cup", at(0));
+        someday.start.precision = Precision::Tbd;
+        someday.start.window = Some((at(0), at(hours)));
+        of(vec![someday], at(-48))
+    };
+    let hourly = within(47);
+    assert_eq!(hourly.len(), 48);
+    assert!(
+        hourly
+            .windows(2)
+            .all(|two| two[1].anchors.start - two[0].anchors.start == 3_600)
+    );
+    let days = within(120);
+    assert_eq!(days.len(), 48);
+    assert_eq!(days[0].anchors.start, at(0).timestamp());
+    assert!((days[47].anchors.start - at(120).timestamp()).abs() < 60);
+    assert!((days.iter().map(|slot| slot.share).sum::<f64>() - 1.0).abs() < 1e-12);
+}
+
 fn told(hour: i64, change: impl FnOnce(&mut Fixture)) -> Vec<Fixture> {
     let first = Fixture::game("a", "cup", at(15));
     let mut later = first.clone();
