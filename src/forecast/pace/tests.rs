@@ -1,5 +1,7 @@
 //! What entries are read as, and what past slates teach.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::entries::{Entries, SlateEntries};
 use crate::fixture::{Calendar, Fixture};
@@ -228,7 +230,7 @@ fn season(named: impl Fn(usize) -> Option<String>) -> (Series, Calendar, Entries
         noise * (100.0 + near.map_or(0.0, |game| 400.0 * size(game)))
     });
     let load = Series::from_raw(bin(first), TimeDelta::minutes(5), load.collect());
-    let mut sold: std::collections::BTreeMap<Option<String>, Vec<f64>> = Default::default();
+    let mut sold: BTreeMap<Option<String>, Vec<f64>> = BTreeMap::new();
     for index in 0..days * 288 {
         let now = first + index;
         let next = locks.partition_point(|&lock| lock <= now);
