@@ -52,14 +52,15 @@ pub fn activities(targets: &Targets, calendar: &Calendar) -> Vec<Activity> {
             .div_euclid(TARGET.num_milliseconds());
         (bins.max(0) as usize).min(count)
     };
-    // whoever started a day before the first target may still matter to it
-    let begin = targets.from - TimeDelta::days(1);
-    for fixture in calendar.starting_between(begin, targets.end() + BEFORE + TimeDelta::days(1)) {
-        if !has_window(fixture) {
-            continue;
-        }
+    let until = targets.end() + BEFORE + TimeDelta::days(1);
+    for fixture in calendar.iter() {
         let start = fixture.start.at;
         let end = fixture.expected_end().max(start);
+        // play may have begun days before the first target
+        let over = end + AFTER <= targets.from;
+        if over || start >= until || !has_window(fixture) {
+            continue;
+        }
         for (activity, from, to) in [
             (Activity::PreLock, fixture.lock().min(start) - BEFORE, start),
             (Activity::Settling, end, end + AFTER),
@@ -289,6 +290,18 @@ mod tests {
         ] {
             assert_eq!(doing[minute / 5], activity, "{minute}");
         }
+    }
+
+    #[test]
+    fn play_of_days_is_live_however_long_ago_it_began() {
+        let mut test = Fixture::game("a", "cricket", at(-4 * 1_440));
+        test.duration.typical = TimeDelta::hours(104);
+        let calendar: Calendar = [test].into_iter().collect();
+        let doing = activities(&targets(&calendar), &calendar);
+        assert_eq!(doing[0], Activity::Live);
+        assert_eq!(doing[479 / 5], Activity::Live);
+        assert_eq!(doing[480 / 5], Activity::Settling);
+        assert_eq!(doing[555 / 5], Activity::Calm);
     }
 
     #[test]

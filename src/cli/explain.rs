@@ -136,13 +136,32 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
     }
     if let Some(entries) = &found.entries {
         line(
-            "of which entries",
+            "of which entries, all together",
             signed(entries.load),
-            format!(
-                "{:.0} so far, {:.0} usual by now: {:.2}x the usual pace",
-                entries.so_far, entries.usual, entries.pace
-            ),
+            format!("x{:.2}", entries.factor),
         );
+        for slot in entries.slots.iter().take(SHOWN) {
+            line(
+                &cut(&format!("  {}", inputs.titles(&slot.fixtures))),
+                signed(slot.load),
+                format!(
+                    "{:.0} so far, {:.0} usual by now: {:.2}x the usual pace",
+                    slot.so_far, slot.usual, slot.pace
+                ),
+            );
+        }
+        let rest = entries.slots.len().saturating_sub(SHOWN);
+        if rest > 0 {
+            let sum: f64 = entries.slots[SHOWN..].iter().map(|slot| slot.load).sum();
+            line(&format!("  {rest} more"), signed(sum), String::new());
+        }
+        if show(entries.level.abs()) != show(0.0) {
+            line(
+                "  the level of the present",
+                signed(entries.level),
+                "without the load of the last day that they explain".to_owned(),
+            );
+        }
     }
     line("median", show(found.quantiles[0]), String::new());
     let [b90, b95, b99] = found.band;

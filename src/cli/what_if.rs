@@ -299,7 +299,7 @@ fn nothing_changed(
     ))
 }
 
-/// The forecast as if a fixture were off.
+/// The forecast as if there were no such fixture. What was learnt from its past stays learnt.
 fn without(
     fitted: &FittedEventResponse,
     inputs: &Inputs,
@@ -316,9 +316,9 @@ fn without(
             fixture.lock().format("%FT%TZ")
         )));
     }
-    let (calendar, _) = inputs
+    let calendar = inputs
         .calendar
-        .edited(Edit::Cancel, &Aim::One(id), inputs.at)
+        .without(&id, inputs.at)
         .map_err(|error| InputError(error.to_string()))?;
     let known = Inputs {
         calendar,

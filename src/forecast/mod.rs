@@ -49,7 +49,7 @@ mod weekly;
 pub mod what_if;
 
 pub use anatomy::{
-    Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve,
+    Analogue, EntriesShare, Explanation, FixtureIntensity, FixtureShare, ResponseCurve, SlotEntries,
 };
 pub use artefact::{Artefact, ArtefactError, LeadScore, PeakScore, Scores, Term, Trained, score};
 pub use calibration::Coverage;

@@ -13,11 +13,11 @@ use super::kick_off::KickOff;
 use super::lead;
 use super::novelty::Precedent;
 use super::overtime;
-use super::pace::{Book, Reading, Silence, Verdict};
+use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
-use super::replay::{LEAST_CROWD, crowd_share, fit, opened, shift_at, top};
+use super::replay::{LEAST_CROWD, crowd_share, fit, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
 use crate::units::Timestamp;
@@ -57,8 +57,11 @@ impl<'a> View<'a> {
         let origin = horizon.origin;
         let calendar = as_known(recent.calendar, origin);
         let span = (origin - TimeDelta::days(1), origin + horizon.length);
-        let slots = slots(&calendar, origin, model.zone, span);
         let entries_given = !recent.entries.is_empty();
+        // entries count from the last lock on, however long ago that was
+        let sales = (span.0 - TimeDelta::seconds(LONGEST_SALE), span.1);
+        let sold = entries_given.then(|| slots(&calendar, origin, model.zone, sales));
+        let slots = slots(&calendar, origin, model.zone, span);
         // what entries explain of the last day is seen from before it
         let days = if entries_given { 2 } else { 1 };
         let grid = Grid::before(recent.load, origin, days * DAY).without(recent.faults);
@@ -76,21 +79,19 @@ impl<'a> View<'a> {
             entries_given,
             outage: recently.outage,
         };
-        view.read(recent, &recently);
+        if let Some(sold) = sold {
+            view.read(recent, &recently, &opened(&view.slots, &sold));
+        }
         view
     }
 
     /// Asks the entries about every slot: first those whose crowds have begun to gather, in their
     /// order, each as it was forecast before it did. What they explain of the last day's load is
     /// no deviation of the day, or a large crowd would count twice.
-    fn read(&mut self, recent: Evidence<'_>, recently: &Recently) {
-        if !self.entries_given {
-            return;
-        }
+    fn read(&mut self, recent: Evidence<'_>, recently: &Recently, opened: &[Opening]) {
         let at = Timestamp::from_timestamp(self.origin, 0).unwrap_or_default();
         let entries = recent.entries.before(at);
         let book = Book::new(&entries);
-        let opened = opened(&self.slots);
         let weights = &self.model.weights;
         let mut order: Vec<usize> = (0..self.slots.len()).collect();
         order.sort_by_key(|&place| self.slots[place].anchors.lock);
@@ -104,7 +105,7 @@ impl<'a> View<'a> {
             let (from, to) = whole_window(slot);
             let before = recently.levels(recently.bin(from), Some(&explained));
             self.mixture = Mixture::new(weights, &before);
-            let reading = book.read(slot, opened[place], self.origin);
+            let reading = book.read(slot, &opened[place], self.origin);
             self.entries[place] = reading.and_then(|reading| {
                 self.judge(slot, reading, lead::GATHERED, |at| {
                     ((at - from) as f64 / STEP as f64 - 0.5).max(0.0)
@@ -121,7 +122,7 @@ impl<'a> View<'a> {
         for &place in &order[coming..] {
             let slot = &self.slots[place];
             let bucket = lead::bucket(self.ahead(slot.anchors.start));
-            let reading = book.read(slot, opened[place], self.origin);
+            let reading = book.read(slot, &opened[place], self.origin);
             self.entries[place] =
                 reading.and_then(|reading| self.judge(slot, reading, bucket, |at| self.lead(at)));
         }

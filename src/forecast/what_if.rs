@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Forecast;
 use crate::entries::{Entries, SlateEntries};
+use crate::fixture::slate::ANOTHER_ROUND;
 use crate::fixture::{Calendar, Fixture};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp};
@@ -57,27 +58,22 @@ pub fn larger_crowd(with: &Forecast, without: &Forecast, factor: f64) -> Forecas
 }
 
 /// The entries if every slate that has not locked at `at` had sold `factor` times as fast. Entries
-/// without a slate count from the last lock on.
+/// of a slate whose name was used before, and those without a slate, count from the last lock on.
 #[must_use]
 pub fn paced(entries: &Entries, calendar: &Calendar, at: Timestamp, factor: f64) -> Entries {
-    let mut locks: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    let mut last = None;
+    let mut locks: BTreeMap<Option<&str>, Locks> = BTreeMap::new();
     for fixture in calendar.iter() {
         let lock = fixture.lock();
+        locks.entry(None).or_default().add(lock, at);
         if let Some(slate) = &fixture.slate {
-            let first = locks.entry(slate).or_insert(lock);
-            *first = lock.min(*first);
-        }
-        if lock <= at {
-            last = last.max(Some(lock));
+            locks.entry(Some(slate)).or_default().add(lock, at);
         }
     }
     let mut paced = Entries::default();
     for (slate, known) in entries.iter() {
-        let open = slate
-            .and_then(|slate| locks.get(slate))
-            .is_none_or(|lock| *lock > at);
-        let from = if slate.is_none() { last } else { None };
+        let locks = locks.get(&slate).copied().unwrap_or_default();
+        let open = slate.is_none() || locks.sells();
+        let from = locks.last;
         let values = known
             .rate
             .iter()
@@ -96,6 +92,31 @@ pub fn paced(entries: &Entries, calendar: &Calendar, at: Timestamp, factor: f64)
         );
     }
     paced
+}
+
+/// The locks of one slate around a moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Locks {
+    last: Option<Timestamp>,
+    next: Option<Timestamp>,
+}
+
+impl Locks {
+    fn add(&mut self, lock: Timestamp, at: Timestamp) {
+        if lock <= at {
+            self.last = self.last.max(Some(lock));
+        } else {
+            self.next = Some(self.next.map_or(lock, |next| next.min(lock)));
+        }
+    }
+
+    /// True while a round is to come of which no game has locked, or none is known at all.
+    fn sells(self) -> bool {
+        match (self.last, self.next) {
+            (Some(last), Some(next)) => next - last > ANOTHER_ROUND,
+            (last, next) => next.is_some() || last.is_none(),
+        }
+    }
 }
 
 /// What of a forecast lies beyond everything in the history, and so beyond what its band was
@@ -222,6 +243,25 @@ mod tests {
         );
         assert_eq!(values(None), [Some(1.0), None, Some(3.0), Some(3.0)]);
         assert_eq!(faster.get(None).unwrap().spots, [(at(0), 9.0)]);
+    }
+
+    #[test]
+    fn a_slate_named_as_one_that_has_locked_sells_faster_since_then() {
+        let games = [("first", 10), ("second", 3_000)].map(|(id, minute)| {
+            let mut fixture = Fixture::game(id, "cup", at(minute));
+            fixture.slate = Some("main".into());
+            fixture
+        });
+        let calendar: Calendar = games.into_iter().collect();
+        let mut entries = Entries::default();
+        let rate = Series::from_raw(at(0), TimeDelta::minutes(5), vec![1.0; 4]);
+        let spots = Vec::new();
+        entries.insert(Some("main".into()), SlateEntries { rate, spots });
+        let faster = paced(&entries, &calendar, at(20), 3.0);
+        assert_eq!(
+            faster.get(Some("main")).unwrap().rate.raw(),
+            [1.0, 1.0, 3.0, 3.0]
+        );
     }
 
     #[test]

@@ -12,9 +12,10 @@ use super::super::event_response::FittedEventResponse;
 use super::super::grid::STEP;
 use super::super::slots::Slot;
 use super::super::{Evidence, Horizon, Predict};
+use super::entries::entries_share;
 use super::parts::Parts;
 use super::past::{Past, analogues, past};
-use super::{EntriesShare, Explanation, FixtureShare};
+use super::{Explanation, FixtureShare};
 use crate::units::{HumanDuration, Timestamp};
 
 /// Log effect below which fixtures do not bear on a moment.
@@ -61,16 +62,7 @@ impl FittedEventResponse {
                 .values()
                 .find(|slots| slots[0].fixtures == share.fixtures)
         });
-        let entries = without.and_then(|without| {
-            let verdict = parts.view.verdict(&main?[0])?;
-            Some(EntriesShare {
-                so_far: verdict.so_far,
-                usual: verdict.usual,
-                pace: verdict.innovation.exp(),
-                factor: if without > 0.0 { median / without } else { 1.0 },
-                load: median - without,
-            })
-        });
+        let entries = without.and_then(|without| entries_share(&parts, middle, median, without));
         Some(Explanation {
             origin: horizon.origin,
             at,
@@ -136,7 +128,7 @@ fn shares(
                 minute: (at - slot.anchors.start) as f64 / 60.0,
                 load,
                 multiple: if without > 0.0 { median / without } else { 1.0 },
-                novelty: novelty(parts.view.model, slot, slots.len(), median, history),
+                novelty: novelty(parts.view.model, slots, median, history),
             })
         })
         .collect();
@@ -158,19 +150,19 @@ fn weightless(slots: &[Slot]) -> Vec<Slot> {
     slots.iter().map(nobody).collect()
 }
 
-/// Why nothing like a slot is in the history, when that is so.
+/// Why nothing like a slot, or the one of these that comes true, is in the history, when that is
+/// so.
 fn novelty(
     model: &FittedEventResponse,
-    slot: &Slot,
-    alternatives: usize,
+    alternatives: &[Slot],
     peak: f64,
     history: &[Past],
 ) -> Option<String> {
-    if alternatives > 1 {
-        return Some(format!(
-            "its start is not known: spread over {alternatives} hours"
-        ));
-    }
+    let [slot] = alternatives else {
+        let starts = || alternatives.iter().map(|slot| slot.anchors.start);
+        let hours = (starts().max()? - starts().min()?) / 3_600 + 1;
+        return Some(format!("its start is not known: spread over {hours} hours"));
+    };
     if let Some(novelty) = model.seen.novelty(slot, peak, model.highest) {
         return Some(novelty);
     }

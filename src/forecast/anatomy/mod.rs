@@ -9,6 +9,7 @@ use crate::fixture::{Calendar, FixtureId};
 use crate::units::Timestamp;
 
 mod curves;
+mod entries;
 mod explain;
 mod parts;
 mod past;
@@ -63,18 +64,32 @@ pub struct FixtureShare {
     pub novelty: Option<String>,
 }
 
-/// What contest entries say.
+/// What contest entries say, those of all slates together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EntriesShare {
+    /// What the entries of each slot whose crowd is there say, largest share first.
+    pub slots: Vec<SlotEntries>,
+    /// Units per second by which the level of the present differs because entries explain some of
+    /// the last day's load.
+    pub level: f64,
+    /// Factor that all of it puts on the median here.
+    pub factor: f64,
+    /// Units per second that all of it adds to the median here: the slots' and the level's.
+    pub load: f64,
+}
+
+/// What the entries of fixtures that start together say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlotEntries {
+    /// The fixtures.
+    pub fixtures: Vec<FixtureId>,
     /// Entries so far.
     pub so_far: f64,
     /// Entries usual so long before the lock for what the calendar says.
     pub usual: f64,
     /// `so_far / usual`: "this slate sells 1.6x its normal pace".
     pub pace: f64,
-    /// Factor that this puts on the peak.
-    pub factor: f64,
-    /// Units per second it adds to the median here.
+    /// Units per second that they add to the median here.
     pub load: f64,
 }
 

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::curve::{HOURS, POINTS};
+use super::opening::Opening;
 use crate::entries::{Entries, SlateEntries};
 use crate::forecast::kick_off::KickOff;
 use crate::forecast::slots::Slot;
-
-/// Entries earlier than this before a lock do not count for it, seconds (a week).
-const LONGEST_SALE: i64 = 7 * 86_400;
 
 /// Entries older than this at the time of asking are stale, seconds.
 const FRESH: i64 = 45 * 60;
@@ -136,17 +134,20 @@ impl<'a> Book<'a> {
         self.slates.is_empty()
     }
 
-    /// Entries for a slot known at `at`. `before` is the lock before it: entries without a slate
-    /// count for the next lock.
-    pub(crate) fn read(&self, slot: &Slot, before: i64, at: i64) -> Result<Reading, Silence> {
+    /// Entries for a slot known at `at`, since they count for it. Those without a slate count for
+    /// the next lock, where nothing is known of its slates.
+    pub(crate) fn read(&self, slot: &Slot, opened: &Opening, at: i64) -> Result<Reading, Silence> {
         let lock = slot.anchors.lock;
         let at = at.min(lock);
-        let names = slot.slates.iter().map(|name| Some(name.as_str()));
-        let mut sold: Vec<&Sold<'_>> = names.filter_map(|name| self.slates.get(&name)).collect();
-        let mut opened = lock - LONGEST_SALE;
+        let named = slot.slates.iter().zip(&opened.slates);
+        let named = named.filter_map(|(name, &opened)| {
+            let sold = self.slates.get(&Some(name.as_str()))?;
+            Some((sold, opened))
+        });
+        let mut sold: Vec<(&Sold<'_>, i64)> = named.collect();
         if sold.is_empty() {
-            sold.extend(self.slates.get(&None));
-            opened = opened.max(before);
+            let nameless = self.slates.get(&None);
+            sold.extend(nameless.map(|sold| (sold, opened.nameless)));
         }
         if sold.is_empty() {
             return Err(Silence::Missing);
@@ -156,7 +157,7 @@ impl<'a> Book<'a> {
             hours: (lock - at) as f64 / 3_600.0,
             full: false,
         };
-        for sold in sold {
+        for (sold, opened) in sold {
             let mut so_far = sold.between(opened, at)?;
             if let Some(filled) = sold.filled(opened, at) {
                 // the pace at which the places went, not the silence after
@@ -214,7 +215,7 @@ pub(crate) struct PastSlot {
 
 impl PastSlot {
     /// What the book holds about a slot whose lock is past. `None` when its entries are unknown.
-    pub(crate) fn of(book: &Book<'_>, slot: &Slot, opened: i64, crowd: f64) -> Option<Self> {
+    pub(crate) fn of(book: &Book<'_>, slot: &Slot, opened: &Opening, crowd: f64) -> Option<Self> {
         let lock = slot.anchors.lock;
         let last = book.read(slot, opened, lock).ok()?;
         let ln_entries = HOURS.map(|hours| {

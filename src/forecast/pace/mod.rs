@@ -24,11 +24,13 @@ use finals::Finals;
 mod book;
 mod curve;
 mod finals;
+mod opening;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use book::{Book, PastSlot, Reading, Silence};
 pub(crate) use curve::Curve;
+pub(crate) use opening::{LONGEST_SALE, Opening, opened};
 
 /// Past slots that the prior curve is worth.
 const CURVE_SLOTS: f64 = 2.0;

@@ -3,7 +3,6 @@
 use super::super::experts::STEADIEST;
 use super::super::features::Rows;
 use super::super::learn::Coefficients;
-use super::super::slots::Slot;
 
 /// Least share of a peak that is taken for the crowd's when entries are compared with it.
 pub(crate) const LEAST_CROWD: f64 = 0.05;
@@ -49,18 +48,4 @@ pub(crate) fn top(logs: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
     logs.enumerate()
         .filter(|(_, log)| log.is_finite())
         .max_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-/// The lock before each slot's: entries without a slate count from there.
-pub(crate) fn opened(slots: &[Slot]) -> Vec<i64> {
-    let mut locks: Vec<i64> = slots.iter().map(|slot| slot.anchors.lock).collect();
-    locks.sort_unstable();
-    locks.dedup();
-    let before = |lock: i64| {
-        let place = locks.partition_point(|&other| other < lock);
-        place
-            .checked_sub(1)
-            .map_or(i64::MIN / 2, |last| locks[last])
-    };
-    slots.iter().map(|slot| before(slot.anchors.lock)).collect()
 }

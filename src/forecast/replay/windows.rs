@@ -11,9 +11,9 @@ use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
 use super::super::novelty::Precedent;
 use super::super::order::median;
-use super::super::pace::{Pace, PastSlot, Verdict};
+use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::crowd::{LEAST_CROWD, crowd_share, opened, shift_at, top};
+use super::crowd::{LEAST_CROWD, crowd_share, shift_at, top};
 use super::precedents::Precedents;
 use super::{FAR, Past, Window, by_end};
 
@@ -72,12 +72,14 @@ pub(super) struct PeakScores {
     /// Windows to come at the origin last issued; kept for its room alone.
     coming: Vec<Coming>,
     touched: Vec<usize>,
-    opened: Vec<i64>,
+    opened: Vec<Opening>,
     precedents: Precedents,
     /// All windows in order of their ends; so many of them have been learnt from, up to a bin.
     order: Vec<usize>,
     closed: usize,
     closed_at: usize,
+    /// Bins from the start to the end of the longest window.
+    longest: usize,
     pub(super) pace: Pace,
     /// By how much the peaks of some kick-offs are above the top of the path.
     pub(super) tops: Deviations,
@@ -86,6 +88,10 @@ pub(super) struct PeakScores {
 impl PeakScores {
     pub(super) fn new(past: &Past<'_>, pace: Pace) -> Self {
         let windows = past.windows.len();
+        let lengths = past
+            .windows
+            .iter()
+            .map(|window| window.to.saturating_sub(window.start));
         Self {
             sums: vec![[Sums::default(); BUCKETS]; windows],
             crowds: vec![f64::NAN; windows],
@@ -93,11 +99,12 @@ impl PeakScores {
             lifts: Vec::new(),
             coming: Vec::new(),
             touched: Vec::new(),
-            opened: opened(past.slots),
+            opened: opened(past.slots, past.slots),
             precedents: Precedents::new(past.windows, past.slots),
             order: by_end(past.windows),
             closed: 0,
             closed_at: 0,
+            longest: lengths.max().unwrap_or(0),
             pace,
             tops: Deviations::default(),
         }
@@ -130,7 +137,7 @@ impl PeakScores {
             } else {
                 past.crowd_that_came(window)
             };
-            let opened = self.opened[window.slot];
+            let opened = &self.opened[window.slot];
             if let Some(sold) = PastSlot::of(past.book, slot, opened, crowd) {
                 self.pace.learn(sold);
             }
@@ -170,10 +177,10 @@ impl PeakScores {
         }
         let since = origin.saturating_sub(DAY);
         let gathered = |window: &&Window| window.from < origin && window.to > since;
-        // in order of their starts, within a day or so of each other
+        // in order of their starts; play may be of any length
         let first = past
             .windows
-            .partition_point(|window| window.start + 2 * DAY < origin);
+            .partition_point(|window| window.start + self.longest <= since);
         let near = &past.windows[first..];
         let near = &near[..near.partition_point(|window| window.start < origin + DAY)];
         for (place, window) in (first..).zip(near) {
@@ -209,7 +216,7 @@ impl PeakScores {
         let kick_off = KickOff::of(&past.slots[slot]);
         let verdict = past
             .book
-            .read(&past.slots[slot], self.opened[slot], now)
+            .read(&past.slots[slot], &self.opened[slot], now)
             .and_then(|reading| self.pace.judge(kick_off, reading, crowd, bucket));
         if let Ok(verdict) = verdict {
             self.verdicts[slot] = Some(verdict);

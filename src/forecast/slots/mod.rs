@@ -13,6 +13,7 @@ use chrono_tz::Tz;
 use super::features::WINDOW;
 use super::prior::SportPrior;
 use super::response::Anchors;
+use crate::fixture::phase::MAX_DELAY;
 use crate::fixture::sport::is_knockout;
 use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
 use crate::units::Timestamp;
@@ -29,11 +30,18 @@ pub(crate) use ends::Extension;
 /// Local hours in which a fixture known by its day alone may begin.
 const PLAUSIBLE: (u32, u32) = (11, 21);
 
+/// A fixture whose time is not known is spread over no more starts than this, two days of hours.
+const MOST_STARTS: i64 = 48;
+
 /// A fixture that may not be needed counts this share of one that is certain.
 const IF_NECESSARY: f64 = 0.5;
 
 /// How far outside a span fixtures may start and still be looked at.
 const NEAR: TimeDelta = TimeDelta::days(2);
+
+/// One that began earlier is looked at for so long after its end: its response and the day and
+/// nights that its play makes a match day are over by then.
+const AFTERMATH: TimeDelta = TimeDelta::hours(34);
 
 /// Play shorter than this is a marker in a feed, not a duration.
 const SHORTEST_PLAY: TimeDelta = TimeDelta::minutes(10);
@@ -96,22 +104,20 @@ impl Slot {
     }
 }
 
-/// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, in
-/// order of start. Two days are more than any response reaches.
+/// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, or
+/// may still be on or just over then, in order of start.
 pub(crate) fn slots(
     calendar: &Calendar,
     origin: Timestamp,
     zone: Tz,
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<Slot> {
-    let (from, to) = (from - NEAR, to + NEAR);
     let mut together: BTreeMap<(i64, &str, bool, Option<i64>), Vec<Gathering<'_>>> =
         BTreeMap::new();
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
-        let near = fixture.start.at >= from && fixture.start.at < to;
-        if !(known && near) {
+        if !(known && near(fixture, from, to)) {
             continue;
         }
         let gatherings = gatherings(calendar, fixture, origin);
@@ -141,16 +147,44 @@ pub(crate) fn slots(
         let (from, to) = fixture.start.window.unwrap_or_else(|| {
             plausible_hours(fixture.start.at, fixture.start.zone.unwrap_or(zone))
         });
-        let hours = (to - from).num_hours().clamp(0, 47);
-        let share = 1.0 / (hours + 1) as f64;
-        for hour in 0..=hours {
-            let shift = from + TimeDelta::hours(hour) - fixture.start.at;
+        // every hour, or further apart when that would be too many
+        let hours = (to - from).num_hours().max(0);
+        let steps = hours.min(MOST_STARTS - 1);
+        let step = if hours > steps {
+            (to - from) / steps as i32
+        } else {
+            TimeDelta::hours(1)
+        };
+        let share = 1.0 / (steps + 1) as f64;
+        for start in 0..=steps {
+            let shift = from + step * start as i32 - fixture.start.at;
             let member = [Gathering::of(fixture)];
             found.push(slot(&member, origin, zone, shift, share, timed + place));
         }
     }
     found.sort_by(|a, b| (a.anchors.start, &a.fixtures).cmp(&(b.anchors.start, &b.fixtures)));
     found
+}
+
+/// True when a fixture may move load in `[from, to)`: also one whose play began days before, or
+/// may begin days from when it is listed.
+fn near(fixture: &Fixture, from: Timestamp, to: Timestamp) -> bool {
+    let start = fixture.start.at;
+    let earliest = match fixture.start.window {
+        Some((earliest, _)) if !fixture.start.is_timed() => earliest.min(start),
+        _ => start,
+    };
+    if earliest >= to + NEAR {
+        return false;
+    }
+    // an end that is known may lie after the origin, where it must not say anything
+    let planned = fixture.start.latest() + fixture.duration.long.max(fixture.duration.typical);
+    let extra = fixture
+        .may_extend
+        .as_ref()
+        .map_or(TimeDelta::zero(), |extra| extra.at_most);
+    let end = (planned + extra).max(fixture.latest_end()) + MAX_DELAY;
+    start >= from - NEAR || end + AFTERMATH > from
 }
 
 /// The hours of `day`, in its own zone, in which a fixture usually begins.

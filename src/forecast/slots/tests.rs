@@ -119,6 +119,48 @@ fn a_date_is_spread_over_the_hours_of_play_never_at_midnight() {
     assert!(found.iter().all(|s| s.anchors.start >= at(11).timestamp()));
 }
 
+#[test]
+fn play_of_days_is_in_sight_until_it_is_over() {
+    let lasting = |hours: i64| {
+        let mut play = Fixture::game("a", "cup", at(-96));
+        play.duration.typical = TimeDelta::hours(hours);
+        play.duration.long = TimeDelta::hours(hours);
+        play
+    };
+    let found = of(vec![lasting(104)], at(2));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].last_end, at(8).timestamp());
+    assert!(found[0].in_window(at(2).timestamp()));
+    // of what was over days ago nothing is left
+    assert!(of(vec![lasting(3)], at(2)).is_empty());
+    // an end that came later than planned keeps it in sight
+    let mut late = lasting(3);
+    late.ended_at = Some(at(1));
+    assert_eq!(of(vec![late], at(2))[0].last_end, at(1).timestamp());
+}
+
+#[test]
+fn a_window_of_days_is_spread_to_its_end() {
+    let within = |hours: i64| {
+        let mut someday = Fixture::game("a", "cup", at(0));
+        someday.start.precision = Precision::Tbd;
+        someday.start.window = Some((at(0), at(hours)));
+        of(vec![someday], at(-48))
+    };
+    let hourly = within(47);
+    assert_eq!(hourly.len(), 48);
+    assert!(
+        hourly
+            .windows(2)
+            .all(|two| two[1].anchors.start - two[0].anchors.start == 3_600)
+    );
+    let days = within(120);
+    assert_eq!(days.len(), 48);
+    assert_eq!(days[0].anchors.start, at(0).timestamp());
+    assert!((days[47].anchors.start - at(120).timestamp()).abs() < 60);
+    assert!((days.iter().map(|slot| slot.share).sum::<f64>() - 1.0).abs() < 1e-12);
+}
+
 fn told(hour: i64, change: impl FnOnce(&mut Fixture)) -> Vec<Fixture> {
     let first = Fixture::game("a", "cup", at(15));
     let mut later = first.clone();
