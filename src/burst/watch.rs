@@ -29,10 +29,6 @@ const LEAST_HOLD: TimeDelta = TimeDelta::seconds(60);
 /// Samples older than this say nothing about now.
 pub const STALE: TimeDelta = TimeDelta::seconds(10);
 
-/// No sample is taken that is older than a minute: one that lies further before the last shows a
-/// clock that was set back.
-const SET_BACK: TimeDelta = TimeDelta::seconds(60);
-
 /// What no spike is expected to exceed.
 const LARGEST: f64 = 0.99;
 
@@ -177,21 +173,16 @@ pub enum News {
 }
 
 impl Watch {
-    /// Takes in the next sample. One at or before the last is ignored, unless it lies so far back
-    /// that the clock was set back.
+    /// Takes in the next sample. One at or before the last is ignored: only who knows the time can
+    /// tell whether it is late or [the clock was set back](Self::set_back).
     pub fn observe(
         &mut self,
         sample: &LiveSample,
         expected: &Expected,
         policy: &BurstPolicy,
     ) -> Option<News> {
-        if let Some(last) = self.last
-            && sample.to <= last
-        {
-            if last - sample.to <= SET_BACK {
-                return None;
-            }
-            self.set_back(last - sample.to);
+        if self.last.is_some_and(|last| sample.to <= last) {
+            return None;
         }
         self.last = Some(sample.to);
         let sample = &self.arrivals(sample);
@@ -320,6 +311,20 @@ impl Watch {
         }
     }
 
+    /// Moves what is held to a clock that was set back by so much; what was under way is not known
+    /// any more. The next sample is the first of the new time.
+    pub fn set_back(&mut self, by: TimeDelta) {
+        self.detector.set_back(by);
+        self.recent.clear();
+        self.spike = None;
+        if let Some(hold) = &mut self.hold {
+            hold.since -= by;
+            hold.until -= by;
+        }
+        self.heard.set_back(by);
+        self.last = None;
+    }
+
     fn look(
         &mut self,
         sample: &LiveSample,
@@ -441,19 +446,6 @@ impl Watch {
         });
         hold.peak = hold.peak.max(spike.peak);
         hold.until = hold.until.max(until);
-    }
-
-    /// Moves what is held to a clock that was set back by so much; what was under way is not known
-    /// any more.
-    fn set_back(&mut self, by: TimeDelta) {
-        self.detector.forget_time();
-        self.recent.clear();
-        self.spike = None;
-        if let Some(hold) = &mut self.hold {
-            hold.since -= by;
-            hold.until -= by;
-        }
-        self.heard.set_back(by);
     }
 
     /// The sample with what joined the queue since the last one: it arrived as well.

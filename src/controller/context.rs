@@ -24,6 +24,7 @@ use crate::plan::Mode;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::source::Inbox;
+use crate::source::live::TOLERANCE;
 use crate::target::{Buffers, Hpas, Resizes, ScaleTargets};
 use crate::units::Timestamp;
 
@@ -81,7 +82,9 @@ impl Context {
     /// Shows how old a policy's newest live sample is.
     pub(super) fn show_live_age(&self, key: &PolicyKey, now: Timestamp) {
         let newest = self.inbox.newest(&key.to_string());
-        let age = newest.map(|newest| (now - newest).num_milliseconds() as f64 / 1e3);
+        // of another time when the clock was set back since
+        let newest = newest.filter(|&newest| newest <= now + TOLERANCE);
+        let age = newest.map(|newest| (now - newest).num_milliseconds().max(0) as f64 / 1e3);
         self.metrics.live_age(&key.namespace, &key.name, age);
     }
 }

@@ -1,6 +1,8 @@
 //! The fast loop of one policy: its samples, its spikes, and the decision between two ticks.
 //! Pure: told the time, touches no client.
 
+use chrono::TimeDelta;
+
 use super::stance::Stance;
 use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
@@ -10,6 +12,7 @@ use crate::plan::bridges::{CpuBridge, CpuState, exceeds, overload_after};
 use crate::plan::briefing::Briefing;
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{Action, BurstSight, Plan, Workload, plan};
+use crate::source::live::TOLERANCE;
 use crate::target::TargetError;
 use crate::units::{Rate, Timestamp};
 
@@ -136,12 +139,20 @@ impl Pulse {
         self.contributed
     }
 
-    /// End of the last sample looked at; long ago when it lies in the future, for then the clock
-    /// was set back.
+    /// End of the last sample looked at; long ago when the clock was set back since.
     pub(super) fn last(&self, now: Timestamp) -> Timestamp {
-        let ahead = now + crate::source::live::TOLERANCE;
-        let last = self.watch.last().filter(|&last| last <= ahead);
+        let last = self
+            .watch
+            .last()
+            .filter(|_| self.set_back_by(now).is_none());
         last.unwrap_or(Timestamp::MIN_UTC)
+    }
+
+    /// By how much the clock was set back since the last sample: it was not from the future when
+    /// the inbox took it.
+    fn set_back_by(&self, now: Timestamp) -> Option<TimeDelta> {
+        let ahead = self.watch.last()? - now;
+        (ahead > TOLERANCE).then_some(ahead)
     }
 
     /// Looks at new samples and hints.
@@ -152,6 +163,9 @@ impl Pulse {
         now: Timestamp,
     ) -> Told {
         let mut told = Told::default();
+        if let Some(by) = self.set_back_by(now) {
+            self.watch.set_back(by);
+        }
         let Some(briefing) = &self.briefing else {
             return told;
         };

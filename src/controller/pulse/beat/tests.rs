@@ -233,6 +233,21 @@ fn silence_is_said_when_samples_were_promised() {
 }
 
 #[test]
+fn a_clock_set_back_by_less_than_a_minute_does_not_blind_it() {
+    for step in [5, 45] {
+        let mut story = Story::new(Mode::Enforce);
+        story.now -= TimeDelta::seconds(step);
+        assert_eq!(story.pulse.last(story.now), Timestamp::MIN_UTC);
+        let note = story.pulse.seen(true, story.now).burst.note;
+        assert!(note.is_none_or(|note| !note.contains('-')));
+        assert!(!story.see(200.0));
+        let sight = story.pulse.seen(true, story.now).burst;
+        assert!(sight.offered.is_some() && sight.note.is_none());
+        assert!(story.see(1_600.0), "a spike {step} s after the step");
+    }
+}
+
+#[test]
 fn another_policy_of_the_same_name_begins_anew() {
     let mut story = Story::new(Mode::Enforce);
     story.see(1_600.0);
