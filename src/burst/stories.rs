@@ -381,6 +381,21 @@ fn what_joins_the_queue_arrived_as_well() {
 }
 
 #[test]
+fn what_joined_the_queue_in_a_pause_did_not_arrive_in_one_second() {
+    for (pause, queued) in [(9, 400.0), (40, 1_500.0), (100, 1_500.0)] {
+        let mut story = Story::new(0);
+        story.queued = Some(0.0);
+        story.see_for(120, 200.0);
+        story.second += pause;
+        story.queued = Some(queued);
+        assert_eq!(story.see_for(30, 200.0), [], "after {pause} s");
+        // and the level is not that of what joined either
+        let news = story.see(1_500.0);
+        assert!(matches!(news, Some(News::Alarm { .. })), "after {pause} s");
+    }
+}
+
+#[test]
 fn load_that_stays_is_a_new_level_and_no_spike() {
     let mut story = Story::new(0);
     story.see_for(120, 200.0);

@@ -448,15 +448,17 @@ impl Watch {
         hold.until = hold.until.max(until);
     }
 
-    /// The sample with what joined the queue since the last one: it arrived as well.
+    /// The sample with what joined the queue since the last one: it arrived as well, over all the
+    /// time in between. After a long pause it is not known when.
     fn arrivals(&self, sample: &LiveSample) -> LiveSample {
-        let before = self.recent.last().and_then(|last| last.queued);
-        let joined = match (before, sample.queued) {
-            (Some(before), Some(now)) => (now - before).max(0.0),
-            _ => 0.0,
-        };
+        let last = self.recent.last();
+        let last = last.filter(|last| sample.from - last.to <= STALE);
+        let joined = last.and_then(|last| {
+            let joined = (sample.queued? - last.queued?).max(0.0);
+            Some(joined / seconds(sample.to - last.to).max(sample.seconds()))
+        });
         LiveSample {
-            offered: sample.offered + Rate::per_second(joined / sample.seconds()),
+            offered: sample.offered + Rate::per_second(joined.unwrap_or(0.0)),
             ..*sample
         }
     }
