@@ -342,7 +342,7 @@ fn a_hint_raises_before_traffic_moves_and_expires_by_itself() {
         multiple: Some(4.0),
         kind: "touchdown".to_owned(),
     };
-    story.watch.hear(&hint, &story.expected, &story.policy);
+    assert!(story.watch.hear(&hint, &story.expected, &story.policy));
     let demand = story.wants().unwrap();
     assert!((800.0..1_000.0).contains(&demand.load.as_per_second()));
     assert!(!demand.confirmed && demand.reason.starts_with("touchdown"));
@@ -359,8 +359,11 @@ fn a_hint_before_the_first_sample_says_nothing() {
         multiple: None,
         kind: "push".to_owned(),
     };
-    story.watch.hear(&hint, &story.expected, &story.policy);
+    assert!(!story.watch.hear(&hint, &story.expected, &story.policy));
     assert_eq!(story.wants(), None);
+    story.see(200.0);
+    assert!(story.watch.hear(&hint, &story.expected, &story.policy));
+    assert!(story.wants().is_some());
 }
 
 #[test]

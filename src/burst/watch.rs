@@ -196,10 +196,12 @@ impl Watch {
         }
     }
 
-    /// Takes in word of a spike to come. Without a present load there is nothing to multiply.
-    pub fn hear(&mut self, hint: &Hint, expected: &Expected, policy: &BurstPolicy) {
+    /// Takes in word of a spike to come. False without a present load, for then there is nothing to
+    /// multiply: it should be told again.
+    #[must_use]
+    pub fn hear(&mut self, hint: &Hint, expected: &Expected, policy: &BurstPolicy) -> bool {
         let Some(now) = self.recent.load_since(Timestamp::MIN_UTC) else {
-            return;
+            return false;
         };
         let (sizes, n) = expected.phase();
         let usual = sizes.quantile(policy.jump_quantile, n);
@@ -214,6 +216,7 @@ impl Watch {
             until: hint.until,
             wanted,
         });
+        true
     }
 
     /// What should be ready at `now`.

@@ -186,9 +186,8 @@ impl Pulse {
         self.heard.retain(|heard| heard.until > now);
         for hint in hints {
             // each is heard once: what it multiplies is the load before it
-            if !self.heard.contains(hint) {
-                let expected = briefing.expected(now);
-                self.watch.hear(hint, &expected, &briefing.policy);
+            let expected = briefing.expected(now);
+            if !self.heard.contains(hint) && self.watch.hear(hint, &expected, &briefing.policy) {
                 self.heard.push(hint.clone());
             }
         }

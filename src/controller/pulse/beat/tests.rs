@@ -224,6 +224,24 @@ fn a_hint_is_heard_once() {
 }
 
 #[test]
+fn a_hint_before_the_first_sample_is_heard_with_it() {
+    let mut story = Story::new(Mode::Enforce);
+    story.pulse = Pulse::default();
+    story.tick(Mode::Enforce, 3);
+    let hints = [Hint {
+        at: story.now,
+        until: story.now + TimeDelta::seconds(60),
+        multiple: Some(3.0),
+        kind: "touchdown".into(),
+    }];
+    assert!(!story.pulse.take_in(&[], &hints, story.now).decide);
+    story.see(200.0);
+    assert!(story.pulse.take_in(&[], &hints, story.now).decide);
+    let demand = story.pulse.seen(true, story.now).burst.demand.unwrap();
+    assert!(demand.load >= Rate::per_second(600.0), "{}", demand.load);
+}
+
+#[test]
 fn silence_is_said_when_samples_were_promised() {
     let mut story = Story::new(Mode::Enforce);
     story.now += TimeDelta::seconds(30);
