@@ -21,6 +21,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
+use tipoff::embedded::{Fault, Matcher};
 
 use crate::stage::{Stage, scrape, until};
 use crate::support::pods::{FakePod, Mood};
@@ -185,6 +186,25 @@ async fn pushed_samples_raise_and_say_why() {
         })
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_spike_that_grows_waits_for_no_event() {
+    let stage = Spiking::new(&[], TICK, 4).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let events = Matcher::any().resource("events");
+    let slow = Fault::Delay(Duration::from_secs(20));
+    stage.0.cluster.faults().always(events, slow);
+    stage.push(600.0, TimeDelta::zero());
+    let raised = stage.raised_above(4).await;
+    let grown = Instant::now();
+    stage.push(3_000.0, TimeDelta::zero());
+    stage.raised_above(raised).await;
+    assert!(
+        grown.elapsed() < Duration::from_secs(3),
+        "that was the Event's timeout"
+    );
 }
 
 #[tokio::test]

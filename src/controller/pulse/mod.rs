@@ -15,13 +15,13 @@ use kube::runtime::events::{Event, EventType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::act::{Outcome, write};
+use super::act::{Order, Outcome, write};
 use super::context::Context;
 use super::state::PolicyKey;
 use super::{bridges, events, report};
 use crate::burst::spike::Learnt;
 use crate::burst::{LearntSpikes, News};
-use crate::plan::bridges::CpuState;
+use crate::plan::bridges::{CpuBridge, CpuState};
 use crate::plan::{Action, Plan};
 use crate::source::Inbox;
 use crate::target::TargetError;
@@ -188,7 +188,7 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
         lock(pulse).rest();
         return;
     }
-    let mut bridge = None;
+    let (mut bridge, mut told) = (None, Vec::new());
     for _ in 0..ATTEMPTS {
         let now = ctx.clock.now();
         let Some((key, order, plan)) = lock(pulse).decide(now) else {
@@ -214,7 +214,7 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
             began = answered;
         }
         lock(pulse).wrote(&outcome, &plan, ctx.clock.now());
-        announce(ctx, &key, &outcome, &plan).await;
+        told.extend(event_of(&outcome, &plan).map(|event| (key.clone(), event)));
         match outcome {
             // more may be wanted by now, or the size was another one
             Outcome::Scaled { .. } | Outcome::Failed(TargetError::Overtaken { .. }) => {}
@@ -222,7 +222,22 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
         }
     }
     lock(pulse).rest();
-    // after the size, which nothing may keep waiting
+    // after the size, which nothing may keep waiting: while these two are under way the next
+    // raise of a growing spike is decided on
+    let announce = async {
+        for (key, event) in &told {
+            report::publish(ctx, key, event).await;
+        }
+    };
+    tokio::join!(raise_cpu(ctx, pulse, bridge), announce);
+}
+
+/// Gives the pods that run more CPU, where the decision asks for it.
+async fn raise_cpu(
+    ctx: &Context,
+    pulse: &Mutex<Pulse>,
+    bridge: Option<(PolicyKey, Order, CpuBridge)>,
+) {
     if let Some((key, order, cpu)) = bridge
         && ctx.enforces(&key)
         && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
@@ -235,8 +250,9 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
     }
 }
 
-async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan) {
-    let event = match outcome {
+/// The Event of what became of a decision.
+fn event_of(outcome: &Outcome, plan: &Plan) -> Option<Event> {
+    match outcome {
         Outcome::Scaled { .. } => events::of_outcome(outcome, plan),
         Outcome::Failed(error) if !matches!(error, TargetError::Overtaken { .. }) => Some(Event {
             type_: EventType::Warning,
@@ -246,9 +262,6 @@ async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan
             secondary: None,
         }),
         _ => None,
-    };
-    if let Some(event) = event {
-        report::publish(ctx, key, &event).await;
     }
 }
 
