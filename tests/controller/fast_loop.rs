@@ -207,6 +207,40 @@ async fn a_spike_that_grows_waits_for_no_event() {
     );
 }
 
+/// A workload whose policy was edited into one that no tick decides by, and then a spike.
+async fn spiking_after(edit: Value) -> Spiking {
+    let stage = Spiking::new(&[], TICK, 4).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let mut edit = edit;
+    edit["lead"] = json!("9d");
+    stage.policy_with(json!({"push": {}}), edit).await;
+    until("the spec is refused", async || {
+        let report = stage.0.workloads.get(NAMESPACE, NAME);
+        report.is_some_and(|report| report.undecided.is_some())
+    })
+    .await;
+    stage.push(1_120.0, TimeDelta::zero());
+    stage
+}
+
+#[tokio::test]
+async fn a_refused_spec_stops_no_raise_and_its_maximum_binds_it() {
+    let stage = spiking_after(json!({"maxReplicas": 5})).await;
+    assert_eq!(stage.raised_above(4).await, 5);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.replicas().await, 5);
+}
+
+#[tokio::test]
+async fn a_refused_spec_that_freezes_is_obeyed() {
+    let expires = chrono::Utc::now() + TimeDelta::hours(1);
+    let order = json!({"action": "Freeze", "expires": expires, "reason": "no more pods"});
+    let stage = spiking_after(json!({"override": order})).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stage.replicas().await, 4);
+}
+
 #[tokio::test]
 async fn steady_samples_raise_nothing() {
     let stage = Spiking::new(&[], TimeDelta::milliseconds(200), 4).await;

@@ -1,8 +1,11 @@
 //! The fast loop of one policy: its samples, its spikes, and the decision between two ticks.
 //! Pure: told the time, touches no client.
 
+use std::borrow::Cow;
+
 use chrono::TimeDelta;
 
+use super::latest::Latest;
 use super::stance::Stance;
 use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
@@ -201,9 +204,19 @@ impl Pulse {
         told
     }
 
+    /// Whose it is.
+    pub(super) fn key(&self) -> Option<PolicyKey> {
+        self.key.clone()
+    }
+
     /// The decision on what is wanted now, when it is more than was decided on, or more than
-    /// running replicas carry without a bridge.
-    pub(super) fn decide(&mut self, now: Timestamp) -> Option<(PolicyKey, Order, Plan)> {
+    /// running replicas carry without a bridge. `latest` is what the policy says by now, where it
+    /// lets anything be written.
+    pub(super) fn decide(
+        &mut self,
+        latest: Option<&Latest>,
+        now: Timestamp,
+    ) -> Option<(Order, Plan)> {
         let briefing = self.briefing.as_ref()?;
         let stance = self.stance.as_mut()?;
         let sight = briefing.sight(&self.watch, true, now);
@@ -214,7 +227,12 @@ impl Pulse {
         self.decided = self.decided.max(demand.load);
         let carried = demand.to_carry();
         stance.observed.burst = sight;
-        let mut plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
+        let mut policy = Cow::Borrowed(&stance.policy);
+        if let Some(latest) = latest {
+            stance.observed.manual.clone_from(&latest.manual);
+            policy = Cow::Owned(latest.within(&policy));
+        }
+        let mut plan = plan(&stance.observed, &policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
         stance.memory.raise = plan.memory.raise;
         let raises = |action: &Action| match action {
@@ -225,8 +243,7 @@ impl Pulse {
         };
         plan.actions.retain(raises);
         self.overload = overload_after(self.overload, carried, &plan.actions);
-        let decided = (self.key.clone()?, stance.order.clone(), plan);
-        (!decided.2.actions.is_empty()).then_some(decided)
+        (!plan.actions.is_empty()).then(|| (stance.order.clone(), plan))
     }
 
     /// The bridge of the policy in force.

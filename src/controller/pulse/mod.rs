@@ -23,16 +23,19 @@ use crate::burst::spike::Learnt;
 use crate::burst::{LearntSpikes, News};
 use crate::plan::bridges::{CpuBridge, CpuState};
 use crate::plan::{Action, Plan};
+use crate::serve::metrics::WriteOutcome;
 use crate::source::Inbox;
 use crate::target::TargetError;
 use crate::units::Timestamp;
 
 mod beat;
+mod latest;
 mod rehearsal;
 mod stance;
 
 use beat::{Pulse, Told};
 pub(super) use beat::{SeenBetween, WrittenBetween};
+pub(super) use latest::Latest;
 pub use rehearsal::{Look, Rehearsal};
 pub(super) use stance::Stance;
 
@@ -191,11 +194,18 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
     let (mut bridge, mut told) = (None, Vec::new());
     for _ in 0..ATTEMPTS {
         let now = ctx.clock.now();
-        let Some((key, order, plan)) = lock(pulse).decide(now) else {
+        let Some(key) = lock(pulse).key() else {
             break;
         };
-        // deleted, or only recommending since the last tick
-        if !ctx.enforces(&key) {
+        let latest = ctx.latest(&key);
+        let Some((order, plan)) = lock(pulse).decide(latest.as_ref().ok(), now) else {
+            break;
+        };
+        if let Err(reason) = latest.and_then(|latest| latest.scales(&order.target)) {
+            ctx.metrics.write(WriteOutcome::Dropped);
+            tracing::debug!(policy = %key, reason, "a raise for a spike is held back");
+            let held = Outcome::HeldBack { reason };
+            lock(pulse).wrote(&held, &plan, now);
             break;
         }
         if plan.actions.contains(&Action::RaiseCpu) {
@@ -239,11 +249,14 @@ async fn raise_cpu(
     bridge: Option<(PolicyKey, Order, CpuBridge)>,
 ) {
     if let Some((key, order, cpu)) = bridge
-        && ctx.enforces(&key)
+        && ctx
+            .latest(&key)
+            .and_then(|latest| latest.scales(&order.target))
+            .is_ok()
         && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
     {
         lock(pulse).bridged(state);
-        if !ctx.enforces(&key) {
+        if ctx.latest(&key).is_err() {
             // deleted meanwhile: no tick comes that would give it back
             bridges::restore(ctx, &key, &order).await;
         }
