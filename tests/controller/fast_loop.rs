@@ -207,9 +207,10 @@ async fn a_spike_that_grows_waits_for_no_event() {
     );
 }
 
-/// A workload whose policy was edited into one that no tick decides by, and then a spike.
+/// Six replicas, enough for what is quiet, whose policy was edited into one that no tick decides
+/// by, and then a spike.
 async fn spiking_after(edit: Value) -> Spiking {
-    let stage = Spiking::new(&[], TICK, 4).await;
+    let stage = Spiking::new(&[], TICK, 6).await;
     stage.policy(json!({"push": {}})).await;
     stage.quiet(140.0);
     let mut edit = edit;
@@ -226,10 +227,10 @@ async fn spiking_after(edit: Value) -> Spiking {
 
 #[tokio::test]
 async fn a_refused_spec_stops_no_raise_and_its_maximum_binds_it() {
-    let stage = spiking_after(json!({"maxReplicas": 5})).await;
-    assert_eq!(stage.raised_above(4).await, 5);
+    let stage = spiking_after(json!({"maxReplicas": 8})).await;
+    assert_eq!(stage.raised_above(6).await, 8);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(stage.replicas().await, 5);
+    assert_eq!(stage.replicas().await, 8);
 }
 
 #[tokio::test]
@@ -238,7 +239,7 @@ async fn a_refused_spec_that_freezes_is_obeyed() {
     let order = json!({"action": "Freeze", "expires": expires, "reason": "no more pods"});
     let stage = spiking_after(json!({"override": order})).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(stage.replicas().await, 4);
+    assert_eq!(stage.replicas().await, 6);
 }
 
 #[tokio::test]
