@@ -19,7 +19,7 @@ use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tipoff::embedded::{Fault, Matcher};
 
@@ -239,6 +239,31 @@ async fn a_refused_spec_that_freezes_is_obeyed() {
     let order = json!({"action": "Freeze", "expires": expires, "reason": "no more pods"});
     let stage = spiking_after(json!({"override": order})).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stage.replicas().await, 6);
+}
+
+#[tokio::test]
+async fn a_workload_that_is_not_the_policys_any_more_is_left_alone() {
+    let stage = Spiking::new(&[], TICK, 6).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let other = json!({"spec": {"scaleTargetRef": {"name": "not-there-yet"}}});
+    let policies = stage.0.policies();
+    policies
+        .patch(NAME, &PatchParams::default(), &Patch::Merge(&other))
+        .await
+        .unwrap();
+    until("the other workload is missed", async || {
+        let report = stage.0.workloads.get(NAMESPACE, NAME);
+        report.is_some_and(|report| report.undecided.is_some())
+    })
+    .await;
+    stage.push(1_120.0, TimeDelta::zero());
+    let dropped = "tipoff_writes_total{outcome=\"dropped\"}";
+    until("the raise is dropped", async || {
+        stage.0.counted(dropped) > 0.0
+    })
+    .await;
     assert_eq!(stage.replicas().await, 6);
 }
 
