@@ -209,7 +209,7 @@ impl PredictiveAutoscalerSpec {
             horizon: span("forecast.horizon", horizon, HORIZON, LONGEST_HORIZON)?,
             history: span("forecast.history", history, HISTORY, LONGEST_HISTORY)?,
             zone: zone_of(zone.as_deref())?,
-            manual: manual.as_ref().map(order).transpose()?,
+            manual: manual.as_ref().map(order_by_hand).transpose()?,
         })
     }
 }
@@ -259,7 +259,11 @@ fn zone_of(name: Option<&str>) -> Result<Tz, SpecError> {
     })
 }
 
-fn order(order: &OverrideSpec) -> Result<ManualOverride, SpecError> {
+/// What a person orders.
+///
+/// # Errors
+/// What of it is missing.
+pub(crate) fn order_by_hand(order: &OverrideSpec) -> Result<ManualOverride, SpecError> {
     let OverrideSpec {
         action,
         replicas,

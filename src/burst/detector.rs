@@ -163,9 +163,19 @@ impl Detector {
         None
     }
 
-    /// Forgets when the last sample was, as when the clock was set back: what was learnt of scatter
-    /// stays, the level is learnt anew.
-    pub fn forget_time(&mut self) {
+    /// Goes on after the clock was set back by so much. The level outlasts a small step as it does
+    /// a short pause: to learn it anew would leave nothing watched meanwhile.
+    pub fn set_back(&mut self, by: TimeDelta) {
+        if by > GAP {
+            self.forget_time();
+        }
+        self.charts = [Chart::default(); 2];
+        self.last = None;
+    }
+
+    /// Forgets when the last sample was: what was learnt of scatter stays, the level is learnt
+    /// anew.
+    fn forget_time(&mut self) {
         *self = Self {
             scatter: self.scatter,
             ..Self::default()

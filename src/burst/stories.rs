@@ -67,6 +67,11 @@ impl Story {
             .collect()
     }
 
+    fn set_clock_back(&mut self, seconds: i64) {
+        self.second -= seconds;
+        self.watch.set_back(TimeDelta::seconds(seconds));
+    }
+
     fn wants(&self) -> Option<BurstDemand> {
         self.watch.demand(self.at())
     }
@@ -307,7 +312,7 @@ fn a_clock_set_back_holds_what_was_held_and_sees_the_next_spike() {
     story.see_for(120, 200.0);
     story.see_for(3, 1_500.0);
     let held = story.load();
-    story.second -= 3_600;
+    story.set_clock_back(3_600);
     assert_eq!(story.watch.offered(story.at()), None);
     assert!(story.load() >= held);
     story.see(200.0);
@@ -315,6 +320,16 @@ fn a_clock_set_back_holds_what_was_held_and_sees_the_next_spike() {
     story.see_for(600, 200.0);
     assert_eq!(story.wants(), None);
     assert!(matches!(story.see(1_500.0), Some(News::Alarm { .. })));
+}
+
+#[test]
+fn a_small_step_back_of_the_clock_leaves_the_level_known() {
+    let mut story = Story::new(0);
+    story.see_for(120, 200.0);
+    story.set_clock_back(45);
+    assert_eq!(story.see(200.0), None);
+    let alarm = story.see(1_500.0);
+    assert!(matches!(alarm, Some(News::Alarm { .. })), "{alarm:?}");
 }
 
 #[test]
@@ -327,7 +342,7 @@ fn a_hint_raises_before_traffic_moves_and_expires_by_itself() {
         multiple: Some(4.0),
         kind: "touchdown".to_owned(),
     };
-    story.watch.hear(&hint, &story.expected, &story.policy);
+    assert!(story.watch.hear(&hint, &story.expected, &story.policy));
     let demand = story.wants().unwrap();
     assert!((800.0..1_000.0).contains(&demand.load.as_per_second()));
     assert!(!demand.confirmed && demand.reason.starts_with("touchdown"));
@@ -344,8 +359,11 @@ fn a_hint_before_the_first_sample_says_nothing() {
         multiple: None,
         kind: "push".to_owned(),
     };
-    story.watch.hear(&hint, &story.expected, &story.policy);
+    assert!(!story.watch.hear(&hint, &story.expected, &story.policy));
     assert_eq!(story.wants(), None);
+    story.see(200.0);
+    assert!(story.watch.hear(&hint, &story.expected, &story.policy));
+    assert!(story.wants().is_some());
 }
 
 #[test]
@@ -363,6 +381,21 @@ fn what_joins_the_queue_arrived_as_well() {
     }
     assert!(matches!(news[0], News::Alarm { .. }));
     assert!(story.load() >= 1_200.0);
+}
+
+#[test]
+fn what_joined_the_queue_in_a_pause_did_not_arrive_in_one_second() {
+    for (pause, queued) in [(9, 400.0), (40, 1_500.0), (100, 1_500.0)] {
+        let mut story = Story::new(0);
+        story.queued = Some(0.0);
+        story.see_for(120, 200.0);
+        story.second += pause;
+        story.queued = Some(queued);
+        assert_eq!(story.see_for(30, 200.0), [], "after {pause} s");
+        // and the level is not that of what joined either
+        let news = story.see(1_500.0);
+        assert!(matches!(news, Some(News::Alarm { .. })), "after {pause} s");
+    }
 }
 
 #[test]

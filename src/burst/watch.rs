@@ -29,10 +29,6 @@ const LEAST_HOLD: TimeDelta = TimeDelta::seconds(60);
 /// Samples older than this say nothing about now.
 pub const STALE: TimeDelta = TimeDelta::seconds(10);
 
-/// No sample is taken that is older than a minute: one that lies further before the last shows a
-/// clock that was set back.
-const SET_BACK: TimeDelta = TimeDelta::seconds(60);
-
 /// What no spike is expected to exceed.
 const LARGEST: f64 = 0.99;
 
@@ -177,21 +173,16 @@ pub enum News {
 }
 
 impl Watch {
-    /// Takes in the next sample. One at or before the last is ignored, unless it lies so far back
-    /// that the clock was set back.
+    /// Takes in the next sample. One at or before the last is ignored: only who knows the time can
+    /// tell whether it is late or [the clock was set back](Self::set_back).
     pub fn observe(
         &mut self,
         sample: &LiveSample,
         expected: &Expected,
         policy: &BurstPolicy,
     ) -> Option<News> {
-        if let Some(last) = self.last
-            && sample.to <= last
-        {
-            if last - sample.to <= SET_BACK {
-                return None;
-            }
-            self.set_back(last - sample.to);
+        if self.last.is_some_and(|last| sample.to <= last) {
+            return None;
         }
         self.last = Some(sample.to);
         let sample = &self.arrivals(sample);
@@ -205,10 +196,12 @@ impl Watch {
         }
     }
 
-    /// Takes in word of a spike to come. Without a present load there is nothing to multiply.
-    pub fn hear(&mut self, hint: &Hint, expected: &Expected, policy: &BurstPolicy) {
+    /// Takes in word of a spike to come. False without a present load, for then there is nothing to
+    /// multiply: it should be told again.
+    #[must_use]
+    pub fn hear(&mut self, hint: &Hint, expected: &Expected, policy: &BurstPolicy) -> bool {
         let Some(now) = self.recent.load_since(Timestamp::MIN_UTC) else {
-            return;
+            return false;
         };
         let (sizes, n) = expected.phase();
         let usual = sizes.quantile(policy.jump_quantile, n);
@@ -223,6 +216,7 @@ impl Watch {
             until: hint.until,
             wanted,
         });
+        true
     }
 
     /// What should be ready at `now`.
@@ -318,6 +312,20 @@ impl Watch {
         if over && self.spike.is_none() && !silent {
             self.hold = None;
         }
+    }
+
+    /// Moves what is held to a clock that was set back by so much; what was under way is not known
+    /// any more. The next sample is the first of the new time.
+    pub fn set_back(&mut self, by: TimeDelta) {
+        self.detector.set_back(by);
+        self.recent.clear();
+        self.spike = None;
+        if let Some(hold) = &mut self.hold {
+            hold.since -= by;
+            hold.until -= by;
+        }
+        self.heard.set_back(by);
+        self.last = None;
     }
 
     fn look(
@@ -443,28 +451,17 @@ impl Watch {
         hold.until = hold.until.max(until);
     }
 
-    /// Moves what is held to a clock that was set back by so much; what was under way is not known
-    /// any more.
-    fn set_back(&mut self, by: TimeDelta) {
-        self.detector.forget_time();
-        self.recent.clear();
-        self.spike = None;
-        if let Some(hold) = &mut self.hold {
-            hold.since -= by;
-            hold.until -= by;
-        }
-        self.heard.set_back(by);
-    }
-
-    /// The sample with what joined the queue since the last one: it arrived as well.
+    /// The sample with what joined the queue since the last one: it arrived as well, over all the
+    /// time in between. After a long pause it is not known when.
     fn arrivals(&self, sample: &LiveSample) -> LiveSample {
-        let before = self.recent.last().and_then(|last| last.queued);
-        let joined = match (before, sample.queued) {
-            (Some(before), Some(now)) => (now - before).max(0.0),
-            _ => 0.0,
-        };
+        let last = self.recent.last();
+        let last = last.filter(|last| sample.from - last.to <= STALE);
+        let joined = last.and_then(|last| {
+            let joined = (sample.queued? - last.queued?).max(0.0);
+            Some(joined / seconds(sample.to - last.to).max(sample.seconds()))
+        });
         LiveSample {
-            offered: sample.offered + Rate::per_second(joined / sample.seconds()),
+            offered: sample.offered + Rate::per_second(joined.unwrap_or(0.0)),
             ..*sample
         }
     }

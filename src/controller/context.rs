@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::feeders::Feeders;
 use super::leader::Leadership;
-use super::pulse::Pulses;
+use super::pulse::{Latest, Pulses};
 use super::sources::Sources;
 use super::state::{PolicyKey, States};
 use super::trainer::Trainer;
 use crate::api::PredictiveAutoscaler;
 use crate::clock::SharedClock;
 use crate::guard::Breakers;
-use crate::plan::Mode;
 use crate::serve::{Metrics, Workloads};
 use crate::settings::Live;
 use crate::source::Inbox;
+use crate::source::live::TOLERANCE;
 use crate::target::{Buffers, Hpas, Resizes, ScaleTargets};
 use crate::units::Timestamp;
 
@@ -63,25 +63,32 @@ impl Context {
         self.store.get().map(Store::state).unwrap_or_default()
     }
 
-    /// Whether a policy is there as it was and may write.
-    pub(super) fn enforces(&self, key: &PolicyKey) -> bool {
-        self.policies().iter().any(|policy| {
+    /// What a policy says right now, when it is still there.
+    ///
+    /// # Errors
+    /// Why nothing may be written by it.
+    pub(super) fn latest(&self, key: &PolicyKey) -> Result<Latest, String> {
+        let policies = self.policies();
+        let policy = policies.iter().find(|policy| {
             let meta = policy.meta();
-            let same = meta.name.as_ref() == Some(&key.name)
+            meta.name.as_ref() == Some(&key.name)
                 && meta.namespace.as_ref() == Some(&key.namespace)
-                && meta.uid.as_deref().unwrap_or_default() == key.uid;
-            same && meta.deletion_timestamp.is_none()
-                && policy
-                    .0
-                    .as_ref()
-                    .is_ok_and(|object| object.spec.mode == Mode::Enforce)
-        })
+                && meta.uid.as_deref().unwrap_or_default() == key.uid
+                && meta.deletion_timestamp.is_none()
+        });
+        let policy = policy.ok_or("the policy is deleted")?;
+        match &policy.0 {
+            Ok(object) => Latest::of(&object.spec),
+            Err(invalid) => Err(format!("the policy cannot be read: {}", invalid.error)),
+        }
     }
 
     /// Shows how old a policy's newest live sample is.
     pub(super) fn show_live_age(&self, key: &PolicyKey, now: Timestamp) {
         let newest = self.inbox.newest(&key.to_string());
-        let age = newest.map(|newest| (now - newest).num_milliseconds() as f64 / 1e3);
+        // of another time when the clock was set back since
+        let newest = newest.filter(|&newest| newest <= now + TOLERANCE);
+        let age = newest.map(|newest| (now - newest).num_milliseconds().max(0) as f64 / 1e3);
         self.metrics.live_age(&key.namespace, &key.name, age);
     }
 }

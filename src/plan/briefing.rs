@@ -95,6 +95,7 @@ impl Briefing {
             .map(|offered| offered + Rate::per_second(waiting / seconds));
         let note = (promised && offered.is_none()).then(|| match watch.last() {
             None => "no sample yet".to_owned(),
+            Some(last) if last > now => "no sample since the clock was set back".to_owned(),
             Some(last) => format!("no sample for {} s", (now - last).num_seconds()),
         });
         BurstSight {

@@ -19,8 +19,9 @@ use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use tipoff::embedded::{Fault, Matcher};
 
 use crate::stage::{Stage, scrape, until};
 use crate::support::pods::{FakePod, Mood};
@@ -185,6 +186,85 @@ async fn pushed_samples_raise_and_say_why() {
         })
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_spike_that_grows_waits_for_no_event() {
+    let stage = Spiking::new(&[], TICK, 4).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let events = Matcher::any().resource("events");
+    let slow = Fault::Delay(Duration::from_secs(20));
+    stage.0.cluster.faults().always(events, slow);
+    stage.push(600.0, TimeDelta::zero());
+    let raised = stage.raised_above(4).await;
+    let grown = Instant::now();
+    stage.push(3_000.0, TimeDelta::zero());
+    stage.raised_above(raised).await;
+    assert!(
+        grown.elapsed() < Duration::from_secs(3),
+        "that was the Event's timeout"
+    );
+}
+
+/// Six replicas, enough for what is quiet, whose policy was edited into one that no tick decides
+/// by, and then a spike.
+async fn spiking_after(edit: Value) -> Spiking {
+    let stage = Spiking::new(&[], TICK, 6).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let mut edit = edit;
+    edit["lead"] = json!("9d");
+    stage.policy_with(json!({"push": {}}), edit).await;
+    until("the spec is refused", async || {
+        let report = stage.0.workloads.get(NAMESPACE, NAME);
+        report.is_some_and(|report| report.undecided.is_some())
+    })
+    .await;
+    stage.push(1_120.0, TimeDelta::zero());
+    stage
+}
+
+#[tokio::test]
+async fn a_refused_spec_stops_no_raise_and_its_maximum_binds_it() {
+    let stage = spiking_after(json!({"maxReplicas": 8})).await;
+    assert_eq!(stage.raised_above(6).await, 8);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.replicas().await, 8);
+}
+
+#[tokio::test]
+async fn a_refused_spec_that_freezes_is_obeyed() {
+    let expires = chrono::Utc::now() + TimeDelta::hours(1);
+    let order = json!({"action": "Freeze", "expires": expires, "reason": "no more pods"});
+    let stage = spiking_after(json!({"override": order})).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stage.replicas().await, 6);
+}
+
+#[tokio::test]
+async fn a_workload_that_is_not_the_policys_any_more_is_left_alone() {
+    let stage = Spiking::new(&[], TICK, 6).await;
+    stage.policy(json!({"push": {}})).await;
+    stage.quiet(140.0);
+    let other = json!({"spec": {"scaleTargetRef": {"name": "not-there-yet"}}});
+    let policies = stage.0.policies();
+    policies
+        .patch(NAME, &PatchParams::default(), &Patch::Merge(&other))
+        .await
+        .unwrap();
+    until("the other workload is missed", async || {
+        let report = stage.0.workloads.get(NAMESPACE, NAME);
+        report.is_some_and(|report| report.undecided.is_some())
+    })
+    .await;
+    stage.push(1_120.0, TimeDelta::zero());
+    let dropped = "tipoff_writes_total{outcome=\"dropped\"}";
+    until("the raise is dropped", async || {
+        stage.0.counted(dropped) > 0.0
+    })
+    .await;
+    assert_eq!(stage.replicas().await, 6);
 }
 
 #[tokio::test]

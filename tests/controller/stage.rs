@@ -38,6 +38,7 @@ pub(crate) struct Stage {
     pub(crate) metrics: Metrics,
     pub(crate) workloads: Workloads,
     pub(crate) prometheus: FakePrometheus,
+    pub(crate) cluster: EmbeddedCluster,
     _stop: DropGuard,
 }
 
@@ -96,6 +97,7 @@ impl Stage {
             metrics,
             workloads,
             prometheus,
+            cluster,
             _stop: stop.drop_guard(),
         }
     }

@@ -1,6 +1,11 @@
 //! The fast loop of one policy: its samples, its spikes, and the decision between two ticks.
 //! Pure: told the time, touches no client.
 
+use std::borrow::Cow;
+
+use chrono::TimeDelta;
+
+use super::latest::Latest;
 use super::stance::Stance;
 use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
@@ -10,6 +15,7 @@ use crate::plan::bridges::{CpuBridge, CpuState, exceeds, overload_after};
 use crate::plan::briefing::Briefing;
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{Action, BurstSight, Plan, Workload, plan};
+use crate::source::live::TOLERANCE;
 use crate::target::TargetError;
 use crate::units::{Rate, Timestamp};
 
@@ -136,12 +142,20 @@ impl Pulse {
         self.contributed
     }
 
-    /// End of the last sample looked at; long ago when it lies in the future, for then the clock
-    /// was set back.
+    /// End of the last sample looked at; long ago when the clock was set back since.
     pub(super) fn last(&self, now: Timestamp) -> Timestamp {
-        let ahead = now + crate::source::live::TOLERANCE;
-        let last = self.watch.last().filter(|&last| last <= ahead);
+        let last = self
+            .watch
+            .last()
+            .filter(|_| self.set_back_by(now).is_none());
         last.unwrap_or(Timestamp::MIN_UTC)
+    }
+
+    /// By how much the clock was set back since the last sample: it was not from the future when
+    /// the inbox took it.
+    fn set_back_by(&self, now: Timestamp) -> Option<TimeDelta> {
+        let ahead = self.watch.last()? - now;
+        (ahead > TOLERANCE).then_some(ahead)
     }
 
     /// Looks at new samples and hints.
@@ -152,6 +166,9 @@ impl Pulse {
         now: Timestamp,
     ) -> Told {
         let mut told = Told::default();
+        if let Some(by) = self.set_back_by(now) {
+            self.watch.set_back(by);
+        }
         let Some(briefing) = &self.briefing else {
             return told;
         };
@@ -172,9 +189,8 @@ impl Pulse {
         self.heard.retain(|heard| heard.until > now);
         for hint in hints {
             // each is heard once: what it multiplies is the load before it
-            if !self.heard.contains(hint) {
-                let expected = briefing.expected(now);
-                self.watch.hear(hint, &expected, &briefing.policy);
+            let expected = briefing.expected(now);
+            if !self.heard.contains(hint) && self.watch.hear(hint, &expected, &briefing.policy) {
                 self.heard.push(hint.clone());
             }
         }
@@ -188,9 +204,19 @@ impl Pulse {
         told
     }
 
+    /// Whose it is.
+    pub(super) fn key(&self) -> Option<PolicyKey> {
+        self.key.clone()
+    }
+
     /// The decision on what is wanted now, when it is more than was decided on, or more than
-    /// running replicas carry without a bridge.
-    pub(super) fn decide(&mut self, now: Timestamp) -> Option<(PolicyKey, Order, Plan)> {
+    /// running replicas carry without a bridge. `latest` is what the policy says by now, where it
+    /// lets anything be written.
+    pub(super) fn decide(
+        &mut self,
+        latest: Option<&Latest>,
+        now: Timestamp,
+    ) -> Option<(Order, Plan)> {
         let briefing = self.briefing.as_ref()?;
         let stance = self.stance.as_mut()?;
         let sight = briefing.sight(&self.watch, true, now);
@@ -201,7 +227,12 @@ impl Pulse {
         self.decided = self.decided.max(demand.load);
         let carried = demand.to_carry();
         stance.observed.burst = sight;
-        let mut plan = plan(&stance.observed, &stance.policy, &stance.memory, now);
+        let mut policy = Cow::Borrowed(&stance.policy);
+        if let Some(latest) = latest {
+            stance.observed.manual.clone_from(&latest.manual);
+            policy = Cow::Owned(latest.within(&policy));
+        }
+        let mut plan = plan(&stance.observed, &policy, &stance.memory, now);
         // the next tick remembers for itself; only what limits raises must not be forgotten
         stance.memory.raise = plan.memory.raise;
         let raises = |action: &Action| match action {
@@ -212,8 +243,7 @@ impl Pulse {
         };
         plan.actions.retain(raises);
         self.overload = overload_after(self.overload, carried, &plan.actions);
-        let decided = (self.key.clone()?, stance.order.clone(), plan);
-        (!decided.2.actions.is_empty()).then_some(decided)
+        (!plan.actions.is_empty()).then(|| (stance.order.clone(), plan))
     }
 
     /// The bridge of the policy in force.

@@ -15,24 +15,27 @@ use kube::runtime::events::{Event, EventType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::act::{Outcome, write};
+use super::act::{Order, Outcome, write};
 use super::context::Context;
 use super::state::PolicyKey;
 use super::{bridges, events, report};
 use crate::burst::spike::Learnt;
 use crate::burst::{LearntSpikes, News};
-use crate::plan::bridges::CpuState;
+use crate::plan::bridges::{CpuBridge, CpuState};
 use crate::plan::{Action, Plan};
+use crate::serve::metrics::WriteOutcome;
 use crate::source::Inbox;
 use crate::target::TargetError;
 use crate::units::Timestamp;
 
 mod beat;
+mod latest;
 mod rehearsal;
 mod stance;
 
 use beat::{Pulse, Told};
 pub(super) use beat::{SeenBetween, WrittenBetween};
+pub(super) use latest::Latest;
 pub use rehearsal::{Look, Rehearsal};
 pub(super) use stance::Stance;
 
@@ -188,14 +191,21 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
         lock(pulse).rest();
         return;
     }
-    let mut bridge = None;
+    let (mut bridge, mut told) = (None, Vec::new());
     for _ in 0..ATTEMPTS {
         let now = ctx.clock.now();
-        let Some((key, order, plan)) = lock(pulse).decide(now) else {
+        let Some(key) = lock(pulse).key() else {
             break;
         };
-        // deleted, or only recommending since the last tick
-        if !ctx.enforces(&key) {
+        let latest = ctx.latest(&key);
+        let Some((order, plan)) = lock(pulse).decide(latest.as_ref().ok(), now) else {
+            break;
+        };
+        if let Err(reason) = latest.and_then(|latest| latest.scales(&order.target)) {
+            ctx.metrics.write(WriteOutcome::Dropped);
+            tracing::debug!(policy = %key, reason, "a raise for a spike is held back");
+            let held = Outcome::HeldBack { reason };
+            lock(pulse).wrote(&held, &plan, now);
             break;
         }
         if plan.actions.contains(&Action::RaiseCpu) {
@@ -214,7 +224,7 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
             began = answered;
         }
         lock(pulse).wrote(&outcome, &plan, ctx.clock.now());
-        announce(ctx, &key, &outcome, &plan).await;
+        told.extend(event_of(&outcome, &plan).map(|event| (key.clone(), event)));
         match outcome {
             // more may be wanted by now, or the size was another one
             Outcome::Scaled { .. } | Outcome::Failed(TargetError::Overtaken { .. }) => {}
@@ -222,21 +232,40 @@ async fn decide(ctx: &Context, pulse: &Mutex<Pulse>, mut began: Duration) {
         }
     }
     lock(pulse).rest();
-    // after the size, which nothing may keep waiting
+    // after the size, which nothing may keep waiting: while these two are under way the next
+    // raise of a growing spike is decided on
+    let announce = async {
+        for (key, event) in &told {
+            report::publish(ctx, key, event).await;
+        }
+    };
+    tokio::join!(raise_cpu(ctx, pulse, bridge), announce);
+}
+
+/// Gives the pods that run more CPU, where the decision asks for it.
+async fn raise_cpu(
+    ctx: &Context,
+    pulse: &Mutex<Pulse>,
+    bridge: Option<(PolicyKey, Order, CpuBridge)>,
+) {
     if let Some((key, order, cpu)) = bridge
-        && ctx.enforces(&key)
+        && ctx
+            .latest(&key)
+            .and_then(|latest| latest.scales(&order.target))
+            .is_ok()
         && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
     {
         lock(pulse).bridged(state);
-        if !ctx.enforces(&key) {
+        if ctx.latest(&key).is_err() {
             // deleted meanwhile: no tick comes that would give it back
             bridges::restore(ctx, &key, &order).await;
         }
     }
 }
 
-async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan) {
-    let event = match outcome {
+/// The Event of what became of a decision.
+fn event_of(outcome: &Outcome, plan: &Plan) -> Option<Event> {
+    match outcome {
         Outcome::Scaled { .. } => events::of_outcome(outcome, plan),
         Outcome::Failed(error) if !matches!(error, TargetError::Overtaken { .. }) => Some(Event {
             type_: EventType::Warning,
@@ -246,9 +275,6 @@ async fn announce(ctx: &Context, key: &PolicyKey, outcome: &Outcome, plan: &Plan
             secondary: None,
         }),
         _ => None,
-    };
-    if let Some(event) = event {
-        report::publish(ctx, key, &event).await;
     }
 }
 

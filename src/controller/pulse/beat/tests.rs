@@ -8,7 +8,7 @@ use super::*;
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::burst::LiveSample;
 use crate::forecast::Forecast;
-use crate::plan::{Memory, Mode, Observed, Policy, Signal};
+use crate::plan::{ManualAction, ManualOverride, Memory, Mode, Observed, Policy, Signal};
 use crate::target::WorkloadSize;
 
 struct Story {
@@ -114,13 +114,29 @@ impl Story {
         };
         self.pulse.take_in(&[sample], &[], self.now).decide
     }
+
+    /// The decision where nobody has touched the policy since the tick.
+    fn decide(&mut self) -> Option<(Order, Plan)> {
+        let latest = self.latest();
+        self.pulse.decide(Some(&latest), self.now)
+    }
+
+    fn latest(&self) -> Latest {
+        let Stance { policy, order, .. } = stance(self.now, Mode::Enforce, 3);
+        Latest {
+            target: order.target,
+            min_replicas: policy.min_replicas,
+            max_replicas: policy.max_replicas,
+            manual: None,
+        }
+    }
 }
 
 #[test]
 fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
     let mut story = Story::new(Mode::Enforce);
     assert!(story.see(1_600.0));
-    let (_, order, plan) = story.pulse.decide(story.now).unwrap();
+    let (order, plan) = story.decide().unwrap();
     assert_eq!(
         (plan.current, order.size.version.as_deref()),
         (3, Some("7"))
@@ -133,7 +149,7 @@ fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
         to: plan.desired,
     };
     story.pulse.wrote(&scaled, &plan, story.now);
-    assert!(story.pulse.decide(story.now).is_none());
+    assert!(story.decide().is_none());
     story.pulse.rest();
     assert!(!story.see(1_600.0));
     let written = story.pulse.seen(true, story.now).written.unwrap();
@@ -145,10 +161,10 @@ fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
 fn a_write_that_was_overtaken_is_decided_on_the_size_that_was_found() {
     let mut story = Story::new(Mode::Enforce);
     story.see(1_600.0);
-    let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+    let (_, plan) = story.decide().unwrap();
     let overtaken = Outcome::Failed(TargetError::Overtaken { from: 3, found: 5 });
     story.pulse.wrote(&overtaken, &plan, story.now);
-    let (_, order, again) = story.pulse.decide(story.now).unwrap();
+    let (order, again) = story.decide().unwrap();
     assert_eq!((again.current, order.size.replicas), (5, 5));
     assert_eq!(again.desired, plan.desired);
 }
@@ -157,7 +173,7 @@ fn a_write_that_was_overtaken_is_decided_on_the_size_that_was_found() {
 fn what_is_only_recommended_writes_nothing() {
     let mut story = Story::new(Mode::Recommend);
     assert!(story.see(1_600.0));
-    assert!(story.pulse.decide(story.now).is_none());
+    assert!(story.decide().is_none());
     let sight = story.pulse.seen(true, story.now).burst;
     assert!(sight.demand.is_some() && sight.note.is_none());
 }
@@ -175,7 +191,7 @@ fn what_is_left_of_many_pods_gets_cpu_with_the_next_sample() {
     story.pulse.brief(bridged, &Learnt::default(), story.now);
     for (state, again) in [(CpuState::PartlyRaised, true), (CpuState::Raised, false)] {
         assert!(story.see(1_600.0));
-        let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+        let (_, plan) = story.decide().unwrap();
         assert!(plan.actions.contains(&Action::RaiseCpu), "{}", plan.summary);
         let scaled = Outcome::Scaled {
             from: plan.current,
@@ -193,7 +209,7 @@ fn what_is_left_of_many_pods_gets_cpu_with_the_next_sample() {
 fn a_failed_write_is_tried_again_with_the_next_sample() {
     let mut story = Story::new(Mode::Enforce);
     story.see(1_600.0);
-    let (_, _, plan) = story.pulse.decide(story.now).unwrap();
+    let (_, plan) = story.decide().unwrap();
     let held = Outcome::HeldBack {
         reason: "no budget".into(),
     };
@@ -224,12 +240,104 @@ fn a_hint_is_heard_once() {
 }
 
 #[test]
+fn a_hint_before_the_first_sample_is_heard_with_it() {
+    let mut story = Story::new(Mode::Enforce);
+    story.pulse = Pulse::default();
+    story.tick(Mode::Enforce, 3);
+    let hints = [Hint {
+        at: story.now,
+        until: story.now + TimeDelta::seconds(60),
+        multiple: Some(3.0),
+        kind: "touchdown".into(),
+    }];
+    assert!(!story.pulse.take_in(&[], &hints, story.now).decide);
+    story.see(200.0);
+    assert!(story.pulse.take_in(&[], &hints, story.now).decide);
+    let demand = story.pulse.seen(true, story.now).burst.demand.unwrap();
+    assert!(demand.load >= Rate::per_second(600.0), "{}", demand.load);
+}
+
+#[test]
+fn what_was_ordered_by_hand_since_the_tick_binds_a_raise() {
+    let orders = [
+        (ManualAction::Freeze, None),
+        (ManualAction::Pin(4), Some(4)),
+    ];
+    for (action, raised) in orders {
+        let mut story = Story::new(Mode::Enforce);
+        assert!(story.see(1_600.0));
+        let latest = Latest {
+            manual: Some(ManualOverride {
+                action,
+                expires: story.now + TimeDelta::hours(1),
+                reason: "the database is at its end".into(),
+            }),
+            ..story.latest()
+        };
+        let decided = story.pulse.decide(Some(&latest), story.now);
+        assert_eq!(decided.map(|(_, plan)| plan.desired), raised, "{action:?}");
+    }
+}
+
+#[test]
+fn bounds_edited_since_the_tick_only_make_a_raise_smaller() {
+    for (max_replicas, raised) in [(5, Some(5)), (3, None), (2, None), (0, None)] {
+        let mut story = Story::new(Mode::Enforce);
+        assert!(story.see(1_600.0));
+        let latest = Latest {
+            max_replicas,
+            ..story.latest()
+        };
+        let decided = story.pulse.decide(Some(&latest), story.now);
+        assert_eq!(decided.map(|(_, plan)| plan.desired), raised);
+    }
+    let mut story = Story::new(Mode::Enforce);
+    story.see(40_000.0);
+    let latest = Latest {
+        min_replicas: 200,
+        max_replicas: 900,
+        ..story.latest()
+    };
+    let (_, plan) = story.pulse.decide(Some(&latest), story.now).unwrap();
+    assert_eq!(plan.desired, 100);
+}
+
+#[test]
+fn a_workload_that_is_not_the_policys_any_more_is_not_written_to() {
+    let story = Story::new(Mode::Enforce);
+    let mut latest = story.latest();
+    let mine = latest.target.clone();
+    assert_eq!(latest.scales(&mine), Ok(()));
+    latest.target.name = "payout".into();
+    let refused = latest.scales(&mine).unwrap_err();
+    assert!(
+        refused.contains("Deployment entry is not written to"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn silence_is_said_when_samples_were_promised() {
     let mut story = Story::new(Mode::Enforce);
     story.now += TimeDelta::seconds(30);
     let sight = story.pulse.seen(true, story.now).burst;
     assert_eq!(sight.note.as_deref(), Some("no sample for 30 s"));
     assert_eq!(story.pulse.seen(false, story.now).burst.note, None);
+}
+
+#[test]
+fn a_clock_set_back_by_less_than_a_minute_does_not_blind_it() {
+    for step in [5, 45] {
+        let mut story = Story::new(Mode::Enforce);
+        story.now -= TimeDelta::seconds(step);
+        assert_eq!(story.pulse.last(story.now), Timestamp::MIN_UTC);
+        let note = story.pulse.seen(true, story.now).burst.note;
+        assert!(note.is_none_or(|note| !note.contains('-')));
+        assert!(!story.see(200.0));
+        let sight = story.pulse.seen(true, story.now).burst;
+        assert!(sight.offered.is_some() && sight.note.is_none());
+        assert!(story.see(1_600.0), "a spike {step} s after the step");
+    }
 }
 
 #[test]
