@@ -192,7 +192,8 @@ impl Drift {
             let Some(compared) = errors.against(*to) else {
                 return;
             };
-            if compared.0 <= compared.1 {
+            // half of what is noise: two that are equal but for noise must not stay parted
+            if compared.0 <= compared.1 + NOISE / 2.0 {
                 self.redeemed += 1;
             } else {
                 self.redeemed = 0;
@@ -327,6 +328,13 @@ mod tests {
         ));
         let back = [fallen.as_slice(), &[GOOD, GOOD]].concat();
         assert_eq!(judged(&back).verdict(), Verdict::Trusted);
+        let alike = [fallen.as_slice(), &[(0.14, 0.40, 0.12); 2]].concat();
+        assert_eq!(judged(&alike).verdict(), Verdict::Trusted);
+        let still_worse = [fallen.as_slice(), &[(0.16, 0.40, 0.12); 2]].concat();
+        assert!(matches!(
+            judged(&still_worse).verdict(),
+            Verdict::Fallback { .. }
+        ));
         // and it takes the whole patience again
         let again = [back.as_slice(), &[BAD, BAD]].concat();
         assert_eq!(judged(&again).verdict(), Verdict::Trusted);

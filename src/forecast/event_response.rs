@@ -225,7 +225,7 @@ impl Predict for FittedEventResponse {
         let mut notes = self.notes.clone();
         notes.extend(old_note(recent, origin));
         notes.extend(view.notes(horizon, &peaks));
-        Forecast {
+        let mut forecast = Forecast {
             origin,
             start: origin,
             step: TimeDelta::seconds(step),
@@ -233,7 +233,9 @@ impl Predict for FittedEventResponse {
             peaks,
             model: MODEL.to_owned(),
             notes,
-        }
+        };
+        forecast.hold_peaks_over_paths();
+        forecast
     }
 }
 

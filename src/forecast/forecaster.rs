@@ -115,17 +115,7 @@ impl Predict for FittedForecaster {
             }
         }
         forecast.peaks = champion.peaks;
-        for peak in &mut forecast.peaks {
-            for (quantile, path) in peak.quantiles.iter_mut().zip(&forecast.paths) {
-                let highest = path
-                    .iter()
-                    .enumerate()
-                    .map(|(bin, &value)| (forecast.start + forecast.step * bin as i32, value))
-                    .filter(|&(at, _)| at < peak.to && at + forecast.step > peak.from)
-                    .fold(0.0, |highest, (_, value)| higher(highest, value));
-                *quantile = higher(*quantile, highest);
-            }
-        }
+        forecast.hold_peaks_over_paths();
         forecast.model = format!("{} (fallback)", forecast.model);
         forecast.notes = champion.notes;
         forecast.notes.insert(0, fallback.reason.clone());

@@ -155,6 +155,23 @@ pub struct PeakForecast {
 }
 
 impl Forecast {
+    /// Raises what is said of each peak to the highest of the paths in its window: the largest load
+    /// exceeds a level at least as often as the load of any five minutes does.
+    fn hold_peaks_over_paths(&mut self) {
+        let (start, step) = (self.start, self.step);
+        for peak in &mut self.peaks {
+            for (quantile, path) in peak.quantiles.iter_mut().zip(&self.paths) {
+                let highest = path
+                    .iter()
+                    .zip(0..)
+                    .map(|(&value, bin)| (start + step * bin, value))
+                    .filter(|&(at, _)| at < peak.to && at + step > peak.from)
+                    .fold(0.0, |highest: f64, (_, value)| highest.max(value));
+                *quantile = quantile.max(highest);
+            }
+        }
+    }
+
     /// Number of bins.
     pub fn len(&self) -> usize {
         self.paths[0].len()
