@@ -120,6 +120,10 @@ fn objects_that_are_not_usable_are_refused_in_words() {
     for (object, says) in [
         (
             "kind: PredictiveAutoscaler\nspec: {minReplica: 4}\n",
+            "unknown field \"spec.minReplica\"",
+        ),
+        (
+            "kind: PredictiveAutoscaler\nspec: {minReplicas: 4}\n",
             "object 1: PredictiveAutoscaler.tipoff.dev \"a\" is invalid",
         ),
         (

@@ -74,7 +74,10 @@ fn with_remedy(field: &str, message: String) -> String {
             _ => format!("does not say of which kind it is: write `{name}: {{kind: {{...}}}}`"),
         },
         // what the only dates of a scenario are read with
-        "input contains invalid characters" | "premature end of input" | "trailing input" => {
+        "input contains invalid characters"
+        | "input is out of range"
+        | "premature end of input"
+        | "trailing input" => {
             "is not a day: write for example 2015-09-19 (year-month-day)".to_owned()
         }
         _ if message.starts_with("missing field") => format!("{message}: add it"),
