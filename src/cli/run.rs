@@ -294,12 +294,20 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
     let (resource, capabilities) =
         kube::discovery::pinned_kind(client, &gvk)
             .await
-            .map_err(|error| match error {
-                kube::Error::Discovery(_) => format!(
-                    "the cluster has no kind {} in {}: correct kind or apiVersion",
-                    types.kind, types.api_version
-                ),
-                other => text(&other),
+            .map_err(|error| {
+                let unknown = match &error {
+                    kube::Error::Discovery(_) => true,
+                    kube::Error::Api(status) => status.code == 404,
+                    _ => false,
+                };
+                if unknown {
+                    format!(
+                        "the cluster has no kind {} in {}: correct kind or apiVersion",
+                        types.kind, types.api_version
+                    )
+                } else {
+                    text(&error)
+                }
             })?;
     let name = object
         .metadata

@@ -54,6 +54,9 @@ impl Cause {
     }
 }
 
+/// What clients say of a path that nobody serves.
+const NO_SUCH_PATH: &str = "the server could not find the requested resource";
+
 impl ApiError {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
         Self {
@@ -78,8 +81,12 @@ impl ApiError {
 
     /// 404 for a path nobody serves.
     pub fn no_such_path() -> Self {
-        let message = "the server could not find the requested resource".to_owned();
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", NO_SUCH_PATH.to_owned())
+    }
+
+    /// Whether it is [`Self::no_such_path`].
+    pub(super) fn is_no_such_path(&self) -> bool {
+        self.code == StatusCode::NOT_FOUND && self.message == NO_SUCH_PATH
     }
 
     /// 409 for a name that is taken.

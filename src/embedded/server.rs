@@ -160,18 +160,29 @@ fn manager(request: &ResourceRequest, agent: &str) -> String {
 }
 
 fn whole(code: StatusCode, body: &Value) -> Response<ResponseBody> {
-    let bytes = Bytes::from(body.to_string());
-    let body = Full::new(bytes)
+    text(code, "application/json", body.to_string())
+}
+
+fn text(code: StatusCode, media: &'static str, body: String) -> Response<ResponseBody> {
+    let body = Full::new(Bytes::from(body))
         .map_err(|never| match never {})
         .boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = code;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    let media = HeaderValue::from_static(media);
+    response.headers_mut().insert(CONTENT_TYPE, media);
     response
 }
 
 fn refusal(error: &ApiError) -> Response<ResponseBody> {
+    if error.is_no_such_path() {
+        // no Status: in the real one nobody is there who could write it
+        return text(
+            error.code,
+            "text/plain; charset=utf-8",
+            "404 page not found\n".to_owned(),
+        );
+    }
     let mut response = whole(error.code, &error.status());
     if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());

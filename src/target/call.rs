@@ -72,13 +72,16 @@ impl CallError {
             Self::Timeout { .. } => "timeout",
             Self::Refused(refusal) => refusal.kind(),
             Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) if status.is_not_found() => "not_found",
-                kube::Error::Api(status) if status.is_conflict() => "conflict",
-                kube::Error::Api(status) if status.is_forbidden() => "forbidden",
-                kube::Error::Api(status) if status.is_invalid() => "invalid",
-                kube::Error::Api(status) if status.code == 429 => "too_many_requests",
-                kube::Error::Api(status) if status.code >= 500 => "server",
-                kube::Error::Api(_) => "api",
+                // by the code: where nothing is served the body is no Status, and has no reason
+                kube::Error::Api(status) => match status.code {
+                    403 => "forbidden",
+                    404 => "not_found",
+                    409 => "conflict",
+                    422 => "invalid",
+                    429 => "too_many_requests",
+                    500.. => "server",
+                    _ => "api",
+                },
                 kube::Error::Discovery(_) => "not_found",
                 _ => "transport",
             },
@@ -154,6 +157,19 @@ mod tests {
             "details": {"retryAfterSeconds": 1},
         });
         assert_eq!(answered(&sheds), Outcome::Declined);
+    }
+
+    #[test]
+    fn what_is_not_served_is_known_without_a_status() {
+        // as the client makes it of the plain text that a real API server answers with
+        let status =
+            kube::core::Status::failure("404 page not found", "Failed to parse error data")
+                .with_code(404);
+        let error = CallError::Api {
+            what: "do it",
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        assert!(error.is_not_found() && !error.is_forbidden());
     }
 
     #[test]

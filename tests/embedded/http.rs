@@ -85,10 +85,10 @@ async fn plain_requests_are_answered_with_status_bodies() {
         status["details"],
         json!({"name": "lobby", "group": "apps", "kind": "deployments"})
     );
-    assert_eq!(
-        http.get(url("/apis/none")).send().await.unwrap().status(),
-        404
-    );
+    // where nobody serves anything there is no Status
+    let nowhere = http.get(url("/apis/none")).send().await.unwrap();
+    assert_eq!(nowhere.status(), 404);
+    assert_eq!(nowhere.text().await.unwrap(), "404 page not found\n");
     assert_eq!(
         http.post(url("/apis/apps/v1/deployments"))
             .send()
