@@ -236,6 +236,7 @@ impl<'a> Tally<'a> {
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
+    use crate::forecast::Evidence;
     use crate::series::Series;
 
     fn at(minute: i64) -> Timestamp {
@@ -246,7 +247,7 @@ mod tests {
         let mut values = vec![10.0; 576];
         values[3] = f64::NAN;
         let load = Series::from_raw(at(0), TARGET, values);
-        Targets::new(&load, calendar, at(0), at(2_880))
+        Targets::new(Evidence::new(&load, calendar), at(0), at(2_880))
     }
 
     fn forecast(origin: Timestamp, bins: usize) -> Forecast {

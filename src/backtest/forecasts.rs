@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
+use super::declared::wanted;
 use super::origin::{Block, Protocol, TARGET};
 use super::replay::Replay;
 use super::score::{EventWindow, PeakBound, Scored, Scores};
-use crate::fixture::{Calendar, Fixture};
-use crate::forecast::{Fit, FitError, Forecast, Quantile};
+use crate::fixture::Fixture;
+use crate::forecast::{Evidence, Fit, FitError, Forecast, Quantile};
 use crate::series::Series;
 use crate::units::Timestamp;
 
@@ -31,10 +32,14 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// The targets of `[from, to)`.
+    /// The targets of `[from, to)`, those in declared faults unknown.
     ///
     /// Windows follow the announced start and typical duration, as everybody expected them.
-    pub fn new(load: &Series, calendar: &Calendar, from: Timestamp, to: Timestamp) -> Self {
+    pub fn new(known: Evidence<'_>, from: Timestamp, to: Timestamp) -> Self {
+        let Evidence {
+            calendar, faults, ..
+        } = known;
+        let load = &wanted(known.load, faults);
         let count = ((to - from).num_milliseconds() / TARGET.num_milliseconds()).max(0) as usize;
         let actual = (0..count)
             .map(|index| mean(load, at(from, index), at(from, index + 1)))
@@ -55,10 +60,15 @@ impl Targets {
         };
         let windows = ends
             .into_iter()
-            .map(|(kickoff, end)| EventWindow {
-                kickoff,
-                first: index(kickoff - BEFORE),
-                end: index(end + AFTER),
+            .map(|(kickoff, end)| {
+                let (opens, closes) = (kickoff - BEFORE, end + AFTER);
+                let mut faults = faults.iter();
+                EventWindow {
+                    kickoff,
+                    first: index(opens),
+                    end: index(closes),
+                    whole: !faults.any(|fault| fault.from < closes && fault.to > opens),
+                }
             })
             .filter(|window| window.first < window.end)
             .collect();
@@ -213,7 +223,8 @@ pub fn score<F: Fit>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Precision, Status};
+    use crate::fixture::{Calendar, Precision, Status};
+    use crate::series::faults::{Cause, Fault, Faults};
 
     #[test]
     fn only_fixtures_with_a_time_have_windows() {
@@ -226,8 +237,48 @@ mod tests {
         let calendar: Calendar = [day, off, Fixture::game("on", "cup", hour(12))]
             .into_iter()
             .collect();
-        let targets = Targets::new(&load, &calendar, hour(0), hour(24));
+        let targets = Targets::new(Evidence::new(&load, &calendar), hour(0), hour(24));
         let starts: Vec<Timestamp> = targets.windows.iter().map(|w| w.kickoff).collect();
         assert_eq!(starts, [hour(12)]);
+    }
+
+    #[test]
+    fn a_window_that_a_declared_fault_touches_has_no_peak_that_came() {
+        let hour = |hours: i64| Timestamp::UNIX_EPOCH + TimeDelta::hours(hours);
+        let load = Series::from_raw(hour(0), TARGET, vec![1.0; 288]);
+        let games = [("early", 6), ("late", 16)];
+        let calendar: Calendar = games
+            .map(|(id, start)| Fixture::game(id, "cup", hour(start)))
+            .into_iter()
+            .collect();
+        let faults = Faults::new(vec![Fault {
+            from: hour(7),
+            to: hour(8),
+            cause: Cause::Outage,
+        }]);
+        let known = Evidence {
+            faults: &faults,
+            ..Evidence::new(&load, &calendar)
+        };
+        let targets = Targets::new(known, hour(0), hour(24));
+        let whole: Vec<bool> = targets.windows.iter().map(|w| w.whole).collect();
+        assert_eq!(whole, [false, true]);
+        let lost: Vec<usize> = (0..288).filter(|&i| targets.actual[i].is_nan()).collect();
+        assert_eq!(lost, (84..96).collect::<Vec<_>>());
+
+        let scored = Scored {
+            actual: &targets.actual,
+            quantiles: &[[1.0, 2.0, 3.0, 4.0]; 288],
+            windows: &targets.windows,
+            bounds: &[],
+            from: targets.from,
+            step: TARGET,
+        };
+        let judged: Vec<bool> = targets
+            .windows
+            .iter()
+            .map(|window| scored.peak(window).is_some())
+            .collect();
+        assert_eq!(judged, whole);
     }
 }

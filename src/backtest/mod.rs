@@ -14,6 +14,7 @@ use crate::forecast::{
     ResponseCurve,
 };
 use crate::series::Series;
+use crate::series::faults::Faults;
 use crate::simulate::{Outlook, Run};
 use crate::units::{HumanDuration, Rate, Timestamp};
 
@@ -133,8 +134,7 @@ pub fn run(
             to,
         });
     }
-    let wanted = declared::wanted(load, faults);
-    let targets = Targets::new(&wanted, calendar, from, to);
+    let targets = Targets::new(known, from, to);
     let (forecast, bands) = judge(scenario, known, &targets, listener)?;
     let mut report = Report {
         title: scenario.title.clone(),
@@ -143,7 +143,7 @@ pub fn run(
         fixtures: calendar.starting_between(from, to).len(),
         forecast,
         policies: Vec::new(),
-        notes: notes(scenario, load, &wanted),
+        notes: notes(scenario, load, faults),
     };
     if report.peak_table().is_some() {
         report.notes.insert(0, report::PEAKS_ARE.to_owned());
@@ -382,7 +382,7 @@ fn equal_service(
 }
 
 /// What a reader of the figures must know.
-fn notes(scenario: &Scenario, load: &Series, wanted: &Series) -> Vec<String> {
+fn notes(scenario: &Scenario, load: &Series, faults: &Faults) -> Vec<String> {
     let (from, to) = (scenario.evaluate.from, scenario.evaluate.to);
     let mut notes = Vec::new();
     if let Some(arena) = &scenario.arena {
@@ -411,11 +411,17 @@ fn notes(scenario: &Scenario, load: &Series, wanted: &Series) -> Vec<String> {
              forecast is scored."
         ));
     }
-    let faulty = wanted.between(from, to).gaps() - gaps;
+    let faulty = declared::wanted(load, faults).between(from, to).gaps() - gaps;
     if faulty > 0 {
+        let offered = match scenario.arena {
+            Some(_) => {
+                ", and nothing is offered but what came in spans of saturated, shed and bots"
+            }
+            None => "",
+        };
         notes.push(format!(
-            "{faulty} bins of the load lie in declared faults: no forecast is scored in them, and \
-             nothing is offered but what came in spans of saturated, shed and bots."
+            "{faulty} bins of the load lie in declared faults: no forecast is scored in them, nor \
+             the peak of a window that has any of them{offered}."
         ));
     }
     notes

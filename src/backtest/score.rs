@@ -24,6 +24,8 @@ pub struct EventWindow {
     pub first: usize,
     /// One past the last target.
     pub end: usize,
+    /// False where a declared fault lies in it: the peak that people wanted is not known.
+    pub whole: bool,
 }
 
 /// The peak of one window, as the forecaster published it.
@@ -217,8 +219,12 @@ impl Scored<'_> {
         })
     }
 
-    /// The peak of a window; `None` when nothing is known in it, or nothing was forecast.
+    /// The peak of a window; `None` when nothing is known in it, nothing was forecast, or the
+    /// largest load may have been lost in a declared fault.
     pub(super) fn peak(&self, window: &EventWindow) -> Option<JudgedPeak> {
+        if !window.whole {
+            return None;
+        }
         let range = window.first..window.end;
         let time = |place: usize| {
             let index = i32::try_from(window.first + place).unwrap_or(i32::MAX);
@@ -321,6 +327,7 @@ mod tests {
             kickoff,
             first: 2,
             end: 5,
+            whole: true,
         }];
         let scored = Scored {
             actual: &actual,
@@ -386,6 +393,7 @@ mod tests {
             kickoff,
             first,
             end,
+            whole: true,
         };
         let scored = Scored {
             actual: &[10.0, 50.0, 10.0, 20.0, 10.0],

@@ -30,7 +30,7 @@ use crate::guard::Breakers;
 use crate::serve::{self, Metrics, Push, Readiness, Shown, Workloads};
 use crate::settings::{self, Live, Reloader};
 use crate::source::Inbox;
-use crate::target::call::text;
+use crate::target::call::{is_not_found, text};
 use crate::target::scale::MANAGER;
 
 /// Longest time a stopping controller waits for what is under way; Kubernetes kills a pod 30 s
@@ -295,12 +295,7 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), String> {
         kube::discovery::pinned_kind(client, &gvk)
             .await
             .map_err(|error| {
-                let unknown = match &error {
-                    kube::Error::Discovery(_) => true,
-                    kube::Error::Api(status) => status.code == 404,
-                    _ => false,
-                };
-                if unknown {
+                if is_not_found(&error) {
                     format!(
                         "the cluster has no kind {} in {}: correct kind or apiVersion",
                         types.kind, types.api_version

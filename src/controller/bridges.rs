@@ -127,7 +127,8 @@ pub(super) async fn look(
                     None
                 }
             },
-            None => (raw.size.is_ok() && resize.is_none()).then_some(CpuState::AsMade),
+            // where its pods cannot be found none was raised
+            None => raw.size.is_ok().then_some(CpuState::AsMade),
         };
     }
     let wanted = nodes.is_some_and(|nodes| nodes.enabled);
@@ -168,8 +169,14 @@ pub(super) async fn carry_out(
     action: Action,
     done: &mut Bridged,
 ) {
+    let selector = facts.size.selector.as_deref();
     let lowering = match action {
         Action::Scale { .. } => return,
+        Action::RaiseCpu | Action::RestoreCpu if selector.is_none() => {
+            let why = ResizeError::NoSelector;
+            done.notes.push(format!("{}: {why}", name(action)));
+            return;
+        }
         Action::RaiseCpu => false,
         Action::RestoreCpu => true,
         Action::Reserve { replicas } => facts
@@ -202,7 +209,7 @@ pub(super) async fn carry_out(
         Action::RaiseCpu | Action::RestoreCpu => {
             let bridge = facts.policy.bridges.cpu.as_ref();
             let bridge = bridge.filter(|_| action == Action::RaiseCpu);
-            resize(ctx, key, facts.size.selector.as_ref(), bridge, done).await
+            resize(ctx, key, selector, bridge, done).await
         }
     };
     note(ctx, key, action, failure, done);
@@ -226,6 +233,7 @@ pub(super) async fn raise_between(
     bridge: &CpuBridge,
 ) -> Option<CpuState> {
     let action = Action::RaiseCpu;
+    let selector = Some(order.size.selector.as_deref()?);
     let mut done = Bridged::default();
     let failure = match may_write(ctx, order.no_lowering.as_deref(), false).await {
         Err(reason) => {
@@ -233,16 +241,7 @@ pub(super) async fn raise_between(
             tracing::debug!(policy = %key, reason, "{} held back", name(action));
             return None;
         }
-        Ok(()) => {
-            resize(
-                ctx,
-                key,
-                order.size.selector.as_ref(),
-                Some(bridge),
-                &mut done,
-            )
-            .await
-        }
+        Ok(()) => resize(ctx, key, selector, Some(bridge), &mut done).await,
     };
     note(ctx, key, action, failure, &mut done);
     done.cpu
@@ -310,7 +309,7 @@ pub(super) async fn forget(ctx: &Context, key: &PolicyKey, memory: &BridgeMemory
 async fn resize(
     ctx: &Context,
     key: &PolicyKey,
-    selector: Option<&String>,
+    selector: Option<&str>,
     bridge: Option<&CpuBridge>,
     done: &mut Bridged,
 ) -> Option<String> {

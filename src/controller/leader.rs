@@ -13,6 +13,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff;
 use kube::api::{Api, ObjectMeta, PostParams};
+use kube::core::Status;
 use kube::{Client, Resource as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -171,7 +172,7 @@ impl Elector {
             }
             // what was seen stays: its holder may not know yet that the lease is gone
             Ok(None) => self.lease = None,
-            Err(reason) => warn!(%reason, "failed to read the lease"),
+            Err(reason) => warn!(%reason, lease = self.name, "failed to read the lease"),
         }
     }
 
@@ -217,7 +218,7 @@ impl Elector {
                 }
             }
             // the claim runs on to its deadline, and the next turn tries again
-            Err(reason) => warn!(%reason, "failed to write the lease"),
+            Err(reason) => warn!(%reason, lease = self.name, "failed to write the lease"),
         }
     }
 
@@ -277,7 +278,10 @@ impl Elector {
     ) -> Result<T, Trouble> {
         let limit = self.me.timing.renew_deadline / 2;
         match tokio::time::timeout(limit, call).await {
-            Ok(outcome) => outcome.map_err(Trouble::Api),
+            Ok(outcome) => outcome.map_err(|error| match error {
+                kube::Error::Api(status) if status.code == 403 => Trouble::Forbidden(status),
+                error => Trouble::Api(error),
+            }),
             Err(_) => Err(Trouble::TimedOut(limit)),
         }
     }
@@ -288,6 +292,8 @@ impl Elector {
 enum Trouble {
     #[error("{0}")]
     Api(kube::Error),
+    #[error("{}: name the lease in config/rbac/leader_election_role.yaml", .0.message)]
+    Forbidden(Box<Status>),
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
 }

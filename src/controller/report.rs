@@ -94,6 +94,7 @@ pub(super) async fn report(
         // the leader's words count; what it wrote is read back should we lead one day
         state.written = None;
         state.told = None;
+        state.unsaid = None;
         return;
     }
     let empty = PredictiveAutoscalerStatus::default();
@@ -108,9 +109,14 @@ pub(super) async fn report(
             status::of_finding(finding.clone(), last.unwrap_or(&empty), generation, *now)
         }
     };
-    if let (Some(between), false) = (&state.unsaid, matches!(ending, Ending::Decided(_))) {
+    match (ending, &state.unsaid) {
+        // of two sizes the later is the last
+        (Ending::Decided(applied), _) if matches!(applied.outcome, Outcome::Scaled { .. }) => {
+            state.unsaid = None;
+        }
+        (Ending::Decided(_), _) | (_, None) => {}
         // nothing is decided, but this was done
-        new.last_scale = Some(status::scaled_between(between));
+        (_, Some(between)) => new.last_scale = Some(status::scaled_between(between)),
     }
     let told = state.told.get_or_insert_with(|| already_told(found));
     let mut news = events::of_findings(&findings, told);

@@ -309,25 +309,24 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
                         // above the maximum nothing is owed: the bound itself brings it back
                         let from = current.min(policy.max_replicas);
                         let problems = &trusted.problems;
-                        let (settled, held) = settle::settle(
-                            from,
-                            bounded,
-                            policy,
-                            &crowd,
-                            problems,
-                            &mut memory,
-                            now,
-                        );
-                        holds.extend(held);
-                        let cut_off =
-                            sizing.and_then(|s| settle::cut_off(workload, s.per_replica, offered));
-                        match cut_off {
-                            Some(cut_off) => {
-                                memory.rung = None;
-                                holds.push(cut_off);
-                                from
-                            }
-                            None => settled,
+                        let cut_off = sizing
+                            .filter(|_| problems.is_empty())
+                            .and_then(|s| settle::cut_off(workload, from, s.per_replica, offered));
+                        if let Some(cut_off) = cut_off {
+                            holds.push(cut_off);
+                            from
+                        } else {
+                            let (settled, held) = settle::settle(
+                                from,
+                                bounded,
+                                policy,
+                                &crowd,
+                                problems,
+                                &mut memory,
+                                now,
+                            );
+                            holds.extend(held);
+                            settled
                         }
                     }
                 }

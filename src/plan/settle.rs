@@ -104,15 +104,18 @@ impl Hold {
 /// Share of what Ready replicas carry from which on they count as full.
 const FULL: f64 = 0.8;
 
-/// Whether what is served says nothing of what is wanted: replicas that wait for a node, for quota
-/// or for an image are missing, and those that are there have no room. To take the missing ones
-/// back then would make the shortage last.
+/// Whether what is served says nothing of what is wanted: of the replicas that would be lowered
+/// `from` some wait for a node, for quota or for an image, and those that are there have no room.
+/// To take the missing ones back then would make the shortage last.
 pub(super) fn cut_off(
     workload: Workload,
+    from: u32,
     per_replica: Rate,
     offered: Option<Rate>,
 ) -> Option<Hold> {
-    let Workload { replicas, ready } = workload;
+    let ready = workload.ready;
+    // a recommendation may be for more than anybody has asked for
+    let replicas = from.min(workload.replicas);
     let full = offered? >= per_replica * (f64::from(ready) * FULL);
     (ready < replicas && full).then_some(Hold::CutOff { ready, replicas })
 }

@@ -90,13 +90,8 @@ fn weight(resources: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::tests::OWNER;
     use super::*;
-
-    const OWNER: Owner<'_> = Owner {
-        namespace: "dfs",
-        name: "contest-entry",
-        uid: "u-1",
-    };
 
     #[test]
     fn a_balloon_weighs_what_the_workload_weighs() {

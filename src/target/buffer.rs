@@ -356,10 +356,10 @@ fn buffer(owner: &Owner<'_>, target: &ScaleTargetRef, replicas: u32) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const OWNER: Owner<'_> = Owner {
+    pub(in crate::target) const OWNER: Owner<'_> = Owner {
         namespace: "dfs",
         name: "contest-entry",
         uid: "u-1",

@@ -29,6 +29,9 @@ pub enum CallError {
     Refused(Box<Refusal>),
 }
 
+/// The kind of what is not there, nor perhaps its kind.
+const NOT_FOUND: &str = "not_found";
+
 impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(Box::new(refusal))
@@ -71,26 +74,13 @@ impl CallError {
         match self {
             Self::Timeout { .. } => "timeout",
             Self::Refused(refusal) => refusal.kind(),
-            Self::Api { source, .. } => match source.as_ref() {
-                // by the code: where nothing is served the body is no Status, and has no reason
-                kube::Error::Api(status) => match status.code {
-                    403 => "forbidden",
-                    404 => "not_found",
-                    409 => "conflict",
-                    422 => "invalid",
-                    429 => "too_many_requests",
-                    500.. => "server",
-                    _ => "api",
-                },
-                kube::Error::Discovery(_) => "not_found",
-                _ => "transport",
-            },
+            Self::Api { source, .. } => kind(source),
         }
     }
 
     /// True when the object or its kind is not there.
     pub fn is_not_found(&self) -> bool {
-        self.kind() == "not_found"
+        self.kind() == NOT_FOUND
     }
 
     /// True when another write came first.
@@ -102,6 +92,28 @@ impl CallError {
     pub fn is_forbidden(&self) -> bool {
         self.kind() == "forbidden"
     }
+}
+
+fn kind(error: &kube::Error) -> &'static str {
+    match error {
+        // by the code: where nothing is served the body is no Status, and has no reason
+        kube::Error::Api(status) => match status.code {
+            403 => "forbidden",
+            404 => NOT_FOUND,
+            409 => "conflict",
+            422 => "invalid",
+            429 => "too_many_requests",
+            500.. => "server",
+            _ => "api",
+        },
+        kube::Error::Discovery(_) => NOT_FOUND,
+        _ => "transport",
+    }
+}
+
+/// True when nothing is served where was asked.
+pub(crate) fn is_not_found(error: &kube::Error) -> bool {
+    kind(error) == NOT_FOUND
 }
 
 /// The message of a status without the dump of its whole structure.

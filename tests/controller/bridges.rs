@@ -10,9 +10,10 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use tipoff::api::PredictiveAutoscaler;
 use tipoff::embedded::{Fault, Matcher};
 use tipoff::units::Timestamp;
 
@@ -367,6 +368,72 @@ async fn a_right_that_is_missing_for_a_reserve_is_said() {
             reason.starts_with("bridge not changed: reserve: ")
                 && reason.ends_with("give the controller the rights in config/rbac/bridges")
         })
+    })
+    .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_cannot_be_found_keep_no_capacity_from_being_learnt() {
+    let rig = Rig::new(at(NIGHT), 60.0, |_| 400.0).await;
+    let definition: CustomResourceDefinition = serde_json::from_value(json!({
+        "metadata": {"name": "fleets.example.dev"},
+        "spec": {
+            "group": "example.dev",
+            "scope": "Namespaced",
+            "names": {"plural": "fleets", "kind": "Fleet"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                // no labelSelectorPath: nobody says which pods are its own
+                "subresources": {"status": {}, "scale": {
+                    "specReplicasPath": ".spec.replicas",
+                    "statusReplicasPath": ".status.replicas",
+                }},
+                "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                }},
+            }],
+        },
+    }))
+    .unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(rig.client.clone());
+    definitions
+        .create(&PostParams::default(), &definition)
+        .await
+        .unwrap();
+    let gvk = GroupVersionKind::gvk("example.dev", "v1", "Fleet");
+    let resource = ApiResource::from_gvk(&gvk);
+    let fleets: Api<DynamicObject> = Api::namespaced_with(rig.client.clone(), NAMESPACE, &resource);
+    let mut fleet = DynamicObject::new(NAME, &resource);
+    fleet.data = json!({"spec": {"replicas": 4}});
+    fleets.create(&PostParams::default(), &fleet).await.unwrap();
+    let ready = json!({"status": {"replicas": 4, "readyReplicas": 4}});
+    fleets
+        .patch_status(NAME, &PatchParams::default(), &Patch::Merge(&ready))
+        .await
+        .unwrap();
+    let policy: PredictiveAutoscaler = serde_json::from_value(json!({
+        "apiVersion": "tipoff.dev/v1alpha1",
+        "kind": "PredictiveAutoscaler",
+        "metadata": {"name": NAME},
+        "spec": {
+            "mode": "Enforce",
+            "scaleTargetRef": {"apiVersion": "example.dev/v1", "kind": "Fleet", "name": NAME},
+            "minReplicas": 2,
+            "maxReplicas": 100,
+            "load": {"prometheus": {"query": "load"}},
+            "bridges": {"resize": {"enabled": true, "factor": "2x"}},
+        },
+    }))
+    .unwrap();
+    rig.policies()
+        .create(&PostParams::default(), &policy)
+        .await
+        .unwrap();
+    let controller = rig.controller("tipoff");
+    rig.until("what a replica carries is learnt", async || {
+        let capacity = rig.status().await.capacity;
+        capacity.is_some_and(|capacity| capacity.per_replica == Some(100.0))
     })
     .await;
     controller.stop().await;

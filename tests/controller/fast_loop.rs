@@ -231,6 +231,15 @@ async fn a_refused_spec_stops_no_raise_and_its_maximum_binds_it() {
     assert_eq!(stage.raised_above(6).await, 8);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.replicas().await, 8);
+    // and a tick that decides nothing tells what was done
+    let refused = json!({"maxReplicas": 8, "lead": "8d"});
+    stage.policy_with(json!({"push": {}}), refused).await;
+    until("the size is told", async || {
+        let policy = stage.0.policies().get(NAME).await.unwrap();
+        let scaled = policy.status.and_then(|status| status.last_scale);
+        scaled.is_some_and(|scaled| (scaled.from, scaled.to) == (6, 8))
+    })
+    .await;
 }
 
 #[tokio::test]

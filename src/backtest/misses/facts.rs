@@ -6,7 +6,6 @@ use chrono::{Datelike as _, TimeDelta, Timelike as _, Weekday};
 use chrono_tz::Tz;
 
 use super::super::coverage::{Activity, activities};
-use super::super::declared::wanted;
 use super::super::forecasts::{BlockScores, Targets};
 use super::super::origin::TARGET;
 use super::super::peaks::{WindowPeak, fixtures_at};
@@ -45,12 +44,7 @@ impl<'a> Archive<'a> {
             zone,
             targets,
             doing: activities(targets, known.calendar),
-            history: Targets::new(
-                &wanted(known.load, known.faults),
-                known.calendar,
-                known.load.start(),
-                targets.end(),
-            ),
+            history: Targets::new(known, known.load.start(), targets.end()),
         }
     }
 
@@ -127,11 +121,9 @@ impl<'a> Archive<'a> {
 
     fn largest_before(&self, origin: Timestamp) -> Option<f64> {
         let bins = (origin - self.history.from).num_milliseconds() / TARGET.num_milliseconds();
-        let over = self
-            .history
-            .windows
-            .iter()
-            .filter(|window| i64::try_from(window.end).is_ok_and(|end| end <= bins));
+        let over = self.history.windows.iter().filter(|window| {
+            window.whole && i64::try_from(window.end).is_ok_and(|end| end <= bins)
+        });
         over.filter_map(|window| {
             Some(
                 largest(&self.history.actual[window.first..window.end], |&value| {
@@ -318,7 +310,7 @@ mod tests {
     fn facts_are_those_of_the_history_laid_out_by_hand() {
         let (load, calendar, entries) = (load(), calendar(), entries(1.5));
         let known = Evidence::new(&load, &calendar).with_entries(&entries);
-        let targets = Targets::new(&load, &calendar, hour(7 * 24), hour(10 * 24));
+        let targets = Targets::new(Evidence::new(&load, &calendar), hour(7 * 24), hour(10 * 24));
         let (kickoff, origin) = (hour(8 * 24 + 12), hour(8 * 24));
         let band = band(&targets, kickoff, origin);
         let misses = super::super::worst(known, Tz::UTC, &targets, std::slice::from_ref(&band));
@@ -360,7 +352,7 @@ mod tests {
             (moved, Listed::Elsewhen(hour(202))),
         ] {
             let known = Evidence::new(&load, &calendar);
-            let targets = Targets::new(&load, &calendar, hour(8 * 24), hour(9 * 24));
+            let targets = Targets::new(Evidence::new(&load, &calendar), hour(8 * 24), hour(9 * 24));
             let band = band(&targets, kickoff, origin);
             let peak = super::super::window_peaks(&targets, &band, &calendar).remove(0);
             let facts = Archive::new(known, Tz::UTC, &targets).facts(&peak, &band);

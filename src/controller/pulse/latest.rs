@@ -4,7 +4,8 @@
 //! earlier spec in force. To write nothing until they agree would hold the fast loop off in the
 //! middle of a spike because of any harmless edit, and for good after a typing error. So the last
 //! good stance stays in force for everything but what an edit may forbid a raise by: these few
-//! fields are read as they stand right before each write, and only ever make it smaller.
+//! fields are read as they stand right before each write. Bounds only ever make it smaller; what a
+//! person orders by hand counts from the moment it is ordered, more or less.
 
 use crate::api::PredictiveAutoscalerSpec;
 use crate::api::policy::order_by_hand;
@@ -21,6 +22,8 @@ pub(crate) struct Latest {
     pub(super) max_replicas: u32,
     /// A person's order.
     pub(super) manual: Option<ManualOverride>,
+    /// Whether running pods may get more CPU.
+    pub(super) cpu: bool,
 }
 
 impl Latest {
@@ -37,6 +40,11 @@ impl Latest {
             target: spec.scale_target_ref.clone(),
             min_replicas: spec.min_replicas,
             max_replicas: spec.max_replicas,
+            cpu: spec
+                .bridges
+                .as_ref()
+                .and_then(|bridges| bridges.resize.as_ref())
+                .is_some_and(|resize| resize.enabled),
             manual: manual
                 .map_err(|error| format!("what is ordered by hand is not known: {error}"))?,
         })
@@ -51,6 +59,11 @@ impl Latest {
             "scaleTargetRef names another workload since the last tick: {} {} is not written to",
             target.kind, target.name
         ))
+    }
+
+    /// Whether pods of this workload may get more CPU by it.
+    pub(super) fn raises_cpu(&self, target: &ScaleTargetRef) -> bool {
+        self.cpu && self.scales(target).is_ok()
     }
 
     /// A policy within these bounds as well. Wider ones are the next tick's: a spec that it refuses

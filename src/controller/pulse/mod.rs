@@ -248,16 +248,19 @@ async fn raise_cpu(
     pulse: &Mutex<Pulse>,
     bridge: Option<(PolicyKey, Order, CpuBridge)>,
 ) {
-    if let Some((key, order, cpu)) = bridge
-        && ctx
-            .latest(&key)
-            .and_then(|latest| latest.scales(&order.target))
-            .is_ok()
+    let Some((key, order, cpu)) = bridge else {
+        return;
+    };
+    let asked_for = || {
+        let latest = ctx.latest(&key);
+        latest.is_ok_and(|latest| latest.raises_cpu(&order.target))
+    };
+    if asked_for()
         && let Some(state) = bridges::raise_between(ctx, &key, &order, &cpu).await
     {
         lock(pulse).bridged(state);
-        if ctx.latest(&key).is_err() {
-            // deleted meanwhile: no tick comes that would give it back
+        if !asked_for() {
+            // taken back meanwhile: perhaps no tick comes that would give it back
             bridges::restore(ctx, &key, &order).await;
         }
     }

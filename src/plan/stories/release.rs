@@ -116,7 +116,13 @@ fn replicas_that_wait_for_a_node_are_not_taken_back_while_the_others_are_full() 
     };
     story.observed.workload.ready = 3;
     let plan = story.tick();
-    assert_eq!(plan.holds.last(), Some(&held), "{:?}", plan.holds);
+    assert_eq!(plan.holds, [held]);
+    assert!(
+        plan.summary
+            .starts_with("hold 18: nothing is lowered while only 3 of 18 replicas are Ready"),
+        "{}",
+        plan.summary
+    );
 
     // with room to spare what they serve is all that is wanted
     story.load(200.0);
@@ -125,4 +131,36 @@ fn replicas_that_wait_for_a_node_are_not_taken_back_while_the_others_are_full() 
     story.observed.workload.ready = 3;
     story.pass(TimeDelta::minutes(30));
     assert!(story.replicas() < 18);
+}
+
+#[test]
+fn a_load_about_what_is_full_takes_no_second_rung() {
+    let mut story = Story::new(40);
+    story.pass(TimeDelta::minutes(5));
+    story.tick();
+    assert_eq!(story.replicas(), 30, "one rung of a quarter");
+    // ten of thirty have gone; the others are full in one tick and not in the next
+    for load in [1_700.0, 1_500.0, 1_700.0] {
+        story.observed.workload.ready = 20;
+        story.load(load);
+        story.tick();
+        assert_eq!(story.replicas(), 30, "the rung lasts a minute");
+    }
+}
+
+#[test]
+fn above_the_maximum_a_shortage_is_judged_by_the_maximum() {
+    let mut story = Story::new(120);
+    story.observed.workload.ready = 100;
+    story.load(8_500.0);
+    let plan = plan(&story.observed, &story.policy, &story.memory, story.now);
+    assert_eq!(plan.desired, 100);
+    assert!(!plan.holds.iter().any(|h| matches!(h, Hold::CutOff { .. })));
+    story.observed.workload.ready = 90;
+    let plan = super::plan(&story.observed, &story.policy, &story.memory, story.now);
+    let held = Hold::CutOff {
+        ready: 90,
+        replicas: 100,
+    };
+    assert_eq!((plan.desired, plan.holds), (100, vec![held]));
 }

@@ -128,6 +128,7 @@ impl Story {
             min_replicas: policy.min_replicas,
             max_replicas: policy.max_replicas,
             manual: None,
+            cpu: true,
         }
     }
 }
@@ -308,7 +309,12 @@ fn a_workload_that_is_not_the_policys_any_more_is_not_written_to() {
     let mut latest = story.latest();
     let mine = latest.target.clone();
     assert_eq!(latest.scales(&mine), Ok(()));
+    assert!(latest.raises_cpu(&mine));
+    latest.cpu = false;
+    assert!(!latest.raises_cpu(&mine), "switched off since the tick");
+    latest.cpu = true;
     latest.target.name = "payout".into();
+    assert!(!latest.raises_cpu(&mine));
     let refused = latest.scales(&mine).unwrap_err();
     assert!(
         refused.contains("Deployment entry is not written to"),

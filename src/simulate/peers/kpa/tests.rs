@@ -122,23 +122,27 @@ fn a_mean_begins_anew_after_a_window_without_values() {
     }
 }
 
+/// A cluster under a load of whole seconds from the first one on.
+fn world(load: &Series, initial: u32) -> World<'_> {
+    World {
+        load,
+        per_replica: Rate::per_second(50.0),
+        cluster: ClusterModel::constant(TimeDelta::seconds(15)),
+        from: load.start(),
+        scored_from: load.start(),
+        to: load.end(),
+        step: load.step(),
+        initial,
+        seed: 1,
+    }
+}
+
 #[test]
 fn a_hole_in_the_load_longer_than_both_windows_lets_nothing_go() {
     let mut values = vec![700.0; 300];
     values[200..270].fill(f64::NAN);
     let load = Series::from_raw(second(0), TimeDelta::seconds(1), values);
-    let world = World {
-        load: &load,
-        per_replica: Rate::per_second(50.0),
-        cluster: ClusterModel::constant(TimeDelta::seconds(15)),
-        from: second(0),
-        scored_from: second(0),
-        to: second(300),
-        step: TimeDelta::seconds(1),
-        initial: 20,
-        seed: 1,
-    };
-    let record = run(&world, &mut KpaPolicy::new("kpa", spec()));
+    let record = run(&world(&load, 20), &mut KpaPolicy::new("kpa", spec()));
     assert_eq!(record.desired, [20; 300]);
 }
 
@@ -150,18 +154,7 @@ fn an_eightfold_step_is_answered_as_the_windows_fill() {
     let mut values = vec![350.0; step_at];
     values.extend(vec![2800.0; 60]);
     let load = Series::from_raw(second(0), TimeDelta::seconds(1), values);
-    let world = World {
-        load: &load,
-        per_replica: Rate::per_second(50.0),
-        cluster: ClusterModel::constant(TimeDelta::seconds(15)),
-        from: second(0),
-        scored_from: second(0),
-        to: second(180),
-        step: TimeDelta::seconds(1),
-        initial: 10,
-        seed: 1,
-    };
-    let record = run(&world, &mut KpaPolicy::new("kpa", spec()));
+    let record = run(&world(&load, 10), &mut KpaPolicy::new("kpa", spec()));
     let at = |seconds: usize| record.desired[step_at + seconds];
     // ticks are at even seconds and see whole seconds: at 2 s two of six hold the step,
     // (4 * 350 + 2 * 2800) / 6 = 1167 -> 34; at 4 s (2 * 350 + 4 * 2800) / 6 = 1983 -> 57
