@@ -1,3 +1,6 @@
+//! What the detector answers: steps and ramps of a Poisson load, noise that is no
+//! spike, and the times in between.
+
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
