@@ -7,7 +7,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
@@ -83,6 +83,14 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
     if filter.trim().is_empty() {
         return Err(refuse("it is empty".to_owned()));
     }
+    for part in filter.split(',').map(str::trim) {
+        // what is no level is read as the name of a target, which switches all others off
+        let bare = !part.contains(['=', '[']);
+        let ours = part == "tipoff" || part.starts_with("tipoff::");
+        if bare && !ours && part.parse::<LevelFilter>().is_err() {
+            return Err(refuse(format!("{part:?} is no level")));
+        }
+    }
     EnvFilter::try_new(filter).map_err(|error| refuse(error.to_string()))
 }
 
@@ -131,10 +139,23 @@ mod tests {
 
     #[test]
     fn filters_are_read_or_refused_with_the_remedy() {
-        for good in ["info", "warn,tipoff::source=debug", "off"] {
+        for good in [
+            "info",
+            "WARN",
+            "warn,tipoff::source=debug",
+            "off",
+            "info,tipoff",
+        ] {
             assert!(parse_filter(good).is_ok(), "{good}");
         }
-        for bad in ["", "tipoff=loud", "=,="] {
+        for bad in [
+            "",
+            "tipoff=loud",
+            "=,=",
+            "warning",
+            "info,foo",
+            "tipoff:debug",
+        ] {
             let error = parse_filter(bad).unwrap_err().to_string();
             assert!(error.contains("info,tipoff::source=debug"), "{error}");
         }

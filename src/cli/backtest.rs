@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::inputs::told;
 use super::output::progress;
-use super::{beside, evidence};
+use super::{CliError, beside, evidence};
 use crate::backtest::origin::{Protocol, TARGET};
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
@@ -79,19 +79,38 @@ struct ForecastFiles {
     peaks: Option<Sink>,
 }
 
-/// A file, and the first error of writing it.
+/// A file, and the first error of writing it. It takes the place of what had its name once it is
+/// whole; what is no file, a pipe, is written to as it comes.
 struct Sink {
     path: PathBuf,
+    /// What is written until then; removed where it does not come to that.
+    part: Option<PathBuf>,
     file: BufWriter<File>,
     failed: Option<io::Error>,
 }
 
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            // of work that was given up nothing is left; there is nobody to tell if it is
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
 impl Sink {
     fn create(path: PathBuf, header: &str) -> anyhow::Result<Self> {
-        let file = File::create(&path);
+        let pipe = fs::metadata(&path).is_ok_and(|found| !found.is_file());
+        let part = (!pipe).then(|| {
+            let mut part = path.clone().into_os_string();
+            part.push(".part");
+            PathBuf::from(part)
+        });
+        let file = File::create(part.as_ref().unwrap_or(&path));
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         let mut sink = Self {
             path,
+            part,
             file: BufWriter::new(file),
             failed: None,
         };
@@ -106,7 +125,12 @@ impl Sink {
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
-        let ended = self.failed.take().map_or_else(|| self.file.flush(), Err);
+        let mut ended = self.failed.take().map_or_else(|| self.file.flush(), Err);
+        if ended.is_ok()
+            && let Some(part) = self.part.take()
+        {
+            ended = fs::rename(&part, &self.path);
+        }
         ended.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
@@ -206,6 +230,15 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         ("--forecasts", args.forecasts.as_deref().map(peaks_path)),
     ] {
         beside::check(option, path.as_deref())?;
+    }
+    if let (Some(page), Some(forecasts)) = (&args.html, &args.forecasts)
+        && (page == forecasts || *page == peaks_path(forecasts))
+    {
+        return Err(CliError::input(format!(
+            "--html {} is written by --forecasts too; name another file",
+            page.display()
+        ))
+        .into());
     }
     let Inputs {
         mut scenario,

@@ -18,10 +18,10 @@ use super::calibration::{Calibration, Coverage};
 use super::drift::Track;
 use super::experts::Weights;
 use super::features::{Design, WINDOW};
-use super::foreseen::Foreseen;
+use super::foreseen::{Foreseen, before_news, bin_after};
 use super::grid::{DAY, Grid, STEP};
 use super::kick_off::Deviations;
-use super::learn::{self, Coefficients, History};
+use super::learn::{self, Coefficients, History, PERIOD};
 use super::novelty::Seen;
 use super::order::median;
 use super::pace::{Book, Curve, Pace};
@@ -142,7 +142,10 @@ impl Fit for EventResponse {
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
         let windows = windows(&near, &grid);
-        let foreseen = Foreseen::of(&near, &design, &grid);
+        let replayed = grid.end - (replay::PERIODS * PERIOD) as i64 * STEP;
+        let ahead = TimeDelta::seconds(replay::LONGEST_LEAD as i64 * STEP);
+        let before = before_news(&calendar, self.zone, &grid, (replayed, ahead));
+        let (foreseen, strangers) = Foreseen::of(&near, &before, &design, &grid);
         let grid_bins = grid.len();
         let history = History {
             log,
@@ -162,11 +165,14 @@ impl Fit for EventResponse {
         let entries = known.entries.before(at);
         let book = Book::new(&entries);
         let sport = near.last().map_or(SportPrior::of(None), |slot| slot.prior);
+        let played = near.len();
+        let expected = [near, strangers].concat();
         let curve = Curve::declared(&sport.entries.completed_at_hours, &sport.entries.spread_ln);
         let past = Past {
             history: &history,
             known: &coefficients,
-            slots: &near,
+            slots: &expected,
+            played,
             windows: &windows,
             book: &book,
             events: design.events(),
@@ -185,7 +191,7 @@ impl Fit for EventResponse {
             offset,
             leash: (lowest - LEASH, highest + LEASH),
             highest: highest.exp() - offset,
-            seen: Seen::new(over.map(|place| &near[windows[place].slot])),
+            seen: Seen::new(over.map(|place| &expected[windows[place].slot])),
             fixtures_seen: fixtures_seen(&calendar, first, at),
             design,
             coefficients: coefficients.pop().unwrap_or_default(),
@@ -258,7 +264,7 @@ pub(crate) fn log_offset(values: &[f64]) -> f64 {
 
 /// How far from its response a slot can make a day a match day, seconds: a day of 25 hours and the
 /// hours in which days pass into each other.
-const REACH: i64 = 25 * 3_600 + DUSK;
+pub(super) const REACH: i64 = 25 * 3_600 + DUSK;
 
 /// Slots that can move load in `[from, to)`.
 pub(super) fn reaching(slots: &[Slot], from: i64, to: i64) -> Vec<Slot> {
@@ -284,11 +290,14 @@ fn windows(slots: &[Slot], grid: &Grid) -> Vec<Window> {
             let from = usize::try_from(bin(slot.anchors.lock - WINDOW.0)).ok()?;
             let to = usize::try_from(bin(slot.last_end + WINDOW.1)).ok()?;
             let start = usize::try_from(bin(slot.anchors.start)).ok()?;
+            // written down after the start, it is the record of what was known all along
+            let told = slot.told.filter(|&told| told < slot.anchors.start);
             (to <= grid.len()).then_some(Window {
                 slot: place,
                 start,
                 from,
                 to,
+                known: told.map_or(0, |told| bin_after(grid, told)),
             })
         })
         .collect()

@@ -4,10 +4,14 @@
 //! better lets that one speak. The rival knows no fixtures, so in the windows of fixtures no
 //! quantile falls below the model's: doubt about the model is no evidence that nobody comes.
 //! The median is held too, because whoever sizes by it multiplies it by the spike that may come.
+//! The rival speaks only where it has been judged, from an hour ahead on, and only where it repeats
+//! something of the kind: neither a weekend by a working day nor an evening without a game by one
+//! with a game.
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::audience::{LocalClock, is_weekend};
 use super::drift::{Drift, Rival, Verdict};
 use super::event_response::{EventResponse, FittedEventResponse};
 use super::features::WINDOW;
@@ -15,6 +19,10 @@ use super::seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
 use super::slots::slots;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
+
+/// The next hour: no trust is lost by errors there (the track begins an hour ahead), and who
+/// repeats what was does not look at the present level.
+const UNJUDGED: TimeDelta = TimeDelta::hours(1);
 
 /// The event-response model with its fallback.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +56,7 @@ pub struct FittedForecaster {
 
 #[derive(Debug, Clone)]
 struct Fallback {
+    to: Rival,
     rival: FittedSeasonalNaive,
     reason: String,
 }
@@ -83,7 +92,7 @@ impl Fit for Forecaster {
                     Rival::NaiveWeek => SeasonalNaive::WEEK,
                 };
                 let rival = rival.fit(known, at)?;
-                Some(Fallback { rival, reason })
+                Some(Fallback { to, rival, reason })
             }
         };
         Ok(FittedForecaster {
@@ -103,13 +112,20 @@ impl Predict for FittedForecaster {
         };
         let mut forecast = fallback.rival.predict(recent, horizon);
         let windows = self.windows(recent, horizon);
+        let in_play = |from: Timestamp, to: Timestamp| {
+            let mut windows = windows.iter();
+            windows.any(|&(open, close)| from < close && to > open)
+        };
         for bin in 0..forecast.len() {
             let (from, to) = (forecast.time(bin), forecast.time(bin + 1));
-            if windows
-                .iter()
-                .any(|&(open, close)| from < close && to > open)
-            {
-                for (path, theirs) in forecast.paths.iter_mut().zip(&champion.paths) {
+            let (playing, repeated) = (in_play(from, to), fallback.repeats(from, horizon.origin));
+            let played = in_play(repeated, repeated + (to - from));
+            let alike = self.weekend(from) == self.weekend(repeated) && (playing || !played);
+            let judged = from >= horizon.origin + UNJUDGED;
+            for (path, theirs) in forecast.paths.iter_mut().zip(&champion.paths) {
+                if !(judged && alike) {
+                    path[bin] = theirs[bin];
+                } else if playing {
                     path[bin] = higher(path[bin], theirs[bin]);
                 }
             }
@@ -123,11 +139,30 @@ impl Predict for FittedForecaster {
     }
 }
 
+impl Fallback {
+    /// The moment before `origin` that the rival repeats at `at`.
+    fn repeats(&self, at: Timestamp, origin: Timestamp) -> Timestamp {
+        let period = match self.to {
+            Rival::NaiveDay => TimeDelta::days(1),
+            Rival::NaiveWeek => TimeDelta::days(7),
+        };
+        let ahead = (at - origin).num_seconds().max(0);
+        let periods = ahead.div_euclid(period.num_seconds()) + 1;
+        at - period * periods as i32
+    }
+}
+
 impl FittedForecaster {
+    /// Whether a moment lies on a weekend by the audience's clock.
+    fn weekend(&self, at: Timestamp) -> bool {
+        is_weekend(LocalClock::new(self.zone).read(at.timestamp()).0)
+    }
+
     /// The windows of fixtures that may come, also at times nobody knows yet.
     fn windows(&self, recent: Evidence<'_>, horizon: Horizon) -> Vec<(Timestamp, Timestamp)> {
         let span = (
-            horizon.origin - TimeDelta::days(1),
+            // also about what the week before is repeated of
+            horizon.origin - TimeDelta::days(8),
             horizon.origin + horizon.length,
         );
         slots(recent.calendar, horizon.origin, self.zone, span)
@@ -159,7 +194,7 @@ mod tests {
     const DAY: usize = 288;
 
     fn start() -> Timestamp {
-        chrono::Utc.with_ymd_and_hms(2024, 1, 1, 0, 0, 0).unwrap()
+        chrono::Utc.with_ymd_and_hms(2024, 1, 3, 0, 0, 0).unwrap()
     }
 
     /// A fixture every day at six in the evening.
@@ -243,8 +278,12 @@ mod tests {
         let champion = fitted.champion().predict(known, day_ahead(origin));
         let rival = SeasonalNaive::DAY.fit(known, origin).unwrap();
         let rival = rival.predict(known, day_ahead(origin));
-        // the window of the game at six: five to a quarter past nine
-        for bin in 0..forecast.len() {
+        // the next hour nobody has judged; the window of the game at six: five to a quarter past nine
+        for quantile in Quantile::ALL {
+            let [said, ours] = [&forecast, &champion].map(|f| &f.path(quantile)[..12]);
+            assert_eq!(said, ours);
+        }
+        for bin in 12..forecast.len() {
             let inside = (204..=DAY).contains(&bin);
             for quantile in Quantile::ALL {
                 let [said, theirs, ours] =
@@ -262,6 +301,35 @@ mod tests {
                 assert!(*now >= then);
             }
             assert!(peak.quantiles.is_sorted());
+        }
+    }
+
+    #[test]
+    fn a_working_day_and_a_game_are_no_forecast_of_what_is_none() {
+        // games until the last day of the load alone
+        let load = series(28, |bin| restless(bin, 20));
+        let known = calendar(28);
+        // at midnight before a Wednesday, a Monday, a Sunday and a Saturday
+        for (days, repeats) in [(28, true), (26, false), (25, true), (24, false)] {
+            let origin = load.time(days * DAY);
+            let forecaster = Forecaster::new(Tz::UTC);
+            let evidence = Evidence::new(&load, &known);
+            let mut fitted = forecaster.fit(evidence, origin).unwrap();
+            let rival = SeasonalNaive::DAY.fit(evidence, origin).unwrap();
+            fitted.fallback = Some(Fallback {
+                to: Rival::NaiveDay,
+                rival,
+                reason: String::new(),
+            });
+            let horizon = day_ahead(origin);
+            let said = fitted.predict(evidence, horizon);
+            let ours = fitted.champion().predict(evidence, horizon);
+            let same = |bins: std::ops::Range<usize>| {
+                said.path(Quantile::P50)[bins.clone()] == ours.path(Quantile::P50)[bins]
+            };
+            assert_eq!(same(24..144), !repeats, "{days} {:?}", origin.to_rfc2822());
+            // on the first evening without a game nothing repeats the game before
+            assert!(days != 28 || same(210..250));
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct History {
     pub(crate) end: i64,
     /// One row per bin.
     pub(crate) rows: Rows,
-    /// The rows that were others before the end of a fixture was known.
+    /// The rows that were others before the end or the start of a fixture was known.
     pub(crate) foreseen: Foreseen,
 }
 
@@ -79,7 +79,7 @@ impl History {
     /// The row of a bin as it was seen at `origin`: its place in the rows returned.
     pub(crate) fn row_seen(&self, bin: usize, origin: usize) -> (&Rows, usize) {
         match self.foreseen.at(bin, origin) {
-            Some(place) => (&self.foreseen.rows, place),
+            Some(sight) => self.foreseen.row(sight),
             None => (&self.rows, bin),
         }
     }

@@ -285,6 +285,37 @@ fn bad_input_is_refused_with_place_and_remedy() {
     assert_eq!(output.code, 2);
 }
 
+#[test]
+fn work_that_is_given_up_leaves_the_files_of_the_last_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read_to_string(small(folder.path())).unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(
+        at("bad.yaml"),
+        good.replace("2023-09-11T06:00:00Z", "2023-10-11T06:00:00Z"),
+    )
+    .unwrap();
+    for file in ["old.csv", "old__peaks.csv"] {
+        fs::write(at(file), "what was measured before").unwrap();
+    }
+    let mut line = vec!["--scenario".to_owned(), at("bad.yaml")];
+    line.extend(["--protocol", "h4", "--forecasts"].map(str::to_owned));
+    line.push(at("old.csv"));
+    let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
+    tipoff(&arguments).assert_refused(&["the load covers"]);
+    for file in ["old.csv", "old__peaks.csv"] {
+        let kept = fs::read_to_string(at(file)).unwrap();
+        assert_eq!(kept, "what was measured before");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+
+    for page in ["old.csv", "old__peaks.csv"] {
+        let page = at(page);
+        let twice = [&arguments[..], &["--html", &page]].concat();
+        tipoff(&twice).assert_refused(&["is written by --forecasts too"]);
+    }
+}
+
 /// Rows from one hour to another, so many minutes apart.
 fn rows(hours: std::ops::Range<i64>, apart: usize) -> String {
     let minutes = (hours.start * 60..hours.end * 60).step_by(apart);

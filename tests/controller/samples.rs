@@ -55,6 +55,30 @@ async fn everything_of_the_installation_is_taken() {
     }
 }
 
+#[tokio::test]
+async fn each_controller_is_scraped_once() {
+    let cluster = EmbeddedCluster::builder().build();
+    let client = cluster.client();
+    apply_file(&client, &config("manager/namespace.yaml"))
+        .await
+        .unwrap();
+    apply_file(&client, &config("manager/service.yaml"))
+        .await
+        .unwrap();
+    let monitor = std::fs::read_to_string(config("prometheus/servicemonitor.yaml")).unwrap();
+    let (_, selector) = monitor.split_once("matchLabels: {").unwrap();
+    let (selector, _) = selector.split_once('}').unwrap();
+    let selector = selector.replace(": ", "=");
+    let services: kube::Api<k8s_openapi::api::core::v1::Service> = kube::Api::all(client);
+    let found = services
+        .list(&kube::api::ListParams::default().labels(&selector))
+        .await
+        .unwrap();
+    // two that are scraped make every leader two
+    let names: Vec<_> = found.iter().map(kube::ResourceExt::name_any).collect();
+    assert_eq!(names, ["tipoff"]);
+}
+
 #[test]
 fn the_settings_and_their_lists_load() {
     let samples = config("samples/tipoff.yaml");

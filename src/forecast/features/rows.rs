@@ -78,6 +78,13 @@ impl Rows {
         &self.crowd[from..self.crowd_ends[index] as usize]
     }
 
+    /// Gives the slots that reach moments other numbers, by those they have.
+    pub(crate) fn number_slots(&mut self, numbers: &[u32]) {
+        for (slot, _) in &mut self.crowd {
+            *slot = numbers[*slot as usize];
+        }
+    }
+
     /// Whether a moment lies in an event window.
     pub(crate) fn in_event(&self, index: usize) -> bool {
         self.moment[index] != Moment::Calm

@@ -53,8 +53,11 @@ const SELDOM: usize = 72;
 /// Bins ahead that are scored from every origin.
 const NEAR: [usize; 8] = [1, 2, 5, 8, 11, 23, 35, 47];
 
-/// Bins ahead that are scored from the seldom origins: every quarter of an hour up to 48 h.
-const FAR: (usize, usize, usize) = (50, 576, 3);
+/// Bins ahead of the longest lead that is scored: 48 h.
+pub(crate) const LONGEST_LEAD: usize = 576;
+
+/// Bins ahead that are scored from the seldom origins: every quarter of an hour.
+const FAR: (usize, usize, usize) = (50, LONGEST_LEAD, 3);
 
 /// Weight of the pseudo-scores in each bucket: as many as four hours of forecasts yield.
 const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 24.0, 32.0, 64.0];
@@ -66,6 +69,8 @@ pub(crate) struct Window {
     pub(crate) start: usize,
     pub(crate) from: usize,
     pub(crate) to: usize,
+    /// First bin at which it was known that it starts then.
+    pub(crate) known: usize,
 }
 
 /// Places of windows in order of their ends.
@@ -95,8 +100,11 @@ pub(crate) struct Past<'a> {
     pub(crate) history: &'a History,
     /// Coefficients known at the start of each of the last periods; the last are the origin's.
     pub(crate) known: &'a [Coefficients],
-    /// Slots that the history's rows were made for.
+    /// Slots that the history's rows were made for, and behind them those that were expected only
+    /// until the calendar was changed.
     pub(crate) slots: &'a [Slot],
+    /// How many of them the rows were made for.
+    pub(crate) played: usize,
     /// Their windows that are over, in order of their starts.
     pub(crate) windows: &'a [Window],
     pub(crate) book: &'a Book<'a>,
@@ -267,8 +275,10 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
 struct View {
     from: usize,
     fits: Vec<Fits>,
-    /// The same of the rows seen while the end of a fixture is not known, where they differ.
+    /// The same of the rows seen before the start or the end of a fixture was known, one after the
+    /// other from that at `first_foreseen` on.
     foreseen: Vec<Fits>,
+    first_foreseen: usize,
     residuals: [Vec<f64>; MODELS],
     scratch: Vec<i64>,
 }
@@ -285,6 +295,7 @@ impl View {
         let to = to.min(history.log.len());
         self.fits.clear();
         self.foreseen.clear();
+        self.first_foreseen = history.foreseen.of_bin(self.from).start;
         for residuals in &mut self.residuals {
             residuals.clear();
         }
@@ -294,11 +305,16 @@ impl View {
                 residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
             }
             self.fits.push(fits);
-            // what is known when the period begins is known to all its origins
-            let unknown = history.foreseen.at(bin, start);
-            let rows = &history.foreseen.rows;
-            let fits = unknown.map(|place| fit(rows, place, coefficients, weekly));
-            self.foreseen.push(fits.unwrap_or_default());
+            for sight in history.foreseen.of_bin(bin) {
+                // what is known when the period begins is known to all its origins
+                let fits = if history.foreseen.lasts(sight, start) {
+                    let (rows, place) = history.foreseen.row(sight);
+                    fit(rows, place, coefficients, weekly)
+                } else {
+                    Fits::default()
+                };
+                self.foreseen.push(fits);
+            }
         }
     }
 
@@ -329,10 +345,9 @@ impl View {
 
     /// What the models said about a bin at `origin`.
     fn fits(&self, history: &History, bin: usize, origin: usize) -> &Fits {
-        let place = bin - self.from;
         match history.foreseen.at(bin, origin) {
-            Some(_) => &self.foreseen[place],
-            None => &self.fits[place],
+            Some(sight) => &self.foreseen[sight - self.first_foreseen],
+            None => &self.fits[bin - self.from],
         }
     }
 

@@ -75,6 +75,7 @@ mod tests {
                 start: 10 * slot,
                 from: 10 * slot,
                 to: 10 * slot + 15, // the next has begun
+                known: 0,
             })
             .collect();
         let precedents = Precedents::new(&windows, &slots);

@@ -88,6 +88,7 @@ pub(super) struct PeakScores {
 impl PeakScores {
     pub(super) fn new(past: &Past<'_>, pace: Pace) -> Self {
         let windows = past.windows.len();
+        let played = &past.slots[..past.played];
         let lengths = past
             .windows
             .iter()
@@ -99,7 +100,7 @@ impl PeakScores {
             lifts: Vec::new(),
             coming: Vec::new(),
             touched: Vec::new(),
-            opened: opened(past.slots, past.slots),
+            opened: opened(played, played),
             precedents: Precedents::new(past.windows, past.slots),
             order: by_end(past.windows),
             closed: 0,
@@ -176,7 +177,8 @@ impl PeakScores {
             return None;
         }
         let since = origin.saturating_sub(DAY);
-        let gathered = |window: &&Window| window.from < origin && window.to > since;
+        let gathered =
+            |window: &&Window| window.from < origin && window.to > since && window.known <= origin;
         // in order of their starts; play may be of any length
         let first = past
             .windows
@@ -239,7 +241,7 @@ impl PeakScores {
         let mut coming = std::mem::take(&mut self.coming);
         for (place, window) in past.windows.iter().enumerate() {
             let ahead = window.start.saturating_sub(origin);
-            if window.start < origin || ahead >= FAR.1 {
+            if window.start < origin || ahead >= FAR.1 || origin < window.known {
                 continue;
             }
             let bucket = lead::bucket(ahead);

@@ -20,6 +20,8 @@ pub(super) struct Gathering<'a> {
     pub(super) lock: Timestamp,
     pub(super) start: Timestamp,
     pub(super) until: Option<Timestamp>,
+    /// When it became known that it comes then; `None` when that was never news.
+    pub(super) told: Option<Timestamp>,
 }
 
 impl<'a> Gathering<'a> {
@@ -29,6 +31,7 @@ impl<'a> Gathering<'a> {
             lock: fixture.lock(),
             start: fixture.start.at,
             until: None,
+            told: None,
         }
     }
 }
@@ -54,7 +57,10 @@ pub(super) fn gatherings<'a>(
             _ => Vec::new(),
         };
     }
-    let mut now = Gathering::of(fixture);
+    let mut now = Gathering {
+        told,
+        ..Gathering::of(fixture)
+    };
     if fixture.status == Status::Delayed && origin > now.start && origin < now.start + MAX_DELAY {
         now.start = origin + STILL_WAITING;
     }

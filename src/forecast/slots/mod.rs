@@ -83,6 +83,9 @@ pub(crate) struct Slot {
     pub(crate) extension: Option<Extension>,
     /// From here on it moves load no more: it was called off after the crowd had come.
     pub(crate) until: Option<i64>,
+    /// When it became known that it begins when it does, seconds since the epoch; `None` when that
+    /// was never news.
+    pub(crate) told: Option<i64>,
     /// Slots of one group exclude each other: the possible starts of a single fixture.
     pub(crate) group: usize,
 }
@@ -297,6 +300,12 @@ fn slot(
             .iter()
             .filter_map(|m| m.until)
             .max()
+            .map(|at| at.timestamp()),
+        told: members
+            .iter()
+            .map(|m| m.told)
+            .min()
+            .flatten()
             .map(|at| at.timestamp()),
         group,
     }
