@@ -42,7 +42,7 @@ fn coverage(series: &Series, calendar: &Calendar, ahead: (i64, i64)) -> (f64, f6
             let first = (at - series.start()).num_minutes() as usize;
             let actual = series.raw()[first..first + 5].iter().sum::<f64>() / 5.0;
             let under = f64::from(actual <= forecast.path(Quantile::P95)[bin as usize]);
-            let mut count = |(sum, bins): &mut (f64, f64)| {
+            let count = |(sum, bins): &mut (f64, f64)| {
                 *sum += under;
                 *bins += 1.0;
             };
