@@ -218,6 +218,11 @@ fn bad_files_are_refused_with_place_and_remedy() {
         ("prose.txt", "once upon a time\n"),
         ("columns.csv", "date,home\n1,2\n"),
         ("twice.csv", "start,start,competition\n"),
+        (
+            "quote.csv",
+            "start,competition,home\n\
+             2090-01-01T20:00:00Z,NFL,\"A\n2090-01-02T20:00:00Z,NFL,\"B\"\n",
+        ),
         ("field.yaml", "fixtures:\n  - id: a\n    strat: x\n"),
         ("broken.yaml", "fixtures: [\n"),
         ("broken.json", "{\"matches\": [\n"),
@@ -238,6 +243,7 @@ fn bad_files_are_refused_with_place_and_remedy() {
         "prose.txt",
         "columns.csv",
         "twice.csv",
+        "quote.csv",
         "field.yaml",
         "broken.yaml",
         "broken.json",

@@ -4,11 +4,11 @@
 //!
 //! ```text
 //! a + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
-//!   + f(t) sum_slots n^g [c P(u) + B(u) + rush(u) + weekend W(u) + (importance-1)/2 W(u)
+//!   + f(t) sum_slots n^g [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
 //!                         + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
+//! `i` is how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
 //! say how this audience differs from it. Amplitudes form a hierarchy, each level shrunk towards
 //! the one above: competition (with its phases), stage, day of the week, hour of the start, team,
 //! pairing. A level that has not been seen has no column, so a first-ever fixture inherits what
@@ -190,7 +190,7 @@ impl Design {
                 if weekend > 0.0 {
                     event[place::WEEKEND + phase] += weight * weekend;
                 }
-                event[place::IMPORTANCE + phase] += weight * (slot.importance - 1.0) / 2.0;
+                event[place::IMPORTANCE + phase] += weight * steps(slot.importance);
                 if let Some(first) = known[index].phases {
                     event[usize::from(first) - self.events + phase] += weight;
                 }
@@ -246,6 +246,18 @@ impl Slot {
     /// True from an hour before the lock until the crowd has gone.
     pub(crate) fn in_window(&self, at: i64) -> bool {
         at >= self.anchors.lock - WINDOW.0 && at < self.last_end + WINDOW.1
+    }
+}
+
+/// What an importance counts: `(importance - 1) / 2` as far as the study's scale of stages has
+/// evidence (group 1, quarter-final 3), and from 3 on its logarithm. Load is in logarithms already,
+/// and the study found the final, 5, over-rated; a list whose weights are another scale, up to 100,
+/// must not multiply load by a million.
+fn steps(importance: f64) -> f64 {
+    if importance <= 3.0 {
+        (importance - 1.0) / 2.0
+    } else {
+        1.0 + (importance / 3.0).ln()
     }
 }
 
@@ -375,6 +387,13 @@ mod tests {
         let evening = start().timestamp() + 3_600;
         let rows = design.tallest(&slots, std::iter::once(evening));
         assert!((rows.fit(0, &design.prior) / 2.0_f64.ln() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn importance_on_another_scale_is_no_multiple_of_the_scale() {
+        assert_eq!([0.0, 1.0, 2.0, 3.0].map(steps), [-0.5, 0.0, 0.5, 1.0]);
+        assert!(steps(5.0) > steps(4.0) && steps(5.0) < 2.0);
+        assert!(steps(100.0) < 5.0);
     }
 
     #[test]
