@@ -100,12 +100,7 @@ impl Drop for Sink {
 
 impl Sink {
     fn create(path: PathBuf, header: &str) -> anyhow::Result<Self> {
-        let pipe = fs::metadata(&path).is_ok_and(|found| !found.is_file());
-        let part = (!pipe).then(|| {
-            let mut part = path.clone().into_os_string();
-            part.push(".part");
-            PathBuf::from(part)
-        });
+        let part = beside::part(&path);
         let file = File::create(part.as_ref().unwrap_or(&path));
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         let mut sink = Self {

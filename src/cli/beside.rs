@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::output::progress;
@@ -43,6 +43,18 @@ fn writable(path: &Path) -> Result<(), String> {
         }
         Err(error) => Err(denied(error)),
     }
+}
+
+/// What to write instead of a file until it is whole, to be renamed then, so that nobody reads half
+/// of it. `None` for what is there and is no file, such as a pipe or a device: that is written to,
+/// a rename would put a file in its place.
+pub fn part(path: &Path) -> Option<PathBuf> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return None;
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    Some(part.into())
 }
 
 /// Writes a file, and says so. What is to be printed is to be printed whatever came of it: look at

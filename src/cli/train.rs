@@ -117,17 +117,15 @@ pub fn load_model(path: &Path) -> Result<Artefact, InputError> {
     Artefact::parse(&text, &name).map_err(|error| InputError(error.to_string()))
 }
 
-/// Writes beside and then renames, so that nobody reads half a model. What is there and is no
-/// file, such as a pipe or a device, is written to: a rename would put a file in its place.
+/// Writes beside and then renames.
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let failed = |error: std::io::Error| beside::failed("--out", path, &error);
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        std::fs::write(path, text).map_err(failed)?;
-    } else {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        std::fs::write(&part, text).map_err(failed)?;
-        std::fs::rename(&part, path).map_err(failed)?;
+    match beside::part(path) {
+        Some(part) => {
+            std::fs::write(&part, text).map_err(failed)?;
+            std::fs::rename(&part, path).map_err(failed)?;
+        }
+        None => std::fs::write(path, text).map_err(failed)?,
     }
     progress(&format!("model written to {}", path.display()));
     Ok(())
