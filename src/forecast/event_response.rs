@@ -29,11 +29,11 @@ use super::peaks::PeakMargins;
 use super::prior::SportPrior;
 use super::profile::Profile;
 use super::quantile::MarginTable;
+use super::remainder::Remainder;
 use super::replay::{self, Past, Window};
 use super::shortage::{old_note, too_little};
 use super::slots::{Slot, slots};
 use super::view::View;
-use super::weekly::Weekly;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::fixture::Calendar;
 use crate::units::Timestamp;
@@ -85,7 +85,7 @@ pub struct FittedEventResponse {
     pub(super) design: Design,
     pub(super) coefficients: Coefficients,
     pub(super) weights: Weights,
-    pub(super) weekly: Weekly,
+    pub(super) remainder: Remainder,
     pub(super) margins: MarginTable,
     pub(super) profile: Profile,
     pub(super) peaks: PeakMargins,
@@ -196,7 +196,7 @@ impl Fit for EventResponse {
             design,
             coefficients: coefficients.pop().unwrap_or_default(),
             weights: lessons.weights,
-            weekly: lessons.weekly,
+            remainder: lessons.remainder,
             margins: lessons.margins,
             profile: lessons.profile,
             peaks: lessons.peaks,

@@ -1,7 +1,7 @@
 //! Mixes experts by their own past errors.
 //!
 //! An expert is a model (a regression with its half-life and stiffness, or the steadiest with what
-//! it leaves over by time of the week) with a form of the level correction. Its weight in
+//! it leaves over by the clock) with a form of the level correction. Its weight in
 //! a lead bucket is `exp(-12 (L/Lmin - 1))`, where `L` is its decayed absolute error in forecasts
 //! that were really issued and have matured: no tuning set is needed and growth is followed
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
@@ -22,7 +22,7 @@ pub(crate) const REGRESSIONS: [(usize, f64); 5] =
 /// Place of the slowest stiff regression, the steadiest.
 pub(crate) const STEADIEST: usize = 2;
 
-/// Number of models: the regressions, and the steadiest with its weekly remainder.
+/// Number of models: the regressions, and the steadiest with its remainder by the clock.
 pub(crate) const MODELS: usize = REGRESSIONS.len() + 1;
 
 /// Number of experts.

@@ -4,6 +4,7 @@
 //! median residual of the last 24 hours and `short` the mean residual of the last hour or of the
 //! last bins: what is off right now fades, what has been off all day persists in part
 //! (FORECASTING study, 1.1; the last-bins form is its nowcast: model growth times present level).
+//! One form has no `short`: where single hours are mostly noise, the day says more.
 
 /// Share of the day's deviation that persists, per form.
 const PERSISTENCE: [f64; 3] = [0.2, 0.6, 1.0];
@@ -20,8 +21,15 @@ const NOW: usize = 2;
 /// Residuals needed before a day's median counts in full; with fewer it shrinks in proportion.
 const FULL_DAY: f64 = 24.0;
 
-/// Number of forms: each persistence with the last hour and with the last bins.
-pub(crate) const FORMS: usize = 2 * PERSISTENCE.len();
+/// Number of forms: each persistence with the last hour and with the last bins, and the day alone.
+pub(crate) const FORMS: usize = 2 * PERSISTENCE.len() + 1;
+
+/// Persistence of the form that knows only the day.
+const ALONE: f64 = 0.6;
+
+/// How far below the last hour the day's median may lie and still be what today is like, log load:
+/// hours of one day differ by less. Beyond it what lowered the day has passed.
+const PASSED: f64 = 0.5;
 
 /// Residuals of one model at an origin, in log load.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -65,6 +73,7 @@ impl Level {
         };
         let known = || last.clone().rev().map(left).filter(|r| r.is_finite());
         let hour = mean(&mut known()).unwrap_or(day);
+        let day = day.max((hour - PASSED).min(0.0));
         let now = mean(&mut known().take(NOW)).unwrap_or(day);
         Self { day, hour, now }
     }
@@ -72,12 +81,13 @@ impl Level {
     /// Lasting and fading part of one form: the correction is
     /// `lasting + fading * fade(lead)`.
     pub(crate) fn parts(self, form: usize) -> (f64, f64) {
-        let lasting = PERSISTENCE[form % PERSISTENCE.len()] * self.day;
-        let short = if form < PERSISTENCE.len() {
-            self.hour
-        } else {
-            self.now
+        let forms = PERSISTENCE.len();
+        let short = match form / forms {
+            0 => self.hour,
+            1 => self.now,
+            _ => return (ALONE * self.day, 0.0),
         };
+        let lasting = PERSISTENCE[form % forms] * self.day;
         (lasting, short - lasting)
     }
 }
@@ -126,6 +136,24 @@ mod tests {
         let (lasting, fading) = fresh.parts(5);
         assert_eq!((lasting, fading), (0.0, 1.0));
         assert!((fade(18.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_low_day_that_has_passed_is_not_planned_for_tomorrow() {
+        let lasting = |residuals: &[f64]| Level::new(residuals, None, &mut Vec::new()).parts(2).0;
+        // an outage from morning to evening, and load is back
+        let mut residuals = vec![-1.2; 288];
+        residuals[240..].fill(0.0);
+        assert!((lasting(&residuals) + PASSED).abs() < 1e-12);
+        // it lasts
+        assert!((lasting(&[-1.2; 288]) + 1.2).abs() < 1e-12);
+        // who was high all day is not believed to be back after one ordinary hour
+        let high: Vec<f64> = residuals.iter().map(|r| -r).collect();
+        assert!((lasting(&high) - 1.2).abs() < 1e-12);
+        // a low hour does not lower an ordinary day
+        let mut ordinary = vec![0.0; 288];
+        ordinary[276..].fill(-1.0);
+        assert_eq!(lasting(&ordinary), 0.0);
     }
 
     #[test]

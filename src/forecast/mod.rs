@@ -37,6 +37,7 @@ mod prior;
 mod profile;
 mod quantile;
 mod recently;
+mod remainder;
 mod replay;
 mod response;
 mod ridge;

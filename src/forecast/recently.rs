@@ -30,7 +30,7 @@ impl Recently {
         let mut residuals: [Vec<f64>; MODELS] =
             std::array::from_fn(|_| Vec::with_capacity(rows.len()));
         for bin in 0..rows.len() {
-            let fits = fit(&rows, bin, &model.coefficients, &model.weekly);
+            let fits = fit(&rows, bin, &model.coefficients, &model.remainder);
             let mut seen = grid.values[bin];
             // next to nothing where the model is sure of load is no new level
             let usual = model.rate(fits.iter().copied().fold(f64::INFINITY, f64::min));

@@ -171,7 +171,7 @@ impl<'a> View<'a> {
     /// Log median without what entries say of the slots at that moment.
     pub(crate) fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
         let model = self.model;
-        let fits = fit(rows, index, &model.coefficients, &model.weekly);
+        let fits = fit(rows, index, &model.coefficients, &model.remainder);
         self.mixture.at(lead, &fits)
     }
 

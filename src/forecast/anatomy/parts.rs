@@ -49,7 +49,7 @@ impl<'a> Parts<'a> {
     /// Units per second without any slot, at the model's own level.
     pub(super) fn calm(&self, at: i64) -> f64 {
         let rows = self.model.design.rows(&[], std::iter::once(at));
-        let fits = fit(&rows, 0, &self.model.coefficients, &self.model.weekly);
+        let fits = fit(&rows, 0, &self.model.coefficients, &self.model.remainder);
         self.model.rate(self.settled.at(self.view.lead(at), &fits))
     }
 
@@ -77,7 +77,7 @@ pub(super) fn settled_logs(
     let rows = model.design.rows(slots, moments);
     (0..rows.len())
         .map(|index| {
-            let fits = fit(&rows, index, &model.coefficients, &model.weekly);
+            let fits = fit(&rows, index, &model.coefficients, &model.remainder);
             mixture.at(SETTLED, &fits)
         })
         .collect()

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::event_response::MODEL;
 use super::experts::EXPERTS;
-use super::weekly::BINS;
 use super::{Evidence, FittedEventResponse, ResponseCurve};
 use crate::units::Timestamp;
 
@@ -20,7 +19,7 @@ pub use scores::{LeadScore, PeakScore, Scores, score};
 pub use terms::Term;
 
 /// The format written, and the only one read.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 /// No number of a sound model is larger: beyond it sums of products could overflow.
 const LARGEST: f64 = 1e15;
@@ -287,17 +286,8 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
             format!("{} lines for {columns} columns", state.coefficients.len()),
         ));
     }
-    if state.weekly.sums.len() != BINS {
-        return Err((
-            "state.weekly",
-            format!(
-                "{} bins, but a week has {BINS} of five minutes",
-                state.weekly.sums.len()
-            ),
-        ));
-    }
-    if state.weekly.sums.iter().any(|&(_, weight)| weight < 0.0) {
-        return Err(("state.weekly", "a weight is below 0".to_owned()));
+    if let Some((field, fault)) = state.remainder.fault() {
+        return Err((field, fault));
     }
     let (low, high) = state.leash;
     if !(low <= high && high <= LARGEST_LOG) {

@@ -22,9 +22,9 @@ use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
 use super::profile::{OVER, Profile, Rises};
 use super::quantile::{Group, MarginTable, Scores};
+use super::remainder::Remainder;
 use super::slots::Slot;
 use super::track::Tracker;
-use super::weekly::Weekly;
 use windows::{Paths, PeakScores};
 
 mod crowd;
@@ -84,7 +84,7 @@ pub(crate) fn by_end(windows: &[Window]) -> Vec<usize> {
 #[derive(Debug)]
 pub(crate) struct Lessons {
     pub(crate) weights: Weights,
-    pub(crate) weekly: Weekly,
+    pub(crate) remainder: Remainder,
     pub(crate) margins: MarginTable,
     pub(crate) profile: Profile,
     pub(crate) peaks: PeakMargins,
@@ -138,7 +138,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let mut calibration = Calibration::default();
     let mut peaks = PeakScores::new(past, pace);
     let mut tracker = Tracker::default();
-    let mut weekly = Weekly::new();
+    let mut remainder = Remainder::new();
     let mut view = View::default();
     let period_days = PERIOD as f64 / DAY as f64;
     let mut mature = |period: usize,
@@ -170,8 +170,8 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         let margins = scores.margins(&PSEUDO);
         let profile = rises.profile();
         let coefficients = &known[period - first];
-        view.remember(history, start, &mut weekly);
-        view.set(past, coefficients, &weekly, start);
+        view.remember(history, start, &mut remainder);
+        view.set(past, coefficients, &remainder, start);
         peaks.close(past, coefficients, start);
         let old = period + LATELY < periods;
         let often = if old { LESS_OFTEN } else { OFTEN };
@@ -253,13 +253,13 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     if let Some(last) = periods.checked_sub(1) {
         mature(last, &mut losses, &mut scores, &pending, &mut awaited);
     }
-    view.remember(history, bins, &mut weekly);
+    view.remember(history, bins, &mut remainder);
     if let Some(coefficients) = known.last() {
         peaks.close(past, coefficients, bins);
     }
     Lessons {
         weights: losses.weights(),
-        weekly,
+        remainder,
         margins: scores.margins(&PSEUDO),
         profile: rises.profile(),
         peaks: peaks.margins(past),
@@ -286,7 +286,13 @@ struct View {
 impl View {
     /// From a day before `start` to the end of the longest lead of that period's last origin, and
     /// of the windows that begin by then.
-    fn set(&mut self, past: &Past<'_>, coefficients: &Coefficients, weekly: &Weekly, start: usize) {
+    fn set(
+        &mut self,
+        past: &Past<'_>,
+        coefficients: &Coefficients,
+        remainder: &Remainder,
+        start: usize,
+    ) {
         let history = past.history;
         self.from = start.saturating_sub(DAY);
         let reach = start + PERIOD + FAR.1;
@@ -300,7 +306,7 @@ impl View {
             residuals.clear();
         }
         for bin in self.from..to {
-            let fits = fit(&history.rows, bin, coefficients, weekly);
+            let fits = fit(&history.rows, bin, coefficients, remainder);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
                 residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
             }
@@ -309,7 +315,7 @@ impl View {
                 // what is known when the period begins is known to all its origins
                 let fits = if history.foreseen.lasts(sight, start) {
                     let (rows, place) = history.foreseen.row(sight);
-                    fit(rows, place, coefficients, weekly)
+                    fit(rows, place, coefficients, remainder)
                 } else {
                     Fits::default()
                 };
@@ -318,15 +324,15 @@ impl View {
         }
     }
 
-    /// Hands the residuals that are a day old at `until` to the weekly remainder. The last day
+    /// Hands the residuals that are a day old at `until` to the remainder by the clock. The last day
     /// stays out: it sets the level, and would explain itself away.
-    fn remember(&self, history: &History, until: usize, weekly: &mut Weekly) {
+    fn remember(&self, history: &History, until: usize, remainder: &mut Remainder) {
         let steadiest = &self.residuals[STEADIEST];
         for bin in self.from..until.saturating_sub(DAY) {
             if let Some(&residual) = steadiest.get(bin - self.from)
                 && history.rows.calm[bin]
             {
-                weekly.add(history.rows.week_bin[bin], residual);
+                remainder.add(history.rows.week_bin[bin], residual);
             }
         }
     }
@@ -363,7 +369,12 @@ impl View {
 }
 
 /// What every model says about one row.
-pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly: &Weekly) -> Fits {
+pub(crate) fn fit(
+    rows: &Rows,
+    index: usize,
+    coefficients: &Coefficients,
+    remainder: &Remainder,
+) -> Fits {
     let (columns, values) = rows.row(index);
     let mut fits = [0.0; REGRESSIONS.len()];
     for (&column, value) in columns.iter().zip(values) {
@@ -371,7 +382,7 @@ pub(crate) fn fit(rows: &Rows, index: usize, coefficients: &Coefficients, weekly
             *fit += b * value;
         }
     }
-    let mut all = [fits[STEADIEST] + weekly.at(rows.week_bin[index]); MODELS];
+    let mut all = [fits[STEADIEST] + remainder.at(rows.week_bin[index]); MODELS];
     all[..REGRESSIONS.len()].copy_from_slice(&fits);
     all
 }

@@ -1,0 +1,240 @@
+//! What the regression leaves over by the audience's clock and calendar.
+//!
+//! First by the time of the week ([`Weekly`]), then, of what that leaves, by the time of the day.
+//! The regression's day is six harmonics: it bends and does not jump. A job at a fixed time, a
+//! service that opens at seven, a push sent at noon are learnt within days here. It is one more
+//! expert's input, not a term of the model: where it does not help, the mixture leaves it alone.
+//! Moments that a fixture reaches do not count, or last week's match would be expected again.
+
+use serde::{Deserialize, Serialize};
+
+use super::audience::is_weekend;
+use super::grid::DAY;
+use super::weekly::{BINS, Weekly};
+
+/// What is left of a residual's weight after a day of its kind: half after four days.
+const KEEP: f64 = 0.84;
+
+/// Days without a deviation that the mean starts from, and most days of the other kind that count
+/// for one.
+const SHRINK: f64 = 1.0;
+
+/// Standard deviation of one day about the others before any was seen, log load.
+const SPREAD: f64 = 0.2;
+
+/// Standard errors below which a mean is noise.
+const SURE: f64 = 2.0;
+
+/// Largest deviation from the mean so far that counts, log load: an outage is no habit.
+const CLIP: f64 = 1.0;
+
+/// Working days, and Saturday and Sunday.
+const KINDS: usize = 2;
+
+/// Decayed deviations of one kind of day at one time of the day.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(into = "[f64; 3]", from = "[f64; 3]")]
+struct Tally {
+    weight: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl From<[f64; 3]> for Tally {
+    fn from([weight, sum, squares]: [f64; 3]) -> Self {
+        Self {
+            weight,
+            sum,
+            squares,
+        }
+    }
+}
+
+impl From<Tally> for [f64; 3] {
+    fn from(tally: Tally) -> Self {
+        [tally.weight, tally.sum, tally.squares]
+    }
+}
+
+impl Tally {
+    fn add(&mut self, deviation: f64) {
+        let usual = self.sum / (self.weight + SHRINK);
+        let counted = deviation.clamp(usual - CLIP, usual + CLIP);
+        *self = Self {
+            weight: self.weight * KEEP + 1.0,
+            sum: self.sum * KEEP + counted,
+            squares: self.squares * KEEP + counted * counted,
+        };
+    }
+
+    /// With as much of another kind of day as counts for this one.
+    fn beside(self, other: Self) -> Self {
+        let share = SHRINK.min(other.weight) / other.weight.max(SHRINK);
+        Self {
+            weight: self.weight + share * other.weight,
+            sum: self.sum + share * other.sum,
+            squares: self.squares + share * other.squares,
+        }
+    }
+
+    /// The mean, shrunk towards nothing by how likely it is noise (the positive part of James and
+    /// Stein's factor).
+    fn expected(self) -> f64 {
+        if self.weight <= 0.0 {
+            return 0.0;
+        }
+        let mean = self.sum / self.weight;
+        let about_mean = (self.squares - self.weight * mean * mean).max(0.0);
+        let variance = (about_mean + SHRINK * SPREAD * SPREAD) / (self.weight + SHRINK);
+        let noise = SURE * SURE * variance / self.weight;
+        if noise >= mean * mean {
+            return 0.0;
+        }
+        self.sum / (self.weight + SHRINK) * (1.0 - noise / (mean * mean))
+    }
+}
+
+/// What is left over by time of the day and of the week.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Remainder {
+    weekly: Weekly,
+    /// What the week leaves over, working days and weekends apart.
+    daily: [Vec<Tally>; KINDS],
+}
+
+impl Remainder {
+    pub(crate) fn new() -> Self {
+        Self {
+            weekly: Weekly::new(),
+            daily: std::array::from_fn(|_| vec![Tally::default(); DAY]),
+        }
+    }
+
+    /// Counts one residual at a time of the week ([`super::weekly::week_bin`]); NaN does not count.
+    pub(crate) fn add(&mut self, week_bin: u16, residual: f64) {
+        if residual.is_finite() {
+            let (kind, bin) = of_day(week_bin);
+            self.daily[kind][bin].add(residual - self.weekly.at(week_bin));
+            self.weekly.add(week_bin, residual);
+        }
+    }
+
+    /// What to expect beyond the regression at a time of the week, log load.
+    pub(crate) fn at(&self, week_bin: u16) -> f64 {
+        let (kind, bin) = of_day(week_bin);
+        let day = self.daily[kind][bin].beside(self.daily[1 - kind][bin]);
+        self.weekly.at(week_bin) + day.expected()
+    }
+
+    /// Field and reason when it cannot be read from; nothing when it can.
+    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
+        let weeks = self.weekly.sums.len();
+        if weeks != BINS {
+            let reason = format!("{weeks} bins, but a week has {BINS} of five minutes");
+            return Some(("state.remainder.weekly", reason));
+        }
+        if self.weekly.sums.iter().any(|&(_, weight)| weight < 0.0) {
+            return Some(("state.remainder.weekly", "a weight is below 0".to_owned()));
+        }
+        let days = self.daily.iter().map(Vec::len).find(|&len| len != DAY);
+        if let Some(days) = days {
+            let reason = format!("{days} bins, but a day has {DAY} of five minutes");
+            return Some(("state.remainder.daily", reason));
+        }
+        let mut tallies = self.daily.iter().flatten();
+        tallies
+            .any(|tally| tally.weight < 0.0)
+            .then(|| ("state.remainder.daily", "a weight is below 0".to_owned()))
+    }
+}
+
+/// Kind of day, and five minutes of it.
+fn of_day(week_bin: u16) -> (usize, usize) {
+    let week_bin = usize::from(week_bin);
+    let day = (week_bin / DAY) as i64;
+    (usize::from(is_weekend(day)), week_bin % DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds days, the first a Thursday: what a day of the week and five minutes of it left over.
+    fn days(
+        remainder: &mut Remainder,
+        days: std::ops::Range<usize>,
+        left: impl Fn(usize, usize) -> f64,
+    ) {
+        for bin in days.start * DAY..days.end * DAY {
+            remainder.add((bin % BINS) as u16, left(bin / DAY % 7, bin % DAY));
+        }
+    }
+
+    fn at(remainder: &Remainder, day: usize, bin: usize) -> f64 {
+        remainder.at(((day * DAY + bin) % BINS) as u16)
+    }
+
+    /// Something between -.1 and .1 that repeats on no day.
+    fn noise(day: usize, bin: usize) -> f64 {
+        ((day * 7_919 + bin * 104_729) % 2_001) as f64 / 10_000.0 - 0.1
+    }
+
+    #[test]
+    fn a_jump_at_a_fixed_time_is_learnt_in_days_and_to_the_bin() {
+        let mut remainder = Remainder::new();
+        assert_eq!(at(&remainder, 0, 5), 0.0);
+        days(&mut remainder, 0..14, noise);
+        let job = |day: usize, bin: usize| {
+            let runs = (100..106).contains(&bin);
+            noise(day, bin) + if runs { 1.6 } else { 0.0 }
+        };
+        days(&mut remainder, 14..18, job);
+        for bin in 101..105 {
+            let said = at(&remainder, 18, bin);
+            assert!((0.8..1.8).contains(&said), "{bin}: {said}");
+        }
+        for bin in [98, 107] {
+            assert!(at(&remainder, 18, bin).abs() < 0.15, "{bin}");
+        }
+        days(&mut remainder, 18..35, job);
+        for bin in 100..106 {
+            assert!((at(&remainder, 35, bin) - 1.6).abs() < 0.25, "{bin}");
+        }
+    }
+
+    #[test]
+    fn a_weekend_without_it_is_told_from_working_days() {
+        let mut remainder = Remainder::new();
+        let opening = |day: usize, bin: usize| {
+            let open = !(2..4).contains(&day) && (84..240).contains(&bin);
+            if open { 1.0 } else { -1.0 }
+        };
+        // before any weekend was seen, it is expected to be like the days before it
+        days(&mut remainder, 0..2, opening);
+        assert!(at(&remainder, 2, 150) > 0.2);
+        days(&mut remainder, 2..21, opening);
+        for (day, expected) in [(0, 1.0), (2, -1.0), (3, -1.0), (4, 1.0)] {
+            let said = at(&remainder, day, 150);
+            assert!((said - expected).abs() < 0.25, "{day}: {said}");
+        }
+    }
+
+    #[test]
+    fn noise_and_one_outage_are_no_habit_of_the_day() {
+        let mut remainder = Remainder::new();
+        days(&mut remainder, 0..21, noise);
+        let daily = |remainder: &Remainder| -> f64 {
+            let all = (0..7 * DAY).map(|bin| {
+                let said = remainder.at(bin as u16) - remainder.weekly.at(bin as u16);
+                said.abs()
+            });
+            all.sum::<f64>() / (7 * DAY) as f64
+        };
+        assert!(daily(&remainder) < 0.005, "{}", daily(&remainder));
+        days(&mut remainder, 21..22, |_, _| -9.0);
+        assert!(daily(&remainder) < 0.02, "{}", daily(&remainder));
+        remainder.add(5, f64::NAN);
+        assert!(at(&remainder, 0, 5).is_finite());
+    }
+}
