@@ -30,6 +30,9 @@ use stage::{Sunday, Theatre};
 /// Fastest speed: beyond it a tick of the controller lasts longer than its own period.
 const FASTEST: f64 = 1500.0;
 
+/// Time between two looks: of the controller's decisions, 15 s apart, none is to be missed.
+const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
+
 /// Watch the real controller through a generated NFL Sunday, in about a minute and a half.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -69,7 +72,7 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
     let mut screen = Screen::new(&sunday);
     print(&screen.opening(args.speed))?;
 
-    let clock = ScaledClock::new(sunday.from, args.speed).map_err(CliError::input)?;
+    let clock = ScaledClock::new(sunday.doors(), args.speed).map_err(CliError::input)?;
     let clock = Arc::new(clock);
     let theatre = Theatre::open(Arc::clone(&sunday), clock.clone(), &stop).await?;
     let mut ledger = Ledger::new(&sunday);
@@ -82,7 +85,7 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
         let sight = theatre.look().await?;
         ledger.enter(clock.now(), sight.workload, |at| sunday.traffic.rate(at));
         print(&screen.tick(clock.now(), &sight))?;
-        at = clock.now() + TimeDelta::seconds(15);
+        at = clock.now() + LOOK_EVERY;
     }
     let interrupted = stop.is_cancelled();
     stop.cancel();
