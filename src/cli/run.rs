@@ -143,7 +143,9 @@ impl Parts {
         let identity = leader::identity();
         let lease = CancellationToken::new();
         let leadership = if alone || !settings.leader_election.enabled {
-            metrics.leader(true);
+            let settings = &settings.leader_election;
+            let lease = leader::label(&client, settings, namespace.as_deref());
+            metrics.leader(&lease, true);
             Leadership::always(clock.clone())
         } else {
             let (elector, leadership) = Elector::new(

@@ -120,13 +120,14 @@ async fn detail(
             Ok(report) => as_json(StatusCode::OK, &report),
             Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         },
-        None => refuse(
-            StatusCode::NOT_FOUND,
-            &format!(
-                "no decision about {namespace}/{name} was made here yet; /api/v1/workloads lists \
-                 those that were"
-            ),
-        ),
+        None => {
+            let why = match shown.workloads.summary(&namespace, &name) {
+                Some(never) => never.summary,
+                None => "/api/v1/workloads lists what is known".to_owned(),
+            };
+            let why = format!("no decision about {namespace}/{name} was made here yet; {why}");
+            refuse(StatusCode::NOT_FOUND, &why)
+        }
     }
 }
 
