@@ -59,7 +59,11 @@ fn speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// When a loopback port or the report cannot be had.
 pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
-    beside::check("--report", args.report.as_deref())?;
+    let path = args
+        .report
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join("tipoff-demo.html"));
+    beside::check("--report", Some(&path))?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_interrupt(stop.clone()));
 
@@ -100,17 +104,11 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
         .map_err(CliError::failed)?
         .map_err(CliError::failed)?;
     let outcome = comparison::with_measured(outcome, ledger.run());
-    let path = args
-        .report
-        .clone()
-        .unwrap_or_else(|| std::env::temp_dir().join("tipoff-demo.html"));
-    std::fs::write(&path, html::page(&outcome)).map_err(|error| {
-        CliError::failed(format!(
-            "failed to write the report to {}: {error}; choose another place with --report",
-            path.display()
-        ))
-    })?;
+    let page = html::page(&outcome);
+    // what was seen is to be told whatever came of the report
+    let written = beside::whole(&path, |file| file.write_all(page.as_bytes()));
     print(&screen.closing(&outcome, &path))?;
+    written.map_err(|error| beside::failed("--report", &path, &error))?;
     Ok(ExitCode::SUCCESS)
 }
 

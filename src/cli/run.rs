@@ -127,7 +127,9 @@ impl Parts {
         let workloads = Workloads::default();
         let breakers = Breakers::new(&clock, &live, &metrics);
         let listener = listen(settings.listen).await?;
-        tracing::info!(address = %settings.listen, "serving /healthz, /readyz, /metrics and /api/v1");
+        // the port that was taken, where the settings leave the choice to the system
+        let address = listener.local_addr().unwrap_or(settings.listen);
+        tracing::info!(%address, "serving /healthz, /readyz, /metrics and /api/v1");
         let http = CancellationToken::new();
         let shown = Shown {
             metrics: metrics.clone(),
