@@ -126,9 +126,7 @@ impl Parts {
         let readiness = Readiness::waiting_for([controller::READINESS]);
         let workloads = Workloads::default();
         let breakers = Breakers::new(&clock, &live, &metrics);
-        let listener = listen(settings.listen).await?;
-        // the port that was taken, where the settings leave the choice to the system
-        let address = listener.local_addr().unwrap_or(settings.listen);
+        let (listener, address) = listen(settings.listen).await?;
         tracing::info!(%address, "serving /healthz, /readyz, /metrics and /api/v1");
         let http = CancellationToken::new();
         let shown = Shown {
@@ -209,12 +207,16 @@ async fn connect() -> Result<Client, CliError> {
     Client::try_from(config).map_err(CliError::failed)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// Listens, and says where: port 0 leaves the choice to the system.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CliError> {
+    let failed = |error| {
         CliError::failed(format!(
             "failed to listen on {address}: {error}; change listen in the settings"
         ))
-    })
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let taken = listener.local_addr().map_err(failed)?;
+    Ok((listener, taken))
 }
 
 /// Starts an embedded cluster with the definition and the objects asked for, and says where
@@ -238,8 +240,7 @@ async fn embedded(
     for path in &args.apply {
         apply_file(&client, path).await?;
     }
-    let listener = listen(args.embedded_listen).await?;
-    let address = listener.local_addr().map_err(CliError::failed)?;
+    let (listener, address) = listen(args.embedded_listen).await?;
     let stop = stop.clone();
     tokio::spawn(async move {
         if let Err(error) = cluster.serve(listener, stop).await {
@@ -370,4 +371,17 @@ async fn signalled() {
 async fn signalled() {
     // without a handler the default ends the process, which is what was asked for
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_port_that_is_logged_is_the_one_that_was_taken() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (listener, address) = listen(any).await.unwrap();
+        assert_ne!(address.port(), 0);
+        assert_eq!(address, listener.local_addr().unwrap());
+    }
 }
