@@ -76,7 +76,7 @@ mod tests {
     /// Seconds it waits after a failure.
     fn pause(patience: &mut Patience, error: &TargetError) -> i64 {
         patience.failed(error, at(100));
-        (0..).find(|&s| !patience.waits(at(100 + s))).unwrap()
+        (0..60).find(|&s| !patience.waits(at(100 + s))).unwrap()
     }
 
     #[test]
