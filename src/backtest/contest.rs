@@ -90,6 +90,13 @@ pub struct EqualService {
     pub replica_hours: f64,
 }
 
+/// Replicas that are Ready when a contest begins: a workload ran before anybody scaled it, busy
+/// enough with the `first` load.
+pub fn opening_size(first: Rate, per_replica: Rate, sizes: RangeInclusive<u32>) -> u32 {
+    let busy = (first / per_replica / 0.7).ceil() as u32;
+    busy.clamp(*sizes.start(), *sizes.end())
+}
+
 impl<'a> Contest<'a> {
     /// The contest of a backtest: nobody sees the load by the second.
     pub fn new(
@@ -124,7 +131,6 @@ impl Contest<'_> {
         let from = from.max(self.load.start());
         let per_replica = self.arena.cluster.per_replica;
         let first = self.load.at(from).unwrap_or(Rate::ZERO);
-        let initial = (first / per_replica / 0.7).ceil() as u32;
         World {
             load: self.load,
             per_replica,
@@ -133,7 +139,7 @@ impl Contest<'_> {
             scored_from: self.span.from,
             to: self.span.to,
             step: self.simulation.step,
-            initial: initial.clamp(*self.sizes().start(), *self.sizes().end()),
+            initial: opening_size(first, per_replica, self.sizes()),
             seed: self.seed,
         }
     }

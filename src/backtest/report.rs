@@ -16,7 +16,7 @@ use crate::units::Timestamp;
 
 mod peaks;
 
-pub(super) use peaks::PEAKS_ARE;
+pub(crate) use peaks::PEAKS_ARE;
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]

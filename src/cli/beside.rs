@@ -1,8 +1,8 @@
 //! Files that a command writes beside what it prints: refused before the work begins where they
 //! could not be written at its end, and never a reason to lose what was to be printed.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
@@ -57,13 +57,36 @@ pub fn part(path: &Path) -> Option<PathBuf> {
     Some(part.into())
 }
 
+/// Writes a file so that what was there before stays until the new one is whole, and stays at all
+/// when that cannot be written.
+///
+/// # Errors
+/// Whatever keeps it from being written.
+pub fn whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let filled = |path: &Path| {
+        let mut file = BufWriter::new(File::create(path)?);
+        fill(&mut file)?;
+        file.flush()
+    };
+    let Some(part) = part(path) else {
+        return filled(path);
+    };
+    let ended = filled(&part).and_then(|()| fs::rename(&part, path));
+    if ended.is_err() {
+        // what went wrong is told; half a file is worth nothing
+        let _ = fs::remove_file(&part);
+    }
+    ended
+}
+
 /// Writes a file, and says so. What is to be printed is to be printed whatever came of it: look at
 /// the result after that.
 ///
 /// # Errors
 /// Names the option and the file.
 pub fn write(option: &str, path: &Path, what: &str, text: &str) -> Result<(), CliError> {
-    fs::write(path, text).map_err(|error| failed(option, path, &error))?;
+    whole(path, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| failed(option, path, &error))?;
     progress(&format!("{what} written to {}", path.display()));
     Ok(())
 }
@@ -105,5 +128,21 @@ mod tests {
         check("--html", None).unwrap();
         assert_eq!(fs::read_to_string(path("old.html")).unwrap(), "kept");
         assert!(!path("new.html").exists());
+    }
+
+    #[test]
+    fn a_file_is_replaced_when_its_successor_is_whole_and_never_by_half_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept.yaml");
+        fs::write(&path, "old").unwrap();
+        let broken = whole(&path, |file| {
+            file.write_all(b"ne")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert_eq!(broken.unwrap_err().to_string(), "the disk is full");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        whole(&path, |file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -30,6 +30,9 @@ use stage::{Sunday, Theatre};
 /// Fastest speed: beyond it a tick of the controller lasts longer than its own period.
 const FASTEST: f64 = 1500.0;
 
+/// Time between two looks: of the controller's decisions, 15 s apart, none is to be missed.
+const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
+
 /// Watch the real controller through a generated NFL Sunday, in about a minute and a half.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -56,7 +59,11 @@ fn speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// When a loopback port or the report cannot be had.
 pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
-    beside::check("--report", args.report.as_deref())?;
+    let path = args
+        .report
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join("tipoff-demo.html"));
+    beside::check("--report", Some(&path))?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_interrupt(stop.clone()));
 
@@ -69,7 +76,7 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
     let mut screen = Screen::new(&sunday);
     print(&screen.opening(args.speed))?;
 
-    let clock = ScaledClock::new(sunday.from, args.speed).map_err(CliError::input)?;
+    let clock = ScaledClock::new(sunday.doors(), args.speed).map_err(CliError::input)?;
     let clock = Arc::new(clock);
     let theatre = Theatre::open(Arc::clone(&sunday), clock.clone(), &stop).await?;
     let mut ledger = Ledger::new(&sunday);
@@ -82,7 +89,7 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
         let sight = theatre.look().await?;
         ledger.enter(clock.now(), sight.workload, |at| sunday.traffic.rate(at));
         print(&screen.tick(clock.now(), &sight))?;
-        at = clock.now() + TimeDelta::seconds(15);
+        at = clock.now() + LOOK_EVERY;
     }
     let interrupted = stop.is_cancelled();
     stop.cancel();
@@ -97,17 +104,11 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
         .map_err(CliError::failed)?
         .map_err(CliError::failed)?;
     let outcome = comparison::with_measured(outcome, ledger.run());
-    let path = args
-        .report
-        .clone()
-        .unwrap_or_else(|| std::env::temp_dir().join("tipoff-demo.html"));
-    std::fs::write(&path, html::page(&outcome)).map_err(|error| {
-        CliError::failed(format!(
-            "failed to write the report to {}: {error}; choose another place with --report",
-            path.display()
-        ))
-    })?;
+    let page = html::page(&outcome);
+    // what was seen is to be told whatever came of the report
+    let written = beside::whole(&path, |file| file.write_all(page.as_bytes()));
     print(&screen.closing(&outcome, &path))?;
+    written.map_err(|error| beside::failed("--report", &path, &error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -123,7 +123,10 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         line(
             &cut(&name),
             signed(share.load),
-            format!("x{:.2}, {}", share.multiple, minute(share.minute)),
+            match share.minute {
+                Some(from_start) => format!("x{:.2}, {}", share.multiple, minute(from_start)),
+                None => format!("x{:.2}", share.multiple),
+            },
         );
         if let Some(novelty) = &share.novelty {
             line(&format!("  {novelty}"), String::new(), String::new());

@@ -3,6 +3,7 @@
 //! `check` prints every fixture in UTC and in local time, then everything that was left out or is
 //! doubtful. Data goes to standard output, what is wrong to standard error.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::beside;
 use super::inputs::zone;
 use crate::fixture::import::{Declared, Format, Imported, time};
 use crate::fixture::validate::{Warning, validate};
@@ -193,7 +195,8 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
         read.push((
             path,
             imported.format,
-            [imported.fixtures.len(), imported.rejects.len(), warnings],
+            in_versions(imported.fixtures.iter()),
+            [imported.rejects.len(), warnings],
         ));
         let mut merging = Vec::new();
         add(&mut calendar, imported, &mut merging);
@@ -201,14 +204,14 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
     }
     later.extend(validate(calendar.iter(), Some(now)));
     let mut summary = String::new();
-    for (path, format, [fixtures, rejects, warnings]) in read {
+    for (path, format, fixtures, [rejects, warnings]) in read {
         // what is doubtful about all of them together counts where its place is
         let more = later.iter().filter(|warning| is_in(warning, path)).count();
         let _ = writeln!(
             summary,
             "{}: {} as {format}, {}, {}",
             path.display(),
-            counted(fixtures, "fixture"),
+            fixtures,
             counted(rejects, "reject"),
             counted(warnings + more, "warning"),
         );
@@ -233,6 +236,17 @@ fn is_in(warning: &Warning, path: &Path) -> bool {
     warning.place.source == source_name(path)
 }
 
+/// How many fixtures these are, and in how many versions where one is announced more than once.
+fn in_versions<'a>(announced: impl ExactSizeIterator<Item = &'a Fixture>) -> String {
+    let versions = announced.len();
+    let fixtures = announced.map(|f| &f.id).collect::<BTreeSet<_>>().len();
+    let mut text = counted(fixtures, "fixture");
+    if versions > fixtures {
+        let _ = write!(text, " in {}", counted(versions, "version"));
+    }
+    text
+}
+
 fn counted(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),
@@ -242,6 +256,9 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<ExitCode> {
+    if output != Path::new("-") {
+        beside::check("--output", Some(output))?;
+    }
     let (files, findings) = gather(input);
     complain(&findings.text())?;
     if !findings.refused.is_empty() {
@@ -287,12 +304,12 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
     if output == Path::new("-") {
         print(&text)?;
     } else {
-        std::fs::write(output, &text)
-            .with_context(|| format!("{}: cannot be written", output.display()))?;
+        beside::whole(output, |file| file.write_all(text.as_bytes()))
+            .map_err(|error| beside::failed("--output", output, &error))?;
         complain(&format!(
             "{}: {} written\n",
             output.display(),
-            counted(fixtures.len(), "fixture")
+            in_versions(fixtures.iter().copied())
         ))?;
     }
     Ok(findings.exit())

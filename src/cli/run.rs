@@ -126,8 +126,8 @@ impl Parts {
         let readiness = Readiness::waiting_for([controller::READINESS]);
         let workloads = Workloads::default();
         let breakers = Breakers::new(&clock, &live, &metrics);
-        let listener = listen(settings.listen).await?;
-        tracing::info!(address = %settings.listen, "serving /healthz, /readyz, /metrics and /api/v1");
+        let (listener, address) = listen(settings.listen).await?;
+        tracing::info!(%address, "serving /healthz, /readyz, /metrics and /api/v1");
         let http = CancellationToken::new();
         let shown = Shown {
             metrics: metrics.clone(),
@@ -143,7 +143,9 @@ impl Parts {
         let identity = leader::identity();
         let lease = CancellationToken::new();
         let leadership = if alone || !settings.leader_election.enabled {
-            metrics.leader(true);
+            let settings = &settings.leader_election;
+            let lease = leader::label(&client, settings, namespace.as_deref());
+            metrics.leader(&lease, true);
             Leadership::always(clock.clone())
         } else {
             let (elector, leadership) = Elector::new(
@@ -205,12 +207,16 @@ async fn connect() -> Result<Client, CliError> {
     Client::try_from(config).map_err(CliError::failed)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// Listens, and says where: port 0 leaves the choice to the system.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CliError> {
+    let failed = |error| {
         CliError::failed(format!(
             "failed to listen on {address}: {error}; change listen in the settings"
         ))
-    })
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let taken = listener.local_addr().map_err(failed)?;
+    Ok((listener, taken))
 }
 
 /// Starts an embedded cluster with the definition and the objects asked for, and says where
@@ -234,8 +240,7 @@ async fn embedded(
     for path in &args.apply {
         apply_file(&client, path).await?;
     }
-    let listener = listen(args.embedded_listen).await?;
-    let address = listener.local_addr().map_err(CliError::failed)?;
+    let (listener, address) = listen(args.embedded_listen).await?;
     let stop = stop.clone();
     tokio::spawn(async move {
         if let Err(error) = cluster.serve(listener, stop).await {
@@ -366,4 +371,17 @@ async fn signalled() {
 async fn signalled() {
     // without a handler the default ends the process, which is what was asked for
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_port_that_is_logged_is_the_one_that_was_taken() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (listener, address) = listen(any).await.unwrap();
+        assert_ne!(address.port(), 0);
+        assert_eq!(address, listener.local_addr().unwrap());
+    }
 }

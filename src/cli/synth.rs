@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -13,8 +13,8 @@ use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::CliError;
 use super::output::{print, progress};
+use super::{CliError, beside};
 use crate::entries::csv::write_entries;
 use crate::fixture::{Calendar, export};
 use crate::series::Series;
@@ -98,6 +98,7 @@ pub fn run(args: &SynthArgs) -> Result<(), CliError> {
         "generating {weeks} weeks at {} (seed {})",
         season.step, args.seed
     ));
+    check_room(&args.out)?;
     let made = season::generate(&season, given.as_ref(), args.seed).map_err(CliError::input)?;
     let listing = write(args, &season, &made)?;
     print(&listing)
@@ -155,6 +156,30 @@ fn refuse_to_overwrite(args: &SynthArgs) -> Result<(), CliError> {
             args.out.join(name).display()
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a folder that could not be made, or in which the files could not be written. None is
+/// made yet: bad input leaves nothing behind.
+fn check_room(out: &Path) -> Result<(), CliError> {
+    if out.is_dir() {
+        return FILES
+            .iter()
+            .try_for_each(|name| beside::check("--out", Some(&out.join(name))));
+    }
+    let missing = out.ancestors().take_while(|path| !path.exists());
+    let missing = missing.filter(|path| *path != Path::new("")).last();
+    let parent = missing.map(|first| first.parent().unwrap_or(Path::new("")));
+    match (missing, parent) {
+        (Some(first), Some(parent)) if parent == Path::new("") || parent.is_dir() => {
+            // where no file can be made, no folder can
+            beside::check("--out", Some(first))
+        }
+        (_, parent) => Err(CliError::input(format!(
+            "--out {}: {} is no folder; name another folder",
+            out.display(),
+            parent.unwrap_or(out).display()
+        ))),
     }
 }
 
@@ -303,14 +328,7 @@ impl Folder<'_> {
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CliError> {
         let path = self.0.join(name);
-        let filled = File::create(&path).and_then(|file| {
-            let mut file = BufWriter::new(file);
-            fill(&mut file)?;
-            file.flush()
-        });
-        filled.map_err(|error| {
-            CliError::failed(format!("{} cannot be written: {error}", path.display()))
-        })
+        beside::whole(&path, fill).map_err(|error| beside::failed("--out", &path, &error))
     }
 
     fn packed(

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::forecast::{InputError, time};
 use super::inputs::{InputArgs, KnownArgs};
-use super::output::{print, progress};
+use super::output::print;
 use super::{CliError, beside};
 use crate::forecast::{Artefact, EventResponse, ResponseCurve, Scores, score};
 use crate::units::Timestamp;
@@ -94,7 +94,8 @@ fn answer(args: &TrainArgs) -> Result<(String, Result<(), CliError>), CliError> 
         inputs.at,
     );
     let model = Artefact::new(fitted, inputs.evidence(), scores).map_err(CliError::input)?;
-    let written = write(out, &model.to_json().map_err(CliError::failed)?);
+    let text = model.to_json().map_err(CliError::failed)?;
+    let written = beside::write("--out", out, "model", &text);
     Ok((summary(&model), written))
 }
 
@@ -115,20 +116,6 @@ pub fn load_model(path: &Path) -> Result<Artefact, InputError> {
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Artefact::parse(&text, &name).map_err(|error| InputError(error.to_string()))
-}
-
-/// Writes beside and then renames.
-fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| beside::failed("--out", path, &error);
-    match beside::part(path) {
-        Some(part) => {
-            std::fs::write(&part, text).map_err(failed)?;
-            std::fs::rename(&part, path).map_err(failed)?;
-        }
-        None => std::fs::write(path, text).map_err(failed)?,
-    }
-    progress(&format!("model written to {}", path.display()));
-    Ok(())
 }
 
 fn day(at: Timestamp) -> String {
@@ -360,10 +347,16 @@ fn difference(a: &Artefact, b: &Artefact) -> String {
         .collect();
     changes.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let more = changes.len().saturating_sub(LISTED);
-    let show =
-        |value: Option<f64>| value.map_or_else(|| "absent".to_owned(), |v| format!("{v:+.4}"));
+    let show = |value: Option<f64>| {
+        value.map_or_else(|| "absent".to_owned(), |v| format!("x{:.4}", v.exp()))
+    };
+    if !changes.is_empty() {
+        // the regression is in the log of load; what a term does is a factor
+        let what = || "factor of load".to_owned();
+        lines.push(["coefficients".to_owned(), what(), what()]);
+    }
     for (_, name, one, other) in changes.into_iter().take(LISTED) {
-        line(name, show(one), show(other));
+        lines.push([name.to_owned(), show(one), show(other)]);
     }
     if lines.is_empty() {
         return "no difference\n".to_owned();

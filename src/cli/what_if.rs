@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use super::forecast::{InputError, time};
 use super::inputs::{InputArgs, Inputs, check_horizon};
 use super::output::print;
 use crate::fixture::edit::{Aim, Edit};
-use crate::fixture::{Calendar, Fixture, FixtureId};
+use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
 use crate::forecast::what_if::{extrapolation, larger, larger_crowd, paced};
 use crate::forecast::{FittedEventResponse, Forecast, Horizon, Predict, Quantile};
 use crate::units::{DurationError, HumanDuration, Rate, Timestamp};
@@ -226,11 +227,7 @@ fn change(args: &WhatIfArgs, inputs: &Inputs) -> Result<Changed, InputError> {
     let refuse = |error: crate::fixture::edit::EditError| InputError(error.to_string());
     for fields in &args.add {
         let fixture = parse_fixture(fields, at, added.len() + 1)?;
-        changes.push(format!(
-            "{} added at {}",
-            fixture.title(),
-            fixture.start.at.format("%FT%TZ")
-        ));
+        changes.push(format!("{} added {}", fixture.title(), starts(&fixture)));
         inputs.calendar.insert(fixture.clone());
         added.push(fixture);
     }
@@ -279,24 +276,46 @@ fn nothing_changed(
     if before.paths != after.paths || before.peaks != after.peaks {
         return None;
     }
-    let time = |at: Timestamp| at.format("%FT%TZ").to_string();
-    let later = args
+    let mut named = args
         .fixture
         .iter()
         .chain(&args.cancel)
-        .filter_map(|id| changed.calendar.get(&FixtureId(id.clone())))
-        .find(|fixture| fixture.start.at >= before.end());
-    let why = later.map_or_else(String::new, |fixture| {
-        format!(
-            ": {} begins at {}, after it; give a longer --horizon",
-            fixture.title(),
-            time(fixture.start.at)
-        )
+        .filter_map(|id| changed.calendar.get(&FixtureId(id.clone())));
+    let why = named.find_map(|fixture| {
+        if fixture.start.at >= before.end() {
+            return Some(format!(
+                ": {} begins {}, after it; give a longer --horizon",
+                fixture.title(),
+                starts(fixture)
+            ));
+        }
+        (args.delay.is_some() && !fixture.start.is_timed()).then(|| {
+            format!(
+                ": {} begins {}; a delay to another day would",
+                fixture.title(),
+                starts(fixture)
+            )
+        })
     });
     Some(format!(
-        "what is changed alters nothing within the horizon, which ends at {}{why}",
-        time(before.end())
+        "what is changed alters nothing within the horizon, which ends at {}{}",
+        before.end().format("%FT%TZ"),
+        why.unwrap_or_default()
     ))
+}
+
+/// When a fixture starts, as far as that is known.
+fn starts(fixture: &Fixture) -> String {
+    let start = &fixture.start;
+    match start.precision {
+        Precision::Exact => format!("at {}", start.at.format("%FT%TZ")),
+        Precision::Approximate => format!("at about {}", start.at.format("%FT%TZ")),
+        Precision::Date => {
+            let day = start.at.with_timezone(&start.zone.unwrap_or(Tz::UTC));
+            format!("on {} at a time that is not known", day.format("%F"))
+        }
+        Precision::Tbd => "on a day that is not known".to_owned(),
+    }
 }
 
 /// The forecast as if there were no such fixture. What was learnt from its past stays learnt.
@@ -307,7 +326,9 @@ fn without(
     horizon: Horizon,
 ) -> Result<Forecast, InputError> {
     let id = FixtureId(id.to_owned());
+    // the midnight that stands for a day is nobody's lock
     if let Some(fixture) = inputs.calendar.get(&id)
+        && (fixture.start.is_timed() || !fixture.locks.is_empty())
         && fixture.lock() <= inputs.at
     {
         return Err(InputError(format!(
@@ -459,5 +480,17 @@ mod tests {
         let told = longer("99999999d").unwrap_err();
         assert_eq!(told, "99999999d is out of range: write at most 14d");
         assert!(later("soon").unwrap_err().contains("not a duration"));
+    }
+
+    #[test]
+    fn the_midnight_that_stands_for_a_day_is_told_as_a_day() {
+        let at = Timestamp::from_timestamp(1_726_185_600, 0).unwrap();
+        let mut fixture = Fixture::game("g", "cup", at);
+        assert_eq!(starts(&fixture), "at 2024-09-13T00:00:00Z");
+        fixture.start.precision = Precision::Date;
+        assert_eq!(
+            starts(&fixture),
+            "on 2024-09-13 at a time that is not known"
+        );
     }
 }

@@ -66,6 +66,8 @@ impl Leadership {
 pub struct Elector {
     api: Api<Lease>,
     name: String,
+    /// What the Lease is called in the metrics.
+    label: String,
     clock: SharedClock,
     metrics: Metrics,
     me: Candidate,
@@ -86,6 +88,13 @@ pub fn identity() -> String {
     format!("{host}_{random:016x}")
 }
 
+/// The Lease in the metrics, where those of several namespaces and installations meet. A controller
+/// that holds no election goes by the Lease it would compete for: two of them write to the same.
+pub fn label(client: &Client, settings: &LeaderElectionSettings, watched: Option<&str>) -> String {
+    let namespace = settings.lease_namespace(client.default_namespace());
+    format!("{namespace}/{}", settings.lease_name(watched))
+}
+
 impl Elector {
     /// A candidate for the workloads of one namespace or of all, that does nothing until
     /// [`Elector::run`].
@@ -98,14 +107,14 @@ impl Elector {
         metrics: Metrics,
     ) -> (Self, Leadership) {
         let (claim, receiver) = watch::channel(None);
-        let namespace = settings
-            .namespace
-            .as_deref()
-            .unwrap_or_else(|| client.default_namespace());
-        metrics.leader(false);
+        let namespace = settings.lease_namespace(client.default_namespace());
+        let name = settings.lease_name(watched);
+        let label = label(client, settings, watched);
+        metrics.leader(&label, false);
         let elector = Self {
             api: Api::namespaced(client.clone(), namespace),
-            name: settings.lease_name(watched),
+            name,
+            label,
             clock: clock.clone(),
             metrics,
             me: Candidate {
@@ -260,7 +269,7 @@ impl Elector {
             turned
         });
         if turned {
-            self.metrics.leader(leads);
+            self.metrics.leader(&self.label, leads);
             if leads {
                 info!(
                     identity = self.me.identity,

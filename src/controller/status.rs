@@ -198,15 +198,10 @@ fn ready(plan: &Plan, outcome: &Outcome) -> Finding {
         }
     }
     if !plan.problems.is_empty() {
-        return Finding::new(
-            condition,
-            false,
-            reason::DATA_MISSING,
-            format!(
-                "nothing is lowered while data is missing: {}",
-                plan.problems.join("; ")
-            ),
-        );
+        let problems = plan.problems.clone();
+        let blind = plan.holds.iter().find(|h| matches!(h, Hold::Blind { .. }));
+        let held = blind.map_or_else(|| Hold::MissingData { problems }.text(), Hold::text);
+        return Finding::new(condition, false, reason::DATA_MISSING, held);
     }
     if plan.holds.contains(&Hold::CapacityUnknown) {
         let why = Hold::CapacityUnknown.text();

@@ -372,20 +372,24 @@ impl<'a> View<'a> {
         let coming = |slot: &Slot| {
             slot.anchors.lock > self.origin && slot.anchors.lock < self.origin + 86_400
         };
-        let coming: Vec<usize> = (0..self.slots.len())
-            .filter(|&place| coming(&self.slots[place]))
-            .collect();
-        if coming.is_empty() || !(self.entries_given || self.model.pace.has_learnt()) {
+        if !(self.entries_given || self.model.pace.has_learnt()) {
             return None;
         }
-        let heard = coming
-            .iter()
-            .filter(|&&place| self.entries[place].is_ok())
-            .count();
-        let worst = coming
-            .iter()
-            .filter_map(|&place| self.entries[place].err())
-            .min()?;
+        // a fixture whose time is not known may lock at many, and locks once
+        let mut locks: BTreeMap<usize, Result<Verdict, Silence>> = BTreeMap::new();
+        for (slot, said) in self.slots.iter().zip(&self.entries) {
+            if !coming(slot) {
+                continue;
+            }
+            let lock = locks.entry(slot.group).or_insert(*said);
+            *lock = match (*lock, said) {
+                (Err(one), Err(other)) => Err(one.min(*other)),
+                (known, _) if known.is_ok() => known,
+                (_, said) => *said,
+            };
+        }
+        let heard = locks.values().filter(|said| said.is_ok()).count();
+        let worst = locks.values().filter_map(|said| said.err()).min()?;
         let why = match worst {
             Silence::Missing => "no entries are known for it",
             Silence::Stale => "the last entries known are too old",
@@ -396,7 +400,7 @@ impl<'a> View<'a> {
         Some(format!(
             "entries speak for {heard} of the {} locks of the next 24 h; for the others the \
              calendar alone does ({why})",
-            coming.len()
+            locks.len()
         ))
     }
 }

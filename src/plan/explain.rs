@@ -1,6 +1,6 @@
 //! A plan in words: the one sentence for a phone, and the lines behind it.
 
-use super::{Decision, Plan};
+use super::{Decision, Hold, Plan};
 
 impl Plan {
     /// The sentence a person reads first.
@@ -18,16 +18,33 @@ impl Plan {
                 .into_iter()
                 .chain(self.leading_part().map(|part| part.reason.clone()))
                 .next_back(),
-            Decision::Lower => Some(format!("{} are enough now", self.wish)),
+            Decision::Lower => Some(self.lowered()),
             Decision::Hold => self
                 .holds
                 .first()
-                .map(super::Hold::text)
+                .map(Hold::text)
                 .or_else(|| self.leading_part().map(|part| part.reason.clone())),
         };
         match why {
             Some(why) => format!("{verb}: {why}"),
             None => verb,
+        }
+    }
+
+    /// Why fewer do, and why not at once as few as are wanted.
+    fn lowered(&self) -> String {
+        let enough = format!("{} are enough now", self.wish);
+        if self.holds.iter().any(|h| matches!(h, Hold::Rung { .. })) {
+            return format!("{enough}, one rung at a time");
+        }
+        if self.desired < self.wish
+            && let Some(cut) = self.limits.last()
+        {
+            return cut.text();
+        }
+        match self.holds.first() {
+            Some(hold) if self.desired > self.wish => format!("{enough}; {}", hold.text()),
+            _ => enough,
         }
     }
 

@@ -283,12 +283,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
             }
             Some(ManualAction::Boost(_)) | None => {
                 let bounded = limits::within_bounds(wish, policy, &mut limits);
+                // what is missing comes first: it is why nothing could be learnt
+                holds.extend(settle::blind(&trusted.problems, &parts, sizing.is_some()));
                 if sizing.is_none() {
-                    // what is missing comes first: it is why nothing could be learnt
-                    if !trusted.problems.is_empty() {
-                        let problems = trusted.problems.clone();
-                        holds.push(Hold::MissingData { problems });
-                    }
                     holds.push(Hold::CapacityUnknown);
                 }
                 match bounded.cmp(&current) {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::demand::Crowd;
+use super::demand::{Crowd, DemandPart};
 use super::memory::{Memory, Rung};
 use super::observed::Workload;
 use super::policy::{HoldThrough, Policy};
@@ -17,6 +17,12 @@ use crate::units::{Rate, Timestamp};
 pub enum Hold {
     /// A fact is missing, stale or not a number.
     MissingData {
+        /// Which and why.
+        problems: Vec<String>,
+    },
+    /// Facts are missing, and what is left says of no size that it is needed: there is nothing to
+    /// raise by either.
+    Blind {
         /// Which and why.
         problems: Vec<String>,
     },
@@ -68,6 +74,10 @@ impl Hold {
                     problems.join("; ")
                 )
             }
+            Self::Blind { problems } => format!(
+                "nothing is raised or lowered while data is missing: {}",
+                problems.join("; ")
+            ),
             Self::WindowNotFull { until } => format!(
                 "nothing is lowered until {}, when a full window has been seen",
                 until.format("%H:%M:%S")
@@ -98,6 +108,17 @@ impl Hold {
                     .to_owned()
             }
         }
+    }
+}
+
+/// What keeps a workload's size where problems leave nothing that asks for one, and where, a replica's
+/// capacity being unknown, only an order by hand does.
+pub(super) fn blind(problems: &[String], parts: &[DemandPart], sized: bool) -> Option<Hold> {
+    let problems = Some(problems.to_vec()).filter(|problems| !problems.is_empty())?;
+    match (parts.is_empty(), sized) {
+        (true, _) => Some(Hold::Blind { problems }),
+        (false, false) => Some(Hold::MissingData { problems }),
+        (false, true) => None,
     }
 }
 

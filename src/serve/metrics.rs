@@ -121,7 +121,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     fit_seconds: Histogram,
     fit_failures: IntCounter,
-    leader: IntGauge,
+    leader: IntGaugeVec,
     settings_problems: IntGauge,
     ticks_late: IntCounter,
     tick_lateness: Gauge,
@@ -226,7 +226,13 @@ impl Metrics {
             )?,
             leader: register(
                 &registry,
-                IntGauge::new("tipoff_leader", "1 while this controller may write.")?,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "tipoff_leader",
+                        "1 while this controller may write, by the Lease it is to hold for that.",
+                    ),
+                    &["lease"],
+                )?,
             )?,
             settings_problems: register(
                 &registry,
@@ -389,8 +395,10 @@ impl Metrics {
     }
 
     /// Shows whether this controller may write.
-    pub fn leader(&self, leads: bool) {
-        self.leader.set(i64::from(leads));
+    pub fn leader(&self, lease: &str, leads: bool) {
+        self.leader
+            .with_label_values(&[lease])
+            .set(i64::from(leads));
     }
 
     /// Counts a decision that came too late, with the seconds it was late.

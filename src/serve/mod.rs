@@ -115,18 +115,18 @@ async fn detail(
     State(shown): State<Shown>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
-    match shown.workloads.get(&namespace, &name) {
-        Some(report) => match serde_json::to_value(&*report) {
-            Ok(report) => as_json(StatusCode::OK, &report),
-            Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        },
-        None => refuse(
-            StatusCode::NOT_FOUND,
-            &format!(
-                "no decision about {namespace}/{name} was made here yet; /api/v1/workloads lists \
-                 those that were"
-            ),
-        ),
+    let Some(report) = shown.workloads.get(&namespace, &name) else {
+        let never = shown.workloads.summary(&namespace, &name);
+        let why = never.map_or_else(
+            || "/api/v1/workloads lists what is known".to_owned(),
+            |never| never.summary,
+        );
+        let why = format!("no decision about {namespace}/{name} was made here yet; {why}");
+        return refuse(StatusCode::NOT_FOUND, &why);
+    };
+    match serde_json::to_value(&*report) {
+        Ok(report) => as_json(StatusCode::OK, &report),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

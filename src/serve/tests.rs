@@ -218,6 +218,36 @@ async fn what_is_not_decided_any_more_says_since_when_and_leaves_the_gauges() {
 }
 
 #[tokio::test]
+async fn what_was_never_decided_is_listed_with_its_problem() {
+    let shown = with_workload();
+    let refused = "spec.maxReplicas must not be below spec.minReplicas";
+    for seconds in [0, 15] {
+        let now = noon() + TimeDelta::seconds(seconds);
+        shown.workloads.undecided("dfs", "lobby", now, refused);
+    }
+    let (_, list) = ask_json(&shown, "/api/v1/workloads").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    let item = &list["items"][1];
+    assert_eq!(
+        (&item["name"], &item["problems"]),
+        (&json!("lobby"), &json!(1))
+    );
+    assert_eq!(
+        (&item["desired"], &item["at"]),
+        (&Value::Null, &Value::Null)
+    );
+    let why = format!("nothing decided since 2026-09-13 12:00:00 UTC: {refused}");
+    assert_eq!(item["summary"], why);
+
+    let (status, answer) = ask(&shown, "/api/v1/workloads/dfs/lobby").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(answer.contains(refused), "{answer}");
+    shown.workloads.remove("dfs", "lobby");
+    let (_, list) = ask_json(&shown, "/api/v1/workloads").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn the_list_has_the_sentence_and_the_detail_has_everything() {
     let shown = with_workload();
     let (status, list) = ask_json(&shown, "/api/v1/workloads").await;
@@ -362,7 +392,6 @@ async fn metrics_show_the_workload_and_forget_it_when_it_is_gone() {
         r#"tipoff_scrape_errors_total{kind="reset"} 0"#.to_owned(),
         r#"tipoff_decisions_total{decision="hold"} 0"#.to_owned(),
         r#"tipoff_writes_total{outcome="dropped"} 0"#.to_owned(),
-        "tipoff_leader 0".to_owned(),
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
@@ -440,7 +469,7 @@ fn every_counter_counts() {
     metrics.source_error("timeout");
     metrics.fit(0.5);
     metrics.fit_failed();
-    metrics.leader(true);
+    metrics.leader("tipoff-system/tipoff", true);
     metrics.settings_problems(3);
     metrics.tick_late(2.5);
     let text = metrics.render().unwrap();
@@ -450,7 +479,7 @@ fn every_counter_counts() {
         r#"tipoff_source_errors_total{kind="timeout"} 1"#,
         "tipoff_fit_duration_seconds_count 1",
         "tipoff_fit_failures_total 1",
-        "tipoff_leader 1",
+        r#"tipoff_leader{lease="tipoff-system/tipoff"} 1"#,
         "tipoff_settings_problems 3",
         "tipoff_ticks_late_total 1",
         "tipoff_tick_lateness_seconds 2.5",
@@ -463,6 +492,7 @@ fn every_counter_counts() {
 fn the_alerting_rules_name_metrics_that_exist() {
     let shown = with_workload();
     shown.metrics.source_error("timeout");
+    shown.metrics.leader("tipoff-system/tipoff", true);
     let text = shown.metrics.render().unwrap();
     let known: BTreeSet<&str> = text
         .lines()

@@ -1,7 +1,8 @@
 //! The last plan of each workload and the facts it was made from, for people and for replays.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Serialize, Serializer};
 
@@ -170,16 +171,16 @@ pub struct Summary {
     pub namespace: String,
     /// Name of the policy.
     pub name: String,
-    /// What is scaled.
-    pub target: String,
+    /// What is scaled. It and what follows is `None` while nothing has ever been decided.
+    pub target: Option<String>,
     /// Whether it may be.
-    pub mode: Mode,
+    pub mode: Option<Mode>,
     /// Replicas now.
-    pub current: u32,
+    pub current: Option<u32>,
     /// Replicas Ready now.
-    pub ready: u32,
+    pub ready: Option<u32>,
     /// Replicas wanted.
-    pub desired: u32,
+    pub desired: Option<u32>,
     /// Ready capacity over offered load.
     pub headroom: Option<f64>,
     /// The sentence a person reads first.
@@ -188,7 +189,16 @@ pub struct Summary {
     /// be written, or when there is none.
     pub problems: usize,
     /// When it was decided.
-    pub at: Timestamp,
+    pub at: Option<Timestamp>,
+}
+
+impl Undecided {
+    /// The sentence a person reads first.
+    fn sentence(&self) -> String {
+        let Self { since, reason } = self;
+        let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+        format!("nothing decided since {since}: {reason}")
+    }
 }
 
 impl Report {
@@ -196,10 +206,7 @@ impl Report {
     fn sentence(&self) -> String {
         let summary = &self.plan.summary;
         match (&self.undecided, &self.unwritten) {
-            (Some(Undecided { since, reason }), _) => format!(
-                "nothing decided since {}: {reason}",
-                since.format("%Y-%m-%d %H:%M:%S UTC")
-            ),
+            (Some(undecided), _) => undecided.sentence(),
             (None, Some(Unwritten { failed, reason })) => {
                 let what = if *failed { "not written" } else { "held back" };
                 format!("{summary}; {what}: {reason}")
@@ -215,74 +222,125 @@ impl Report {
     }
 }
 
+/// What can be shown of a workload.
+#[derive(Debug)]
+enum Known {
+    /// The last decision.
+    Decided(Arc<Report>),
+    /// There never was one.
+    Never(Undecided),
+}
+
+impl Known {
+    fn summary(&self, (namespace, name): &Key) -> Summary {
+        let (namespace, name) = (namespace.clone(), name.clone());
+        match self {
+            Self::Decided(report) => Summary {
+                namespace,
+                name,
+                target: Some(report.target.clone()),
+                mode: Some(report.mode),
+                current: Some(report.observed.workload.replicas),
+                ready: Some(report.observed.workload.ready),
+                desired: Some(report.plan.desired),
+                headroom: report.plan.headroom,
+                summary: report.sentence(),
+                problems: report.problems(),
+                at: Some(report.plan.at),
+            },
+            Self::Never(undecided) => Summary {
+                namespace,
+                name,
+                target: None,
+                mode: None,
+                current: None,
+                ready: None,
+                desired: None,
+                headroom: None,
+                summary: undecided.sentence(),
+                problems: 1,
+                at: None,
+            },
+        }
+    }
+}
+
 type Key = (String, String);
 
-/// The last report of each workload. Clones share them.
+/// What is known of each workload. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Workloads {
-    reports: Arc<RwLock<BTreeMap<Key, Arc<Report>>>>,
+    known: Arc<RwLock<BTreeMap<Key, Known>>>,
 }
 
 impl Workloads {
     /// Shows a decision in place of the one before it.
     pub fn put(&self, report: Report) {
         let key = (report.namespace.clone(), report.name.clone());
-        self.reports
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, Arc::new(report));
+        self.write().insert(key, Known::Decided(Arc::new(report)));
     }
 
-    /// Says of a workload that at `now` nothing could be decided. Its last decision stays to be
-    /// read.
+    /// Says of a workload that at `now` nothing could be decided. Its last decision, if there ever
+    /// was one, stays to be read.
     pub fn undecided(&self, namespace: &str, name: &str, now: Timestamp, reason: &str) {
-        let mut reports = self.reports.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(report) = reports.get_mut(&(namespace.to_owned(), name.to_owned())) {
-            let report = Arc::make_mut(report);
-            let since = report.undecided.as_ref().map_or(now, |last| last.since);
-            report.undecided = Some(Undecided {
-                since,
-                reason: reason.to_owned(),
-            });
+        let mut undecided = Undecided {
+            since: now,
+            reason: reason.to_owned(),
+        };
+        match self.write().entry((namespace.to_owned(), name.to_owned())) {
+            Entry::Occupied(mut known) => match known.get_mut() {
+                Known::Decided(report) => {
+                    let report = Arc::make_mut(report);
+                    if let Some(last) = &report.undecided {
+                        undecided.since = last.since;
+                    }
+                    report.undecided = Some(undecided);
+                }
+                Known::Never(last) => {
+                    undecided.since = last.since;
+                    *last = undecided;
+                }
+            },
+            Entry::Vacant(place) => {
+                place.insert(Known::Never(undecided));
+            }
         }
     }
 
     /// Forgets a workload whose policy is gone.
     pub fn remove(&self, namespace: &str, name: &str) {
-        self.reports
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.write()
             .remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// The last decision about a workload.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Report>> {
-        self.reports
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .cloned()
+        match self.read().get(&(namespace.to_owned(), name.to_owned()))? {
+            Known::Decided(report) => Some(Arc::clone(report)),
+            Known::Never(_) => None,
+        }
+    }
+
+    /// A workload in short.
+    pub fn summary(&self, namespace: &str, name: &str) -> Option<Summary> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.read().get(&key).map(|known| known.summary(&key))
     }
 
     /// All of them in short, by namespace and name.
     pub fn summaries(&self) -> Vec<Summary> {
-        self.reports
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .map(|report| Summary {
-                namespace: report.namespace.clone(),
-                name: report.name.clone(),
-                target: report.target.clone(),
-                mode: report.mode,
-                current: report.observed.workload.replicas,
-                ready: report.observed.workload.ready,
-                desired: report.plan.desired,
-                headroom: report.plan.headroom,
-                summary: report.sentence(),
-                problems: report.problems(),
-                at: report.plan.at,
-            })
+        let known = self.read();
+        known
+            .iter()
+            .map(|(key, known)| known.summary(key))
             .collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Key, Known>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Key, Known>> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

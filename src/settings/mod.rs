@@ -253,6 +253,11 @@ impl LeaderElectionSettings {
             (None, None) => "tipoff".to_owned(),
         }
     }
+
+    /// The namespace of the Lease, which is the controller's `own` unless another is set.
+    pub fn lease_namespace<'a>(&'a self, own: &'a str) -> &'a str {
+        self.namespace.as_deref().unwrap_or(own)
+    }
 }
 
 /// The durations of kube-scheduler and kube-controller-manager.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::breaker::{Failure, Outcome};
 use crate::guard::{Guarded, Refusal};
 
@@ -50,10 +52,7 @@ impl Guarded for CallError {
             Self::Timeout { .. } => Outcome::TimedOut(failure()),
             Self::Api { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => {
-                    let comes_back = status
-                        .details
-                        .as_ref()
-                        .is_some_and(|details| details.retry_after_seconds > 0);
+                    let comes_back = self.retry_after().is_some();
                     if status.code < 500 || (status.code == 503 && comes_back) {
                         Outcome::Declined
                     } else {
@@ -76,6 +75,18 @@ impl CallError {
             Self::Refused(refusal) => refusal.kind(),
             Self::Api { source, .. } => kind(source),
         }
+    }
+
+    /// How long the API server asks to be left in peace, when it does.
+    pub fn retry_after(&self) -> Option<TimeDelta> {
+        let Self::Api { source, .. } = self else {
+            return None;
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return None;
+        };
+        let seconds = status.details.as_ref()?.retry_after_seconds;
+        (seconds > 0).then(|| TimeDelta::seconds(seconds.into()))
     }
 
     /// True when the object or its kind is not there.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -107,6 +108,14 @@ impl TargetError {
             Self::Overtaken { .. } => "overtaken",
             Self::Conflict => "conflict",
             Self::Call(error) => error.kind(),
+        }
+    }
+
+    /// How long the API server asks to be left in peace, when it does.
+    pub fn retry_after(&self) -> Option<TimeDelta> {
+        match self {
+            Self::Call(error) | Self::Forbidden { source: error, .. } => error.retry_after(),
+            _ => None,
         }
     }
 }

@@ -329,6 +329,23 @@ fn import_writes_nothing_when_a_file_is_refused() {
 }
 
 #[test]
+fn import_refuses_an_output_that_cannot_be_written_before_it_reads() {
+    let directory = with_file("bad.csv", "x,y\n");
+    let run = tipoff(
+        directory.path(),
+        &["import", "bad.csv", "--output", "absent/out.yaml"],
+    );
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (
+            2,
+            "tipoff: --output absent/out.yaml: there is no folder absent; make it, or name another \
+             file\n"
+        )
+    );
+}
+
+#[test]
 fn a_game_moved_back_is_checked_and_converted_alike_in_any_order() {
     let rows = "id,start,competition,home,away,known_at\n\
                 a,2090-12-13T17:00:00Z,NFL,A,B,2090-05-01T00:00:00Z\n\
@@ -338,9 +355,18 @@ fn a_game_moved_back_is_checked_and_converted_alike_in_any_order() {
     for name in ["moved.csv", "out.yaml", "out.csv"] {
         if name != "moved.csv" {
             let run = tipoff(directory.path(), &["import", "moved.csv", "-o", name]);
-            assert!(run.stderr.contains("3 fixtures written"), "{}", run.stderr);
+            assert_eq!(
+                run.stderr,
+                format!("{name}: 1 fixture in 3 versions written\n")
+            );
         }
         let run = tipoff(directory.path(), &["check", name]);
+        // as many as the rows that are printed, whatever was said of them
+        assert!(
+            run.stderr.contains(": 1 fixture in 3 versions as "),
+            "{}",
+            run.stderr
+        );
         assert!(run.stdout.contains("2090-12-13 17:00"), "{}", run.stdout);
         let then = [
             "list",

@@ -234,7 +234,7 @@ fn an_explanation_names_the_fixture_its_kin_and_what_is_new() {
     let main = &found.fixtures[0];
     assert_eq!(main.fixtures[0].0, "day-21");
     assert!(main.multiple > 2.0 && main.novelty.is_none(), "{main:?}");
-    assert!((main.minute - 112.0).abs() < 5.0);
+    assert!((main.minute.unwrap() - 112.0).abs() < 5.0);
     assert_eq!(found.analogues.len(), 5);
     let nearest = &found.analogues[0];
     assert!(
@@ -419,6 +419,18 @@ fn train_writes_a_model_that_forecast_predicts_with() {
         told.contains("2024-04-22 00:00") && told.contains("smaller changes"),
         "{told}"
     );
+    // the regression's own numbers are logarithms
+    let coefficients = told
+        .lines()
+        .skip_while(|line| !line.starts_with("coefficients"));
+    let (heads, values): (Vec<_>, Vec<_>) = coefficients
+        .filter(|line| !line.starts_with("and "))
+        .partition(|line| line.contains("factor of load"));
+    assert_eq!((heads.len(), values.is_empty()), (1, false), "{told}");
+    for row in values {
+        let value = row.split_whitespace().next_back().unwrap();
+        assert!(value.starts_with('x') || value == "absent", "{row}");
+    }
     // names are told from values, however long they are
     let column = told.find("first").unwrap();
     let rows = told.lines().filter(|line| !line.starts_with("and "));

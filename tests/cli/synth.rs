@@ -153,3 +153,20 @@ fn bad_input_is_refused_with_the_remedy() {
     );
     assert!(!folder.path().join("o").exists());
 }
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused_before_the_work() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("taken"), "").unwrap();
+    for out in ["taken", "taken/season"] {
+        let run = synth(folder.path(), &["--out", out]);
+        assert_eq!(run.code, 2);
+        assert!(
+            run.stderr.ends_with(&format!(
+                "--out {out}: taken is no folder; name another folder\n"
+            )),
+            "{}",
+            run.stderr
+        );
+    }
+}

@@ -87,7 +87,8 @@ impl Process {
 
     fn shows_leading(&self) -> bool {
         let text = self.metrics.render().unwrap();
-        text.lines().any(|line| line == "tipoff_leader 1")
+        text.lines()
+            .any(|line| line == r#"tipoff_leader{lease="default/tipoff"} 1"#)
     }
 }
 

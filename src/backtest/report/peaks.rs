@@ -14,7 +14,7 @@ fn judged_by(peaks: PeakScores) -> String {
 }
 
 /// What the figures of peaks are of, for whoever reads them.
-pub(in crate::backtest) const PEAKS_ARE: &str = "\
+pub(crate) const PEAKS_ARE: &str = "\
 Figures of peaks: a peak is the largest five minutes of a window of fixtures. \"published\": the \
 forecast's own peak of the window, from the last forecast of its distance, an hour or more before \
 the start under H4; all figures are of it. \"path's top\": none was published in time (never by \

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::fields::{live_cover, multiple, positive};
+use super::fields::{live_cover, multiple, positive, replicas, some_replicas};
 use super::place::{ScenarioError, refuse};
 use crate::forecast::Quantile;
 use crate::plan::bridges::CpuBridge;
@@ -62,7 +62,9 @@ fn no_time() -> HumanDuration {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RawPolicy {
+    #[serde(deserialize_with = "replicas")]
     min_replicas: u32,
+    #[serde(deserialize_with = "replicas")]
     max_replicas: u32,
     #[serde(default)]
     capacity: RawCapacity,
@@ -76,7 +78,7 @@ pub(crate) struct RawPolicy {
     quiet_cover: Option<f64>,
     #[serde(default)]
     release: RawRelease,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_replicas")]
     max_raise_per_minute: Option<u32>,
     #[serde(default)]
     bridges: RawBridges,

@@ -89,6 +89,24 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     })
 }
 
+/// A number of replicas. Of none the policy says itself what is wrong with it.
+pub(crate) fn replicas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    number(
+        deserializer,
+        "a whole number of replicas, at least 1",
+        |x| x.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&x),
+    )
+    // whole and within the type
+    .map(|x| x as u32)
+}
+
+/// The same, when it may be left out.
+pub(crate) fn some_replicas<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    replicas(deserializer).map(Some)
+}
+
 pub(crate) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<f64>::deserialize(deserializer)?;
     match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::fields::share;
+use super::fields::{share, some_replicas};
 use super::place::{ScenarioError, refuse};
 use crate::simulate::bounds::span;
 use crate::simulate::peers::hpa::Behavior;
@@ -164,7 +164,7 @@ pub struct CronPeer {
     pub name: Option<String>,
     /// Replicas within the windows. Left out: the two sizes hindsight would type, and no load
     /// trigger.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_replicas")]
     pub replicas: Option<u32>,
     /// Start of a window before the start of its fixture.
     #[serde(default = "an_hour", deserialize_with = "span")]

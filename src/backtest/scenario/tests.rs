@@ -137,6 +137,22 @@ fn every_fault_names_its_place_and_a_remedy() {
             "minReplicas: 0",
             "policy: minReplicas is 0",
         ),
+        (
+            "minReplicas: 2",
+            "minReplicas: -4",
+            "s.yaml:9:16: policy.minReplicas: -4 is out of range: write a whole number of replicas, \
+             at least 1",
+        ),
+        (
+            "maxReplicas: 200",
+            "maxReplicas: 2.5",
+            "policy.maxReplicas: 2.5 is out of range",
+        ),
+        (
+            "policy:",
+            "peers:\n  - kedaCron: {replicas: -1}\npolicy:",
+            "peers[0].kedaCron.replicas: -1 is out of range",
+        ),
         ("maxReplicas: 200", "maxReplica: 200", "maxReplica"),
         (
             "policy:",

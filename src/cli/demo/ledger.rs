@@ -3,13 +3,10 @@
 
 use chrono::TimeDelta;
 
-use super::stage::{PER_REPLICA, Sunday};
+use super::stage::{PER_REPLICA, STEP, Sunday};
 use crate::plan::Workload;
 use crate::simulate::Run;
 use crate::units::{Rate, Timestamp};
-
-/// Width of a step, as in the simulations beside it.
-const STEP: TimeDelta = TimeDelta::seconds(15);
 
 /// The record.
 #[derive(Debug)]

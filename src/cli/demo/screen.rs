@@ -1,5 +1,6 @@
 //! What the demo's terminal says: pure text from what is seen.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -9,16 +10,15 @@ use chrono_tz::America::New_York;
 use super::ledger;
 use super::stage::{NAME, NAMESPACE, Sight, Sunday};
 use crate::backtest::Outcome;
+use crate::backtest::report::PEAKS_ARE;
 use crate::fixture::{Calendar, Phase};
 use crate::forecast::Quantile;
+use crate::plan::Plan;
 use crate::simulate::Run;
 use crate::units::{Rate, Timestamp};
 
 /// Time between two rows.
 const ROW_EVERY: TimeDelta = TimeDelta::minutes(30);
-
-/// A change of size smaller than this share waits for the next row.
-const WORTH_A_LINE: f64 = 0.15;
 
 /// The terminal.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(super) struct Screen {
     from: Timestamp,
     to: Timestamp,
     next_row: Timestamp,
-    /// Size of the last decision that was shown.
-    shown: Option<u32>,
+    /// The last decision that was seen: when it was made, and its size.
+    seen: Option<(Timestamp, u32)>,
 }
 
 impl Screen {
@@ -38,7 +38,7 @@ impl Screen {
             from: sunday.from,
             to: sunday.to,
             next_row: sunday.from,
-            shown: None,
+            seen: None,
         }
     }
 
@@ -48,10 +48,12 @@ impl Screen {
         let mut text = format!(
             "A generated NFL Sunday at the real kick-off times of 10 September 2023, {} to {} \
              eastern time,\n{speed:.0} times faster than life: about {seconds:.0} s. The real \
-             controller sizes Deployment {NAMESPACE}/{NAME}\non an embedded cluster; it has four \
-             weeks of history and the fixture list, and is told nothing else.\n\n",
+             controller sizes Deployment {NAMESPACE}/{NAME}\non an embedded cluster. It has four \
+             weeks of history, the fixture list and what one replica\ncarries, and is told nothing \
+             else. Its reasons tell the time in UTC, {} hours ahead of the rest.\n\n",
             clock(self.from),
             clock(self.to),
+            ahead_of_eastern(self.from),
         );
         for (kick_off, titles) in self.slates() {
             let _ = writeln!(text, "  {}  {}", clock(kick_off), titles.join(", "));
@@ -74,28 +76,44 @@ impl Screen {
         slates
     }
 
-    /// Said at `now`: a row when it is time for one, a line for each decision worth it.
+    /// Said at `now`: a line for each change of size, a row when it is time for one.
     pub(super) fn tick(&mut self, now: Timestamp, sight: &Sight) -> String {
         let mut text = String::new();
         if let Some(report) = &sight.report {
-            let desired = report.plan.desired;
-            let shown = *self.shown.get_or_insert(report.plan.current);
-            let change = (f64::from(desired) - f64::from(shown)).abs();
-            if change >= (f64::from(shown) * WORTH_A_LINE).max(2.0) {
-                let arrow = if desired > shown { '▲' } else { '▼' };
-                let _ = writeln!(
-                    text,
-                    "  {}  {arrow} {shown} to {desired}: {}",
-                    clock(now),
-                    reason(&report.plan.summary)
-                );
-                self.shown = Some(desired);
-            }
+            text.push_str(&self.changes(&report.plan));
         }
         if now >= self.next_row {
-            self.next_row = now + ROW_EVERY;
+            while self.next_row <= now {
+                self.next_row += ROW_EVERY;
+            }
             text.push_str(&self.row(now, sight));
         }
+        text
+    }
+
+    /// The change that `plan` decides on, if it was not seen before and is one.
+    fn changes(&mut self, plan: &Plan) -> String {
+        let mut text = String::new();
+        let (at, last) = self.seen.unwrap_or((self.from, plan.current));
+        if self.seen.is_some() && plan.at <= at {
+            return text;
+        }
+        let mut line = |from: u32, to: u32, why: &str| {
+            let arrow = match to.cmp(&from) {
+                Ordering::Greater => '▲',
+                Ordering::Less => '▼',
+                Ordering::Equal => return,
+            };
+            let at = clock(plan.at);
+            let _ = writeln!(text, "  {at}  {arrow} {from} to {to}: {why}");
+        };
+        line(
+            last,
+            plan.current,
+            "decided between two looks of this screen",
+        );
+        line(plan.current, plan.desired, reason(&plan.summary));
+        self.seen = Some((plan.at, plan.desired));
         text
     }
 
@@ -162,12 +180,16 @@ impl Screen {
         if let Some((kick_off, _)) = self.slates().first() {
             text.push_str(&first_lock(&outcome.runs, *kick_off));
         }
-        for note in &outcome.report.notes {
-            let _ = writeln!(text, "{note}");
-        }
+        text.push_str(&notes(&outcome.report.notes));
         let _ = writeln!(text, "\nReport: {}", path.display());
         text
     }
+}
+
+/// What a reader of the closing tables must know; the table of peaks is in the report only.
+fn notes(notes: &[String]) -> String {
+    let told = notes.iter().filter(|note| *note != PEAKS_ARE);
+    told.fold(String::new(), |text, note| text + note + "\n")
 }
 
 /// Who was ready for the crest of the first lock, and when.
@@ -206,6 +228,105 @@ fn clock(at: Timestamp) -> String {
     at.with_timezone(&New_York).format("%H:%M").to_string()
 }
 
+/// Hours that UTC is ahead of what [`clock`] shows at `at`.
+fn ahead_of_eastern(at: Timestamp) -> i64 {
+    let local = at.with_timezone(&New_York).naive_local();
+    (at.naive_utc() - local).num_hours()
+}
+
 fn per_second(rate: Rate) -> String {
     format!("{:.0}/s", rate.as_per_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plan::{BridgesSeen, BurstSight, Memory, Observed, Policy, Signal, Workload, plan};
+
+    /// What is decided `seconds` into the day for `replicas` at this load.
+    fn decided(sunday: &Sunday, seconds: i64, replicas: u32, load: f64) -> Plan {
+        let now = sunday.from + TimeDelta::seconds(seconds);
+        let mut policy = Policy::new(4, 400).unwrap();
+        policy.per_replica = Some(Rate::per_second(25.0));
+        let workload = Workload {
+            replicas,
+            ready: replicas,
+        };
+        let load = Signal::Sample {
+            rate: Rate::per_second(load),
+            at: now,
+        };
+        let observed = Observed {
+            workload,
+            load,
+            shed: None,
+            queued: None,
+            burst: BurstSight::default(),
+            forecast: None,
+            forecast_note: None,
+            calendar: Arc::default(),
+            lists_note: None,
+            manual: None,
+            bridges: BridgesSeen::default(),
+        };
+        plan(&observed, &policy, &Memory::default(), now)
+    }
+
+    #[test]
+    fn each_change_of_size_has_a_line_from_the_size_in_force() {
+        let sunday = Sunday::new(1);
+        let mut screen = Screen::new(&sunday);
+        let mut said =
+            |seconds, replicas, load| screen.changes(&decided(&sunday, seconds, replicas, load));
+        assert_eq!(said(0, 200, 1000.0), "");
+        // small, and none the less a change
+        let small = said(15, 200, 3500.0);
+        assert!(small.starts_with("  09:00  ▲ 200 to 203: "), "{small}");
+        // the same decision seen again
+        assert_eq!(said(15, 200, 3500.0), "");
+        let large = said(30, 203, 4000.0);
+        assert!(large.starts_with("  09:00  ▲ 203 to 232: "), "{large}");
+        assert!(large.contains("4000/s"), "{large}");
+    }
+
+    #[test]
+    fn a_change_that_no_look_saw_is_told_as_one() {
+        let sunday = Sunday::new(1);
+        let mut screen = Screen::new(&sunday);
+        screen.changes(&decided(&sunday, 0, 200, 1000.0));
+        assert_eq!(
+            screen.changes(&decided(&sunday, 60, 150, 1000.0)),
+            "  09:01  ▼ 200 to 150: decided between two looks of this screen\n"
+        );
+    }
+
+    #[test]
+    fn rows_stand_on_the_half_hours_however_late_a_look_is() {
+        let sunday = Sunday::new(1);
+        let mut screen = Screen::new(&sunday);
+        let sight = Sight {
+            workload: Workload {
+                replicas: 8,
+                ready: 8,
+            },
+            report: None,
+        };
+        let mut row_at = |minutes| {
+            let text = screen.tick(sunday.from + TimeDelta::minutes(minutes), &sight);
+            text.trim_start().get(..5).map(str::to_owned)
+        };
+        assert_eq!(row_at(4).as_deref(), Some("09:04"));
+        assert_eq!(row_at(29), None);
+        assert_eq!(row_at(30).as_deref(), Some("09:30"));
+        assert_eq!(row_at(95).as_deref(), Some("10:35"));
+        assert_eq!(row_at(119), None);
+    }
+
+    #[test]
+    fn the_closing_explains_no_table_that_it_does_not_show() {
+        let text = notes(&[PEAKS_ARE.to_owned(), "Simulated.".to_owned()]);
+        assert_eq!(text, "Simulated.\n");
+    }
 }

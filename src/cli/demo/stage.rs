@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::super::CliError;
 use super::super::run::install;
 use crate::api::PredictiveAutoscaler;
+use crate::backtest::contest;
 use crate::clock::SharedClock;
 use crate::controller::leader::Leadership;
 use crate::controller::{self, ControllerConfig, Pace};
@@ -42,6 +43,13 @@ pub(super) const PER_REPLICA: f64 = 25.0;
 pub(super) const REPLICAS: (u32, u32) = (4, 400);
 /// Median and 95th percentile of a pod's start, seconds.
 pub(super) const START_UP: (i64, i64) = (35, 60);
+
+/// Width of a step of what is recorded and of what is simulated beside it.
+pub(super) const STEP: TimeDelta = TimeDelta::seconds(15);
+
+/// The workload is put up so long before the controller, longer than its slowest pod takes to be
+/// Ready.
+const HEAD_START: TimeDelta = TimeDelta::minutes(3);
 
 const QUERY: &str = "sum(rate(http_requests_total{app=\"contest-entry\"}[1m]))";
 
@@ -84,6 +92,20 @@ impl Sunday {
         }
     }
 
+    /// Replicas that are Ready when the controller is installed: those that the simulations beside
+    /// it begin with.
+    pub(super) fn opening_size(&self) -> u32 {
+        let first = self.traffic.series(self.from, self.from + STEP, STEP);
+        let first = first.at(self.from).unwrap_or(Rate::ZERO);
+        let (least, most) = REPLICAS;
+        contest::opening_size(first, Rate::per_second(PER_REPLICA), least..=most)
+    }
+
+    /// When the demo's clock must begin for the workload to be there when the controller comes.
+    pub(super) fn doors(&self) -> Timestamp {
+        self.from - HEAD_START
+    }
+
     /// Start of the history that can be learnt from.
     pub(super) fn history_from(&self) -> Timestamp {
         self.from - TimeDelta::weeks(i64::from(Self::WEEKS))
@@ -110,7 +132,7 @@ pub(super) struct Theatre {
 }
 
 impl Theatre {
-    /// Starts it all.
+    /// Starts it all: the workload first, the controller once that stands and the Sunday begins.
     pub(super) async fn open(
         sunday: Arc<Sunday>,
         clock: SharedClock,
@@ -131,9 +153,10 @@ impl Theatre {
         let client = cluster.client_as("tipoff-demo");
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
         deployments
-            .create(&PostParams::default(), &deployment()?)
+            .create(&PostParams::default(), &deployment(sunday.opening_size())?)
             .await
             .map_err(CliError::failed)?;
+        stands(&deployments, &clock, sunday.from, stop).await?;
         install(&client).await?;
         Api::<PredictiveAutoscaler>::namespaced(client, NAMESPACE)
             .create(&PostParams::default(), &policy()?)
@@ -185,17 +208,8 @@ impl Theatre {
 
     /// The workload as the cluster shows it, and the last decision about it.
     pub(super) async fn look(&self) -> Result<Sight, CliError> {
-        let deployment = self.deployments.get(NAME).await.map_err(CliError::failed)?;
-        let asked = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(0);
-        let ready = deployment
-            .status
-            .and_then(|status| status.ready_replicas)
-            .unwrap_or(0);
         Ok(Sight {
-            workload: Workload {
-                replicas: u32::try_from(asked).unwrap_or(0),
-                ready: u32::try_from(ready).unwrap_or(0),
-            },
+            workload: counted(&self.deployments).await?,
             report: self.workloads.get(NAMESPACE, NAME),
         })
     }
@@ -222,6 +236,42 @@ impl Theatre {
     }
 }
 
+/// Waits until all replicas are Ready and the clock shows `from`, as in any cluster that an
+/// autoscaler comes to; not longer than until `stop`.
+async fn stands(
+    deployments: &Api<Deployment>,
+    clock: &SharedClock,
+    from: Timestamp,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    tokio::select! {
+        () = clock.sleep_until(from) => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    while !stop.is_cancelled() {
+        let Workload { replicas, ready } = counted(deployments).await?;
+        if ready >= replicas {
+            break;
+        }
+        clock.sleep(TimeDelta::seconds(1)).await;
+    }
+    Ok(())
+}
+
+/// The workload as the cluster shows it.
+async fn counted(deployments: &Api<Deployment>) -> Result<Workload, CliError> {
+    let deployment = deployments.get(NAME).await.map_err(CliError::failed)?;
+    let asked = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+    let ready = deployment
+        .status
+        .and_then(|status| status.ready_replicas)
+        .unwrap_or(0);
+    Ok(Workload {
+        replicas: u32::try_from(asked).unwrap_or(0),
+        ready: u32::try_from(ready).unwrap_or(0),
+    })
+}
+
 /// The gateway's counter: mean offered load over the last minute.
 fn answer(sunday: &Arc<Sunday>) -> Answer {
     let sunday = Arc::clone(sunday);
@@ -233,13 +283,13 @@ fn answer(sunday: &Arc<Sunday>) -> Answer {
     })
 }
 
-fn deployment() -> Result<Deployment, CliError> {
+fn deployment(replicas: u32) -> Result<Deployment, CliError> {
     let labels = json!({"app": NAME});
     serde_json::from_value(json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": labels},
         "spec": {
-            "replicas": 2 * REPLICAS.0,
+            "replicas": replicas,
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
@@ -287,4 +337,27 @@ fn write_settings(
             CliError::failed(format!("failed to write to {}: {error}", folder.display()))
         })?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ScaledClock;
+
+    #[tokio::test]
+    async fn the_replicas_are_ready_when_the_controller_comes() {
+        let sunday = Arc::new(Sunday::new(2023));
+        let clock = ScaledClock::new(sunday.doors(), 780.0).unwrap();
+        let clock: SharedClock = Arc::new(clock);
+        let stop = CancellationToken::new();
+        let theatre = Theatre::open(Arc::clone(&sunday), clock.clone(), &stop)
+            .await
+            .unwrap();
+        let sight = theatre.look().await.unwrap();
+        assert!(clock.now() >= sunday.from);
+        assert_eq!(sight.workload.ready, sunday.opening_size());
+        assert_eq!(sight.workload.replicas, sunday.opening_size());
+        stop.cancel();
+        theatre.close().await;
+    }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use chrono::TimeDelta;
 
 use super::latest::Latest;
+use super::patience::Patience;
 use super::stance::Stance;
 use crate::burst::spike::{Learnt, Seen};
 use crate::burst::{BurstDemand, Hint, LearntSpikes, LiveSample, News, SpikeSizes, Watch};
@@ -71,6 +72,8 @@ pub(super) struct Pulse {
     /// Load that was last decided on.
     decided: Rate,
     deciding: bool,
+    /// With an API server that refuses its sizes.
+    patience: Patience,
     written: Option<WrittenBetween>,
     /// Load above which running replicas should get more CPU; `None` where no bridge is asked for,
     /// or it is up.
@@ -198,8 +201,10 @@ impl Pulse {
         let demand = self.watch.demand(now);
         let news =
             |demand: &BurstDemand| demand.load > self.decided || exceeds(demand, self.overload);
-        told.decide =
-            !self.deciding && !briefing.is_stale(now) && demand.as_ref().is_some_and(news);
+        told.decide = !self.deciding
+            && !self.patience.waits(now)
+            && !briefing.is_stale(now)
+            && demand.as_ref().is_some_and(news);
         self.deciding |= told.decide;
         told
     }
@@ -273,6 +278,7 @@ impl Pulse {
         };
         let found = match outcome {
             Outcome::Scaled { from, to } => {
+                self.patience.taken();
                 self.written = Some(WrittenBetween {
                     from: *from,
                     to: *to,
@@ -285,8 +291,13 @@ impl Pulse {
                 self.decided = Rate::ZERO;
                 *found
             }
-            // tried again with the next sample
-            _ => {
+            // tried again with the next sample, or a later one
+            Outcome::Failed(error) => {
+                self.patience.failed(error, now);
+                self.decided = Rate::ZERO;
+                return;
+            }
+            Outcome::Nothing | Outcome::HeldBack { .. } => {
                 self.decided = Rate::ZERO;
                 return;
             }

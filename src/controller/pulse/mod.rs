@@ -30,6 +30,7 @@ use crate::units::Timestamp;
 
 mod beat;
 mod latest;
+mod patience;
 mod rehearsal;
 mod stance;
 

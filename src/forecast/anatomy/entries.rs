@@ -1,6 +1,8 @@
 //! What entries add to the median at one moment: those of each slot whose crowd is there, and the
 //! level of the day that they leave to explain.
 
+use std::collections::BTreeMap;
+
 use super::super::event_response::reaching;
 use super::parts::Parts;
 use super::{EntriesShare, SlotEntries};
@@ -31,16 +33,27 @@ pub(super) fn entries_share(
     // as they join in the log, so they share what they add together
     let joint: f64 = told.iter().map(|(_, part, _)| part).sum();
     let each = if joint == 0.0 { 0.0 } else { by_slots / joint };
-    let mut slots: Vec<SlotEntries> = told
-        .iter()
-        .map(|(slot, part, verdict)| SlotEntries {
+    // the possible starts of one fixture are one fixture: the likeliest to be there speaks for it
+    let mut by_group: BTreeMap<usize, (f64, SlotEntries)> = BTreeMap::new();
+    for (slot, part, verdict) in &told {
+        let said = SlotEntries {
             fixtures: slot.fixtures.clone(),
             so_far: verdict.so_far,
             usual: verdict.usual,
             pace: verdict.innovation.exp(),
-            load: each * part,
-        })
-        .collect();
+            load: 0.0,
+        };
+        let (largest, kept) = by_group
+            .entry(slot.group)
+            .or_insert_with(|| (part.abs(), said.clone()));
+        let load = kept.load + each * part;
+        if part.abs() > *largest {
+            *largest = part.abs();
+            *kept = said;
+        }
+        kept.load = load;
+    }
+    let mut slots: Vec<SlotEntries> = by_group.into_values().map(|(_, slot)| slot).collect();
     slots.sort_by(|a, b| b.load.abs().total_cmp(&a.load.abs()));
     let load = median - without;
     let level = load - slots.iter().map(|slot| slot.load).sum::<f64>();
@@ -55,7 +68,7 @@ pub(super) fn entries_share(
 #[cfg(test)]
 mod tests {
     use crate::entries::{Entries, SlateEntries};
-    use crate::fixture::{Calendar, Fixture};
+    use crate::fixture::{Calendar, Fixture, Precision};
     use crate::forecast::{EventResponse, Evidence, Fit as _, Horizon};
     use crate::series::Series;
     use crate::units::Timestamp;
@@ -141,6 +154,41 @@ mod tests {
         assert!(
             (share.load - added).abs() < 1e-9 && (sum - added).abs() < 1e-9,
             "{share:?}"
+        );
+    }
+
+    #[test]
+    fn a_fixture_of_which_only_the_day_is_known_locks_once_and_has_no_minute() {
+        let (load, mut calendar, entries) = season();
+        let day = (DAYS - 1) * 288;
+        let mut someday = Fixture::game("someday", "late", at(day));
+        someday.start.precision = Precision::Date;
+        calendar.insert(someday);
+        let origin = at(day + 190);
+        let known = Evidence::new(&load, &calendar).with_entries(&entries);
+        let fitted = EventResponse::new(chrono_tz::Tz::UTC)
+            .fit(known, origin)
+            .unwrap();
+        let horizon = Horizon {
+            origin,
+            length: TimeDelta::hours(6),
+            step: TimeDelta::minutes(5),
+        };
+        let found = fitted.explain(known, horizon, at(day + 224)).unwrap();
+        let said = "entries speak for 2 of the 3 locks of the next 24 h";
+        assert!(
+            found.notes.iter().any(|note| note.starts_with(said)),
+            "{:?}",
+            found.notes
+        );
+        for share in &found.fixtures {
+            let timed = share.fixtures[0].0 != "someday";
+            assert_eq!(share.minute.is_some(), timed, "{share:?}");
+        }
+        assert!(
+            found.fixtures.iter().any(|share| share.minute.is_none()),
+            "{:?}",
+            found.fixtures
         );
     }
 }

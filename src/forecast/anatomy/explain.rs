@@ -125,7 +125,7 @@ fn shares(
             Some(FixtureShare {
                 fixtures: slot.fixtures.clone(),
                 start: Timestamp::from_timestamp(slot.anchors.start, 0)?,
-                minute: (at - slot.anchors.start) as f64 / 60.0,
+                minute: (slots.len() == 1).then(|| (at - slot.anchors.start) as f64 / 60.0),
                 load,
                 multiple: if without > 0.0 { median / without } else { 1.0 },
                 novelty: novelty(parts.view.model, slots, median, history),

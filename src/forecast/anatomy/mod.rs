@@ -51,10 +51,10 @@ pub struct Explanation {
 pub struct FixtureShare {
     /// The fixtures.
     pub fixtures: Vec<FixtureId>,
-    /// Their start.
+    /// Their start; the first that is plausible where only the day is known.
     pub start: Timestamp,
-    /// Minutes from their start; negative before it.
-    pub minute: f64,
+    /// Minutes from their start, negative before it; `None` where only the day is known.
+    pub minute: Option<f64>,
     /// Units per second of the median that they bring, entries included; the shares, what the
     /// match day brings, the calm load times the level and nothing else sum to the median.
     pub load: f64,

@@ -45,6 +45,24 @@ fn a_lost_forecast_lowers_nothing_but_load_still_raises() {
 }
 
 #[test]
+fn with_neither_load_nor_forecast_it_is_said_that_nothing_grows_either() {
+    let mut story = Story::new(10);
+    story.lose_load();
+    story.observed.forecast = None;
+    story.observed.forecast_note = Some("no load is known".into());
+    for capacity in [Some(Rate::per_second(100.0)), None] {
+        story.policy.per_replica = capacity;
+        let plan = story.tick();
+        assert!(
+            plan.summary
+                .starts_with("hold 10: nothing is raised or lowered while data is missing: load"),
+            "{}",
+            plan.summary
+        );
+    }
+}
+
+#[test]
 fn a_calendar_that_is_missing_lowers_nothing() {
     let mut story = Story::new(20);
     story.observed.lists_note = Some("calendar \"nfl\" has not loaded".into());

@@ -12,14 +12,36 @@ fn comes_down_in_rungs_after_the_window() {
         "a restart shrinks nothing before a full window"
     );
     assert!(matches!(held.holds[0], Hold::WindowNotFull { .. }));
-    story.tick();
+    let lowered = story.tick();
     assert_eq!(story.replicas(), 30, "one rung of a quarter");
+    assert_eq!(
+        lowered.summary,
+        "lower 40 to 30: 1 are enough now, one rung at a time"
+    );
     story.tick();
     assert_eq!(story.replicas(), 30, "the rung lasts a minute");
     story.pass(TimeDelta::minutes(1));
     assert_eq!(story.replicas(), 23);
     story.pass(TimeDelta::minutes(30));
     assert_eq!(story.replicas(), 2, "down to the minimum at last");
+}
+
+#[test]
+fn a_size_that_is_lowered_to_more_than_is_wanted_says_what_holds_the_rest() {
+    let mut story = Story::new(36);
+    for (load, minutes) in [(3500.0, 6), (3400.0, 2)] {
+        story.load(load);
+        story.pass(TimeDelta::minutes(minutes));
+    }
+    story.load(3300.0);
+    let mut said = Vec::new();
+    while story.replicas() > 34 {
+        said.push(story.tick().summary);
+    }
+    assert_eq!(
+        said.last().map(String::as_str),
+        Some("lower 35 to 34: 33 are enough now; 34 were wanted within the release window")
+    );
 }
 
 #[test]

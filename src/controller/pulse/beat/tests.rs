@@ -159,6 +159,34 @@ fn a_spike_is_decided_once_and_written_against_the_size_of_the_tick() {
 }
 
 #[test]
+fn a_write_that_is_refused_is_not_tried_again_at_each_sample() {
+    let mut story = Story::new(Mode::Enforce);
+    let mut tried = Vec::new();
+    for second in 0..30 {
+        if story.see(1_600.0) {
+            tried.push(second);
+            let (_, plan) = story.decide().unwrap();
+            let gone = Outcome::Failed(TargetError::NotFound {
+                kind: "Deployment".into(),
+                name: "entry".into(),
+                namespace: "dfs".into(),
+            });
+            story.pulse.wrote(&gone, &plan, story.now);
+            story.pulse.rest();
+        }
+    }
+    assert_eq!(tried, [0, 1, 3, 7, 12, 17, 22, 27]);
+    story.now += TimeDelta::seconds(4);
+    let again = story.decide().unwrap().1;
+    let taken = Outcome::Scaled {
+        from: 3,
+        to: again.desired,
+    };
+    story.pulse.wrote(&taken, &again, story.now);
+    assert!(story.decide().is_none());
+}
+
+#[test]
 fn a_write_that_was_overtaken_is_decided_on_the_size_that_was_found() {
     let mut story = Story::new(Mode::Enforce);
     story.see(1_600.0);
