@@ -296,6 +296,20 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
                  write YAML to keep what was known of them\n",
             )?;
         }
+        let before = fixtures.len();
+        fixtures.retain(|fixture| calendar.replaced_by(&fixture.id).is_none());
+        // nor has it a column for the feed's own number of a version
+        let numbers =
+            |one: &Fixture, next: &Fixture| one.id == next.id && one.known_at == next.known_at;
+        fixtures.reverse();
+        fixtures.dedup_by(|earlier, later| numbers(earlier, later));
+        fixtures.reverse();
+        if fixtures.len() < before {
+            complain(
+                "warning  a table cannot say what replaces what: games that were replaced are \
+                 left out; write YAML to keep what was known of them\n",
+            )?;
+        }
     }
     let text = match target {
         Target::Yaml => export::to_yaml(fixtures.iter().copied(), &removed)?,

@@ -15,6 +15,13 @@ const BINS_AT_A_TIME: i64 = 2_016;
 /// Bins at the end that are read again: late samples may have changed them.
 const REREAD: i64 = 3;
 
+/// And so much of it once in [`LOOK_BACK_EVERY`]: an agent that was cut off from Prometheus sends
+/// what it kept when it is back, hours of it.
+const LOOK_BACK: TimeDelta = TimeDelta::days(1);
+
+/// A query over a day costs Prometheus too much to be asked at every reading.
+const LOOK_BACK_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// Most slates in one answer: a busy week of a large operator.
 const MOST_SLATES: usize = 200;
 
@@ -106,7 +113,7 @@ impl History {
             self.read = None;
         }
         let mut from = match self.read {
-            Some((_, to)) if to > begin => (to - REREAD).max(begin),
+            Some((_, to)) if to > begin => (to - self.read_again(to, end)).max(begin),
             _ => {
                 self.slates.clear();
                 self.read = Some((begin, begin));
@@ -125,16 +132,30 @@ impl History {
         Ok(())
     }
 
-    /// Takes the answer for the bins `[from, to)` in place of all from there on.
+    /// How many of the bins before `to` are read again when what follows up to `end` is read.
+    fn read_again(&self, to: i64, end: i64) -> i64 {
+        let bins = |span: TimeDelta| (span.num_milliseconds() / self.step).max(1);
+        let every = bins(LOOK_BACK_EVERY);
+        if to.div_euclid(every) == end.div_euclid(every) {
+            REREAD
+        } else {
+            bins(LOOK_BACK).max(REREAD)
+        }
+    }
+
+    /// Takes the answer for the bins `[from, to)` in place of the last few of those known. What is
+    /// known of bins before them stays where the answer has nothing: a Prometheus that has lost
+    /// its past takes none from us.
     fn take(&mut self, from: i64, to: i64, read: BTreeMap<Option<String>, Series>) {
+        let settled = self.read.map_or(from, |(_, to)| to - REREAD);
         for bins in self.slates.values_mut() {
-            bins.truncate(from);
+            bins.truncate(from.max(settled));
         }
         for (slate, series) in read {
             self.slates
                 .entry(slate)
                 .or_default()
-                .extend(from, series.raw());
+                .put(from, series.raw());
         }
         let first = self.read.map_or(from, |(first, _)| first);
         self.read = Some((first, to));
@@ -223,6 +244,18 @@ impl Bins {
         let keep = usize::try_from(from - self.first).unwrap_or(0);
         self.values.truncate(keep);
         self.trim();
+    }
+
+    /// Puts `read` at `from`; where it has a gap, what was known stays.
+    fn put(&mut self, from: i64, read: &[f64]) {
+        let mut merged = self.between(from, self.end().max(from + read.len() as i64));
+        for (value, &read) in merged.iter_mut().zip(read) {
+            if !read.is_nan() {
+                *value = read;
+            }
+        }
+        self.truncate(from);
+        self.extend(from, &merged);
     }
 
     /// Puts `read` at `from`, behind all there is.
@@ -337,6 +370,33 @@ mod tests {
         history.forget_before(105);
         assert_eq!(history.slates(now, STEP).count(), 0);
         assert_eq!(history.read, None, "all of it is asked for again");
+    }
+
+    #[test]
+    fn what_was_sent_late_is_found_within_the_hour_and_nothing_is_lost_for_it() {
+        const GAP: f64 = f64::NAN;
+        let mut history = History::new(STEP);
+        history.read = Some((100, 100));
+        let cut_off = [(None, &[1.0, GAP, GAP, 4.0, 5.0, 6.0, 7.0, 8.0][..])];
+        history.take(100, 108, read(&history, 100, &cut_off));
+        // at each reading the last few, once an hour a day
+        assert_eq!(history.read_again(108, 109), REREAD);
+        assert_eq!(history.read_again(119, 120), 288);
+        let sent = [(None, &[GAP, 2.0, 3.0, GAP, 5.5, 6.0, GAP, 8.5, 9.0][..])];
+        history.take(100, 109, read(&history, 100, &sent));
+        let now = [
+            Some(1.0),
+            Some(2.0),
+            Some(3.0),
+            Some(4.0),
+            Some(5.5),
+            Some(6.0),
+            // of the last few the newest answer is the truth, gaps and all
+            None,
+            Some(8.5),
+            Some(9.0),
+        ];
+        assert_eq!(known(&history.series()), (100, now.to_vec()));
     }
 
     #[test]

@@ -198,6 +198,7 @@ fn header(record: &csv::ByteRecord, name: &str) -> Result<Columns, EntriesError>
         _ => Err(EntriesError::Header {
             name: name.to_owned(),
             found: cells.join(",").chars().take(200).collect(),
+            hint: rows::separator_hint(record),
         }),
     }
 }

@@ -223,6 +223,7 @@ fn header(record: &csv::ByteRecord, name: &str) -> Result<String, LoadError> {
         _ => Err(LoadError::Header {
             name: name.to_owned(),
             found: cells.join(","),
+            hint: rows::separator_hint(record),
         }),
     }
 }
@@ -404,6 +405,7 @@ mod tests {
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,1,2\n")), @"load.csv:3: 3 columns instead of 2; write timestamp_utc,value");
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z;1\n")), @"load.csv:3: 1 columns instead of 2; write timestamp_utc,value, separated by a comma");
         assert_snapshot!(refusal("2026-01-01T00:02:00Z,1\n"), @r#"load.csv:1: "2026-01-01T00:02:00Z,1" is not the header; begin with timestamp_utc,value"#);
+        assert_snapshot!(refusal("timestamp_utc;value\n"), @r#"load.csv:1: "timestamp_utc;value" is not the header; begin with timestamp_utc,value, separated by a comma"#);
         assert_snapshot!(refusal("timestamp_utc,v\n"), @"load.csv: has no rows; give at least one row below a header timestamp_utc,value");
         assert_snapshot!(refusal(""), @"load.csv: has no rows; give at least one row below a header timestamp_utc,value");
     }

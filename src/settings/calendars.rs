@@ -2,7 +2,7 @@
 //!
 //! A file that shrank takes nothing away that is not over yet: a pull that lost half its fixtures
 //! looks the same as a season that ended. Who means it removes a fixture by its status or its
-//! tombstone.
+//! tombstone. What a file says otherwise than when it was last read is news of that moment.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use super::CalendarSettings;
 use super::calendar_file::{CalendarOptions, load_calendar};
 use super::watched::Source;
+use crate::fixture::Calendar;
 use crate::fixture::import::Declared;
-use crate::fixture::{Calendar, Phase};
 use crate::serve::metrics::Reloaded;
 use crate::units::Timestamp;
 
@@ -46,34 +46,30 @@ impl Source for CalendarSettings {
         for warning in warnings {
             warn!(calendar = self.name, "{warning}");
         }
-        let calendar = before.map_or_else(|| new.clone(), |before| carry_over(before, &new, now));
+        let Some(before) = before else {
+            info!(
+                calendar = self.name,
+                fixtures = new.len(),
+                "calendar loaded"
+            );
+            return Ok(new);
+        };
+        let read = before.reread(new, now, EXPANDED);
         info!(
             calendar = self.name,
-            fixtures = calendar.len(),
-            "calendar loaded"
+            fixtures = read.calendar.len(),
+            changed = read.changed,
+            dropped = read.dropped,
+            "calendar loaded again; what changed counts as known from now on"
         );
-        if calendar.len() > new.len() {
+        if read.kept > 0 {
             warn!(
                 calendar = self.name,
-                kept = calendar.len() - new.len(),
+                kept = read.kept,
                 "fixtures are gone from the file and not over yet; they stay until they are, or \
                  until the file cancels them"
             );
         }
-        Ok(calendar)
+        Ok(read.calendar)
     }
-}
-
-/// The new version, with what it lost and what is not over yet.
-fn carry_over(before: &Calendar, new: &Calendar, now: Timestamp) -> Calendar {
-    let mut calendar = new.clone();
-    let lost = before
-        .iter()
-        .filter(|fixture| {
-            new.versions(&fixture.id).is_empty() && fixture.phase_at(now) != Phase::Over
-        })
-        .cloned();
-    // it can only warn of fixtures that the new version removed on purpose, and those stay removed
-    drop(calendar.merge(lost));
-    calendar
 }

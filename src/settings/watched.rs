@@ -18,7 +18,7 @@ use crate::units::Timestamp;
 /// A file that the settings name, and how it is read.
 pub(super) trait Source: Clone + PartialEq {
     /// What is in it.
-    type Content: Debug;
+    type Content: Debug + PartialEq;
     /// What metrics and people call it.
     const KIND: Reloaded;
 
@@ -28,7 +28,7 @@ pub(super) trait Source: Clone + PartialEq {
     /// Where it lies.
     fn file(&self) -> &Path;
 
-    /// Reads it; `before` is the version in force so far.
+    /// Reads it; `before` is the version in force so far, if it was read the same way.
     ///
     /// # Errors
     /// What is wrong with it, where, and what to do.
@@ -70,20 +70,31 @@ impl<S: Source> Watched<S> {
             if entry.is_some_and(|entry| entry.seen == seen && entry.settings == *source) {
                 continue;
             }
-            changed = true;
             // another file under an old name is another one: nothing is carried over
             let before = entry
                 .filter(|entry| entry.settings.file() == source.file())
                 .and_then(|entry| entry.good.clone());
-            let loaded = source.load(before.as_deref(), now);
+            // read in another way, as in another zone, it says nothing new: it was misread before
+            let comparable = entry.is_some_and(|entry| entry.settings == *source);
+            let loaded = source.load(before.as_deref().filter(|_| comparable), now);
             metrics.reload(S::KIND, loaded.is_ok());
             let (good, refused) = match loaded {
-                Ok(new) => (Some(Arc::new(new)), None),
+                // whoever holds the version before needs to do nothing about the same again
+                Ok(new) => match before.filter(|before| **before == new) {
+                    Some(same) => (Some(same), None),
+                    None => (Some(Arc::new(new)), None),
+                },
                 Err(reason) => {
                     error!(name = source.name(), %reason, "{} refused", S::KIND.noun());
                     (before, Some(reason))
                 }
             };
+            let in_force = |content: &Option<Arc<S::Content>>| content.as_ref().map(Arc::as_ptr);
+            changed |= entry.is_none_or(|entry| {
+                entry.settings != *source
+                    || entry.refused != refused
+                    || in_force(&entry.good) != in_force(&good)
+            });
             let entry = Entry {
                 settings: source.clone(),
                 seen,

@@ -420,6 +420,31 @@ fn a_removal_is_known_from_its_date_on_also_after_conversion() {
 }
 
 #[test]
+fn a_table_holds_what_is_planned_and_not_what_was_replaced() {
+    let directory = with_file(
+        "games.yaml",
+        "competition: NFL\nfixtures:\n  \
+         - {id: old, home: A, away: B, start: 2090-12-13T17:00:00Z}\n  \
+         - {id: new, home: A, away: B, start: 2090-12-15T17:00:00Z, supersedes: [old]}\n  \
+         - {id: c, home: C, away: D, start: 2090-12-13T17:00:00Z, revision: 1}\n  \
+         - {id: c, home: C, away: D, start: 2090-12-14T17:00:00Z, revision: 2}\n",
+    );
+    let run = tipoff(directory.path(), &["import", "games.yaml", "-o", "out.csv"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("games that were replaced are left out"),
+        "{}",
+        run.stderr
+    );
+    let listed = |name: &str| {
+        let run = tipoff(directory.path(), &["check", name]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stdout
+    };
+    assert_eq!(listed("out.csv"), listed("games.yaml"));
+}
+
+#[test]
 fn a_removed_replacement_brings_the_game_back_whatever_file_comes_first() {
     let directory = with_file(
         "games.yaml",

@@ -9,6 +9,7 @@ use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 use tipoff::breaker::Limits;
 use tipoff::clock::ManualClock;
+use tipoff::fixture::{Fixture, FixtureId};
 use tipoff::serve::Metrics;
 use tipoff::settings::{self, Auth, Live, PushSettings, Reloader, Settings, SettingsError};
 use tipoff::units::Timestamp;
@@ -430,6 +431,91 @@ fn a_game_removed_on_a_date_was_known_before_it() {
     let before = "2026-09-13T12:00:00Z".parse().unwrap();
     let known = live.calendar("nfl").unwrap().as_of(before);
     assert!(known.iter().any(|fixture| fixture.id.0 == "late"));
+}
+
+#[test]
+fn what_a_calendar_says_anew_is_known_from_its_reading_on() {
+    let bench = Bench::new();
+    let (mut reloader, mut live) = bench.open();
+    let opener = |live: &Live| -> Vec<(String, Option<Timestamp>)> {
+        let calendar = Arc::clone(live.calendar("nfl").unwrap());
+        let versions = calendar.versions(&FixtureId("opener".into()));
+        let shown = |f: &Fixture| (f.start.at.format("%H:%M").to_string(), f.known_at);
+        versions.iter().map(shown).collect()
+    };
+    assert_eq!(opener(&live.borrow()), [("17:00".to_owned(), None)]);
+    bench.clock.advance(chrono::TimeDelta::hours(4));
+    let moved = OPENER.replace("17:00", "19:00");
+    bench.write("nfl.csv", &[CSV, &moved, LATE].concat());
+    reloader.poll();
+    let read: Timestamp = "2026-09-13T16:00:00Z".parse().unwrap();
+    let known = [("17:00".to_owned(), None), ("19:00".to_owned(), Some(read))];
+    assert_eq!(opener(&live.borrow()), known);
+
+    // a reading that fails, and one that says the same in other words, change nothing
+    let before = Arc::clone(live.borrow().calendar("nfl").unwrap());
+    let same = |live: &Live| Arc::ptr_eq(live.calendar("nfl").unwrap(), &before);
+    bench.clock.advance(chrono::TimeDelta::minutes(5));
+    bench.write("nfl.csv", &[CSV, &moved, "late,soon,NFL,C,D,3h\n"].concat());
+    reloader.poll();
+    assert!(same(&live.borrow()) && live.borrow().problems.len() == 1);
+    bench.write("nfl.csv", &[CSV, LATE, "\n\n", &moved].concat());
+    reloader.poll();
+    assert!(same(&live.borrow()) && live.borrow().problems.is_empty());
+    live.borrow_and_update();
+    bench.write("nfl.csv", &[CSV, LATE, &moved].concat());
+    reloader.poll();
+    assert!(same(&live.borrow()));
+    assert!(!live.has_changed().unwrap(), "nobody needs to look at it");
+}
+
+#[test]
+fn a_zone_that_is_corrected_moves_no_game() {
+    let bench = Bench::new();
+    let local = "id,start,competition\nopener,2026-09-13 13:00,NFL\n";
+    bench.write("nfl.csv", local);
+    let settings = |zone: &str| {
+        let list = "calendars: [{name: nfl, source: nfl.csv, zone:";
+        format!("{MINIMAL}{list} {zone}}}]\n")
+    };
+    bench.write("tipoff.yaml", &settings("Europe/London"));
+    let (mut reloader, live) = bench.open();
+    bench.write("tipoff.yaml", &settings("America/New_York"));
+    reloader.poll();
+    let live = live.borrow();
+    let calendar = live.calendar("nfl").unwrap();
+    let versions = calendar.versions(&FixtureId("opener".into()));
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0].known_at, None);
+    assert_eq!(
+        versions[0].start.at.to_rfc3339(),
+        "2026-09-13T17:00:00+00:00"
+    );
+}
+
+#[test]
+fn a_series_that_moved_or_lost_a_day_leaves_no_game_behind() {
+    let bench = Bench::new();
+    let settings = format!("{MINIMAL}calendars: [{{name: nfl, source: daily.ics}}]\n");
+    bench.write("tipoff.yaml", &settings);
+    let daily = |start: &str, more: &str| {
+        format!(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:u\nSUMMARY:Show\nDTSTART:{start}\n\
+             RRULE:FREQ=DAILY\n{more}END:VEVENT\nEND:VCALENDAR\n"
+        )
+    };
+    bench.write("daily.ics", &daily("20260910T170000Z", ""));
+    let (mut reloader, live) = bench.open();
+    let games = |live: &Live| live.calendar("nfl").unwrap().len();
+    let first = games(&live.borrow());
+    bench.write("daily.ics", &daily("20260914T180000Z", ""));
+    reloader.poll();
+    // three were played, and the one of today is no longer there
+    assert_eq!(games(&live.borrow()), first - 1);
+    let out = "EXDATE:20260915T180000Z\n";
+    bench.write("daily.ics", &daily("20260914T180000Z", out));
+    reloader.poll();
+    assert_eq!(games(&live.borrow()), first - 2);
 }
 
 #[test]

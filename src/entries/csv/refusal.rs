@@ -23,13 +23,15 @@ pub enum EntriesError {
     },
     /// The first row is not the header.
     #[error(
-        "{name}:1: {found:?} is not the header; begin with timestamp_utc,entries and, where known, slate and spots"
+        "{name}:1: {found:?} is not the header; begin with timestamp_utc,entries and, where known, slate and spots{hint}"
     )]
     Header {
         /// File.
         name: String,
         /// First row.
         found: String,
+        /// What may be the matter.
+        hint: &'static str,
     },
     /// One row means nothing.
     #[error("{name}:{line}: {fault}")]

@@ -109,6 +109,7 @@ fn every_refusal_names_place_and_remedy() {
     assert_snapshot!(with(&format!("2026-09-13T10:10:00Z,1,{},", "x".repeat(300))), @"entries.csv:4: the slate's name has 300 bytes; use the slate of the fixture file, at most 256");
     assert_snapshot!(refusal("2026-09-13T10:10:00Z,1\n"), @r#"entries.csv:1: "2026-09-13T10:10:00Z,1" is not the header; begin with timestamp_utc,entries and, where known, slate and spots"#);
     assert_snapshot!(refusal("timestamp_utc,entries,entrants\n"), @r#"entries.csv:1: "timestamp_utc,entries,entrants" is not the header; begin with timestamp_utc,entries and, where known, slate and spots"#);
+    assert_snapshot!(refusal("timestamp_utc;entries\n"), @r#"entries.csv:1: "timestamp_utc;entries" is not the header; begin with timestamp_utc,entries and, where known, slate and spots, separated by a comma"#);
     assert_snapshot!(refusal("timestamp_utc,entries\n"), @"entries.csv: has no rows; give at least one row below a header timestamp_utc,entries");
     assert_snapshot!(refusal(""), @"entries.csv: has no rows; give at least one row below a header timestamp_utc,entries");
 }

@@ -46,13 +46,17 @@ pub(super) fn gatherings<'a>(
     let missed = broken_promise(calendar, fixture, told);
     if fixture.status.is_off() {
         // called off: nobody will come, but who had come wants to know and wants the money back
+        // a feed may name its new day in the same breath: they came for the one before
+        let before = missed.map_or(fixture, |(missed, _)| missed);
         return match (fixture.status, told) {
             (Status::Postponed | Status::Cancelled, Some(told))
-                if told > fixture.start.at - TOO_LATE =>
+                if told > before.start.at - TOO_LATE =>
             {
-                let before = Gathering::of(missed.unwrap_or(fixture));
                 let until = Some(told + NEWS_HOLD);
-                vec![Gathering { until, ..before }]
+                vec![Gathering {
+                    until,
+                    ..Gathering::of(before)
+                }]
             }
             _ => Vec::new(),
         };
@@ -64,7 +68,7 @@ pub(super) fn gatherings<'a>(
     if fixture.status == Status::Delayed && origin > now.start && origin < now.start + MAX_DELAY {
         now.start = origin + STILL_WAITING;
     }
-    let Some(missed) = missed else {
+    let Some((missed, told)) = missed else {
         return vec![now];
     };
     if now.start <= missed.start.at + MAX_DELAY {
@@ -72,7 +76,6 @@ pub(super) fn gatherings<'a>(
         now.lock = missed.lock().min(now.lock);
         return vec![now];
     }
-    let told = told.unwrap_or(missed.start.at);
     let before = Gathering {
         until: Some(told + NEWS_HOLD),
         ..Gathering::of(missed)
@@ -92,24 +95,34 @@ fn told(calendar: &Calendar, fixture: &Fixture) -> Option<Timestamp> {
     first.map_or(fixture.known_at, |version| version.known_at)
 }
 
-/// The version of a fixture for which people came although it started later than it said: its
-/// change became known too late.
+/// The version of a fixture for which people came although it started later than it said, and when
+/// that became known: too late. A game called off in time is nobody's promise, however late its new
+/// day is named.
 fn broken_promise<'a>(
     calendar: &'a Calendar,
-    fixture: &Fixture,
-    told: Option<Timestamp>,
-) -> Option<&'a Fixture> {
-    let told = told?;
-    calendar
-        .versions(&fixture.id)
-        .iter()
-        .chain(
-            fixture
-                .supersedes
-                .iter()
-                .flat_map(|id| calendar.versions(id)),
-        )
-        .filter(|version| version.known_at.is_none_or(|known| known < told))
+    fixture: &'a Fixture,
+    told_at: Option<Timestamp>,
+) -> Option<(&'a Fixture, Timestamp)> {
+    let told_at = told_at?;
+    let before = || {
+        said(calendar, fixture)
+            .filter(move |version| version.known_at.is_none_or(|known| known < told_at))
+    };
+    let off = before()
+        .max_by_key(|version| version.known_at)
+        .filter(|last| last.status.is_off());
+    let told_at = off.map_or(Some(told_at), |off| told(calendar, off))?;
+    before()
         .filter(|version| version.start.is_timed() && version.start.at < fixture.start.at)
-        .rfind(|version| told > version.start.at - TOO_LATE)
+        .rfind(|version| told_at > version.start.at - TOO_LATE)
+        .map(|missed| (missed, told_at))
+}
+
+/// All that was said of a fixture and of those it replaces, in the order they became known.
+pub(super) fn said<'a>(
+    calendar: &'a Calendar,
+    fixture: &'a Fixture,
+) -> impl DoubleEndedIterator<Item = &'a Fixture> {
+    let replaced = fixture.supersedes.iter();
+    (calendar.versions(&fixture.id).iter()).chain(replaced.flat_map(|id| calendar.versions(id)))
 }

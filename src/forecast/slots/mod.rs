@@ -15,10 +15,10 @@ use super::prior::SportPrior;
 use super::response::Anchors;
 use crate::fixture::phase::MAX_DELAY;
 use crate::fixture::sport::is_knockout;
-use crate::fixture::{Calendar, Fixture, FixtureId, Precision};
+use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::units::Timestamp;
 use ends::{expected_end, extension, middle};
-use gathering::{Gathering, gatherings};
+use gathering::{Gathering, gatherings, said};
 
 mod ends;
 mod gathering;
@@ -120,24 +120,29 @@ pub(crate) fn slots(
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
-        if !(known && near(fixture, from, to)) {
+        let near_now = near(fixture, from, to);
+        // moved far away it is still where people had come for it
+        let was_near =
+            || fixture.known_at.is_some() && said(calendar, fixture).any(|f| near(f, from, to));
+        if !(known && (near_now || was_near())) {
             continue;
         }
-        let gatherings = gatherings(calendar, fixture, origin);
-        match fixture.start.precision {
-            Precision::Exact | Precision::Approximate => {
-                for gathering in gatherings {
-                    let key = (
-                        gathering.start.timestamp(),
-                        fixture.competition.as_str(),
-                        fixture.if_necessary,
-                        gathering.until.map(|until| until.timestamp()),
-                    );
-                    together.entry(key).or_default().push(gathering);
-                }
+        let timed = fixture.start.is_timed();
+        for gathering in gatherings(calendar, fixture, origin) {
+            let missed = gathering.until.is_some() && gathering.fixture.start.is_timed();
+            if !(missed || timed && near_now) {
+                continue;
             }
-            Precision::Date | Precision::Tbd if !fixture.status.is_off() => spread.push(fixture),
-            Precision::Date | Precision::Tbd => {}
+            let key = (
+                gathering.start.timestamp(),
+                fixture.competition.as_str(),
+                fixture.if_necessary,
+                gathering.until.map(|until| until.timestamp()),
+            );
+            together.entry(key).or_default().push(gathering);
+        }
+        if near_now && !timed && !fixture.status.is_off() {
+            spread.push(fixture);
         }
     }
     let mut found: Vec<Slot> = together

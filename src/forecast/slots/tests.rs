@@ -2,8 +2,8 @@
 
 use super::ends::STILL_ON;
 use super::*;
-use crate::fixture::Status;
 use crate::fixture::phase::NEWS_HOLD;
+use crate::fixture::{Precision, Status};
 use chrono::Utc;
 
 fn at(hour: i64) -> Timestamp {
@@ -216,6 +216,25 @@ fn called_off_late_it_still_holds_who_had_come_and_early_nobody() {
     assert!(late[0].span().1 <= (at(14) + NEWS_HOLD).timestamp());
     let early = of_versions(told(-12, |f| f.status = Status::Cancelled), at(14));
     assert!(early.is_empty());
+    // with its new day already named, people have come for the old one all the same
+    let moved = |hour| {
+        told(hour, |f| {
+            f.status = Status::Postponed;
+            f.start.at = at(15) + TimeDelta::days(7);
+        })
+    };
+    let late = of_versions(moved(14), at(14));
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].anchors.start, at(15).timestamp());
+    assert_eq!(late[0].until, Some((at(14) + NEWS_HOLD).timestamp()));
+    assert!(of_versions(moved(-12), at(14)).is_empty());
+    // and called off in time nobody comes, though the new day is named in the evening
+    let mut named = told(-12, |f| f.status = Status::Postponed);
+    let mut last = named[0].clone();
+    last.known_at = Some(at(16));
+    last.start.at = at(15) + TimeDelta::days(7);
+    named.push(last);
+    assert!(of_versions(named, at(17)).is_empty());
 }
 
 #[test]

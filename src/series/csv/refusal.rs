@@ -19,12 +19,14 @@ pub enum LoadError {
         name: String,
     },
     /// The first row is not the header.
-    #[error("{name}:1: {found:?} is not the header; begin with timestamp_utc,value")]
+    #[error("{name}:1: {found:?} is not the header; begin with timestamp_utc,value{hint}")]
     Header {
         /// File.
         name: String,
         /// First row.
         found: String,
+        /// What may be the matter.
+        hint: &'static str,
     },
     /// A row has not two columns.
     #[error("{name}:{line}: {found} columns instead of 2; write timestamp_utc,value{hint}")]

@@ -31,12 +31,14 @@ pub enum FaultsError {
         name: String,
     },
     /// The first row is not the header.
-    #[error("{name}:1: {found:?} is not the header; begin with from,to,cause")]
+    #[error("{name}:1: {found:?} is not the header; begin with from,to,cause{hint}")]
     Header {
         /// File.
         name: String,
         /// First row.
         found: String,
+        /// What may be the matter.
+        hint: &'static str,
     },
     /// A row means nothing.
     #[error("{name}:{line}: {reason}")]
@@ -80,6 +82,7 @@ pub fn read_faults(reader: impl Read, name: &str) -> Result<Faults, FaultsError>
         return Err(FaultsError::Header {
             name: name.to_owned(),
             found: header.join(",").chars().take(200).collect(),
+            hint: rows::separator_hint(record),
         });
     }
     let mut spans = Vec::new();
@@ -193,6 +196,7 @@ mod tests {
         assert_snapshot!(with("2026-09-13T00:00:00Z,2026-09-13T01:00:00Z"), @"faults.csv:2: 2 columns instead of 3; write from,to,cause");
         assert_snapshot!(with("2026-09-13T00:00:00Z;2026-09-13T01:00:00Z;outage"), @"faults.csv:2: 1 columns instead of 3; write from,to,cause, separated by a comma");
         assert_snapshot!(refusal("start,end,cause\n"), @r#"faults.csv:1: "start,end,cause" is not the header; begin with from,to,cause"#);
+        assert_snapshot!(refusal("from;to;cause\n"), @r#"faults.csv:1: "from;to;cause" is not the header; begin with from,to,cause, separated by a comma"#);
         assert_snapshot!(refusal(""), @"faults.csv: is empty; begin with the header from,to,cause");
     }
 
