@@ -186,7 +186,8 @@ async fn orders_by_hand_stand_until_they_expire() {
     })
     .await;
     assert_eq!(rig.replicas().await, 5);
-    rig.until("the order expires", async || rig.replicas().await == 20)
+    // what the load needs, or more where it has been believed to stay
+    rig.until("the order expires", async || rig.replicas().await >= 20)
         .await;
     controller.stop().await;
 }
