@@ -101,10 +101,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     ] {
         assert!(refused(&text).contains(said), "{}", refused(&text));
     }
-    let changes: [(Change, &str); 13] = [
+    let changes: [(Change, &str); 15] = [
         (
             |v| v["format"] = 1.into(),
-            "format 1 is not known to this version, which reads 6",
+            "format 1 is not known to this version, which reads 7",
         ),
         (|v| v["model"] = "oracle".into(), "is a model \"oracle\""),
         (|v| v["more"] = 1.into(), "unknown field `more`"),
@@ -121,8 +121,22 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
             "state.coefficients.3.1: is beyond 1e15",
         ),
         (
-            |v| drop(v["state"]["weekly"].as_array_mut().unwrap().pop()),
-            "state.weekly: 2015 bins",
+            |v| {
+                let weekly = &mut v["state"]["remainder"]["weekly"];
+                drop(weekly.as_array_mut().unwrap().pop());
+            },
+            "state.remainder.weekly: 2015 bins",
+        ),
+        (
+            |v| {
+                let weekends = &mut v["state"]["remainder"]["daily"][1];
+                drop(weekends.as_array_mut().unwrap().pop());
+            },
+            "state.remainder.daily: 287 bins",
+        ),
+        (
+            |v| v["state"]["remainder"]["daily"][0][7][0] = (-1).into(),
+            "state.remainder.daily: a weight is below 0",
         ),
         (
             |v| v["state"]["leash"] = serde_json::json!([5.0, 4.0]),
