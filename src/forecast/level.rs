@@ -4,7 +4,9 @@
 //! median residual of the last 24 hours and `short` the mean residual of the last hour or of the
 //! last bins: what is off right now fades, what has been off all day persists in part
 //! (FORECASTING study, 1.1; the last-bins form is its nowcast: model growth times present level).
-//! One form has no `short`: where single hours are mostly noise, the day says more.
+//! One form believes the last hour only as far as it is more than noise.
+
+use super::noise::beyond_noise;
 
 /// Share of the day's deviation that persists, per form.
 const PERSISTENCE: [f64; 3] = [0.2, 0.6, 1.0];
@@ -21,11 +23,11 @@ const NOW: usize = 2;
 /// Residuals needed before a day's median counts in full; with fewer it shrinks in proportion.
 const FULL_DAY: f64 = 24.0;
 
-/// Number of forms: each persistence with the last hour and with the last bins, and the day alone.
+/// Number of forms: each persistence with the last hour and with the last bins, and the doubter.
 pub(crate) const FORMS: usize = 2 * PERSISTENCE.len() + 1;
 
-/// Persistence of the form that knows only the day.
-const ALONE: f64 = 0.6;
+/// Persistence of the form that doubts the last hour.
+const DOUBTER: f64 = 0.6;
 
 /// How far below the last hour the day's median may lie and still be what today is like, log load:
 /// hours of one day differ by less. Beyond it what lowered the day has passed.
@@ -40,6 +42,8 @@ pub(crate) struct Level {
     hour: f64,
     /// Mean of the last bins.
     now: f64,
+    /// Variance of the hour's mean, were its bins independent.
+    noise: f64,
 }
 
 impl Level {
@@ -75,7 +79,15 @@ impl Level {
         let hour = mean(&mut known()).unwrap_or(day);
         let day = day.max((hour - PASSED).min(0.0));
         let now = mean(&mut known().take(NOW)).unwrap_or(day);
-        Self { day, hour, now }
+        let (count, squares) =
+            known().fold((0.0, 0.0), |(n, s), r| (n + 1.0, s + (r - hour).powi(2)));
+        let noise = squares / f64::max(count * (count - 1.0), 1.0);
+        Self {
+            day,
+            hour,
+            now,
+            noise,
+        }
     }
 
     /// Lasting and fading part of one form: the correction is
@@ -85,7 +97,10 @@ impl Level {
         let short = match form / forms {
             0 => self.hour,
             1 => self.now,
-            _ => return (ALONE * self.day, 0.0),
+            _ => {
+                let lasting = DOUBTER * self.day;
+                return (lasting, beyond_noise(self.hour - lasting, self.noise));
+            }
         };
         let lasting = PERSISTENCE[form % forms] * self.day;
         (lasting, short - lasting)
@@ -154,6 +169,23 @@ mod tests {
         let mut ordinary = vec![0.0; 288];
         ordinary[276..].fill(-1.0);
         assert_eq!(lasting(&ordinary), 0.0);
+    }
+
+    #[test]
+    fn one_form_believes_an_hour_as_far_as_it_is_more_than_noise() {
+        let doubted = |hour: &[f64; 12]| {
+            let mut residuals = vec![0.0; 288];
+            residuals[276..].copy_from_slice(hour);
+            Level::new(&residuals, None, &mut Vec::new()).parts(FORMS - 1)
+        };
+        assert_eq!(doubted(&[0.7; 12]), (0.0, 0.7));
+        // one bin of twelve
+        let mut hour = [0.0; 12];
+        hour[4] = 3.0;
+        assert_eq!(doubted(&hour), (0.0, 0.0));
+        let unsteady = [0.9, 0.5, 0.8, 0.6, 0.9, 0.5, 0.8, 0.6, 0.9, 0.5, 0.8, 0.6];
+        let (_, short) = doubted(&unsteady);
+        assert!((0.66..0.7).contains(&short), "{short}");
     }
 
     #[test]

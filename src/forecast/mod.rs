@@ -27,6 +27,7 @@ mod kick_off;
 mod lead;
 mod learn;
 mod level;
+mod noise;
 mod novelty;
 mod order;
 mod overtime;

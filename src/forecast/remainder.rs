@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::is_weekend;
 use super::grid::DAY;
+use super::noise::beyond_noise;
 use super::weekly::{BINS, Weekly};
 
 /// What is left of a residual's weight after a day of its kind: half after four days.
@@ -21,9 +22,6 @@ const SHRINK: f64 = 1.0;
 
 /// Standard deviation of one day about the others before any was seen, log load.
 const SPREAD: f64 = 0.2;
-
-/// Standard errors below which a mean is noise.
-const SURE: f64 = 2.0;
 
 /// Largest deviation from the mean so far that counts, log load: an outage is no habit.
 const CLIP: f64 = 1.0;
@@ -87,19 +85,16 @@ impl Tally {
         }
     }
 
-    /// The mean, shrunk towards nothing by how likely it is noise (the positive part of James and
-    /// Stein's factor; the variance is von Neumann's, by successive differences).
+    /// The mean as far as it is more than noise, whose variance is von Neumann's, by successive
+    /// differences; shrunk towards nothing.
     fn expected(self) -> f64 {
         if self.weight <= 0.0 {
             return 0.0;
         }
         let mean = self.sum / self.weight;
         let variance = (self.moves + SHRINK * SPREAD * SPREAD) / (self.weight + SHRINK);
-        let noise = SURE * SURE * variance / self.weight;
-        if noise >= mean * mean {
-            return 0.0;
-        }
-        self.sum / (self.weight + SHRINK) * (1.0 - noise / (mean * mean))
+        let sure = beyond_noise(mean, variance / self.weight);
+        sure * self.weight / (self.weight + SHRINK)
     }
 }
 
