@@ -22,7 +22,7 @@ mod tests {
     fn a_deviation_counts_as_far_as_it_is_sure() {
         assert_eq!(beyond_noise(0.0, 0.0), 0.0);
         assert_eq!(beyond_noise(-0.7, 0.0), -0.7);
-        assert_eq!(beyond_noise(0.4, 0.04), 0.0);
+        assert_eq!(beyond_noise(0.39, 0.04), 0.0);
         let mut last = 0.0;
         for step in 0..100 {
             let deviation = f64::from(step) * 0.1;
