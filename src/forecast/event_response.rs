@@ -17,7 +17,7 @@ use super::audience::DUSK;
 use super::calibration::{Calibration, Coverage};
 use super::drift::Track;
 use super::experts::Weights;
-use super::features::{Design, WINDOW};
+use super::features::{Design, Lifts, WINDOW};
 use super::foreseen::{Foreseen, before_news, bin_after};
 use super::grid::{DAY, Grid, STEP};
 use super::kick_off::Deviations;
@@ -139,9 +139,11 @@ impl Fit for EventResponse {
         // where all data have faded, a usual level is a better guess than one unit per second
         design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);
         let near = reaching(&slots, begin, grid.end);
+        let windows = windows(&near, &grid);
+        let hour = |bin: usize| (grid.middle(bin).div_euclid(3_600).rem_euclid(24)) as usize;
+        design.lifts = Lifts::seen(&log, hour, &near, &windows);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
-        let windows = windows(&near, &grid);
         let replayed = grid.end - (replay::PERIODS * PERIOD) as i64 * STEP;
         let ahead = TimeDelta::seconds(replay::LONGEST_LEAD as i64 * STEP);
         let before = before_news(&calendar, self.zone, &grid, (replayed, ahead));

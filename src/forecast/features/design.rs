@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::prior::SportPrior;
 use super::super::response::{HATS, PHASES};
 use super::super::slots::Slot;
+use super::lifts::Lifts;
 
 /// Harmonics of the day.
 pub(super) const HARMONICS: usize = 6;
@@ -68,6 +69,8 @@ pub(crate) struct Design {
     pub(super) phases: BTreeMap<String, u16>,
     /// Column that learns how simultaneous fixtures add up, when their number has varied.
     pub(super) crowding: Option<u16>,
+    /// How fixtures at once add up.
+    pub(crate) lifts: Lifts,
     /// First column of the event part.
     pub(super) events: usize,
     /// Ridge penalty of each column.
@@ -106,6 +109,7 @@ impl Design {
             amplitudes: BTreeMap::new(),
             phases: BTreeMap::new(),
             crowding: None,
+            lifts: Lifts::default(),
             events: 0,
             penalty: Vec::new(),
             prior: Vec::new(),
@@ -280,6 +284,9 @@ impl Design {
                 "{} prior means for {columns} columns",
                 self.prior.len()
             ));
+        }
+        if let Some(fault) = self.lifts.fault() {
+            return Some(fault);
         }
         (needed > columns || columns > usize::from(u16::MAX))
             .then(|| format!("needs {needed} columns and has {columns}"))

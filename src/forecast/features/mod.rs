@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! a + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
-//!   + f(t) sum_slots n^g [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
-//!                         + h(u) (sum of amplitudes) + ln n h(u)]
+//!   + f(t) sum_slots w(n) [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
+//!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
 //! `i` is how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
@@ -15,11 +15,11 @@
 //! its kin have taught. Days and weekends are those of the audience's own clock, and
 //! pass into each other over the hours around midnight.
 //!
-//! Fixtures of one competition that start together form one slot with weight `n^g`, `g` < 1; the
-//! column `ln n h` learns how far from `g` this audience is. Slots that overlap would multiply in
-//! log space, so `f(t) = (sum (n^g h)^(1/g))^g / sum n^g h` makes them sub-additive: two identical
-//! slots count exactly like one slot of twice the fixtures, and slots that do not meet are left
-//! alone.
+//! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
+//! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
+//! audience is. Slots that overlap would multiply in log space, so `f(t)` makes them sub-additive
+//! in the same way: two identical slots count exactly like one slot of twice the fixtures, and
+//! slots that do not meet are left alone.
 
 use std::collections::BTreeSet;
 
@@ -28,16 +28,15 @@ use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
 
+mod crowding;
 mod design;
+mod lifts;
 mod rows;
 
 pub(crate) use design::Design;
 use design::{HARMONICS, WEEKEND_HARMONICS, place};
+pub(crate) use lifts::Lifts;
 pub(crate) use rows::{Moment, Rows};
-
-/// Exponent of the number of simultaneous fixtures (`g` above). Between .3 and .8 it changes the
-/// error by less than a hundredth on the reference trace.
-const CROWDING: f64 = 0.5;
 
 /// Floor of the shape in `f(t)`, so that far ends of two responses share too.
 const SHAPE_FLOOR: f64 = 0.005;
@@ -228,9 +227,11 @@ impl Design {
         if let Some(column) = self.crowding {
             amplitudes.push((column, slot.count.max(1.0).ln()));
         }
+        let unit = self.lifts.unit(slot);
         KnownSlot {
             slot,
-            weight: share * slot.count.powf(CROWDING),
+            weight: share * crowding::weight(slot.count, unit),
+            unit,
             span: slot.span(),
             phases: self.phases.get(&slot.competition).copied(),
             amplitudes,
@@ -264,6 +265,8 @@ fn steps(importance: f64) -> f64 {
 struct KnownSlot<'a> {
     slot: &'a Slot,
     weight: f64,
+    /// Log load of weight 1.
+    unit: f64,
     span: (i64, i64),
     /// First column of its competition's phases.
     phases: Option<u16>,
@@ -298,22 +301,23 @@ fn overlap(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> (f64, f64) {
     if let &[only] = active {
         return (1.0, height(only));
     }
-    let mut groups: Vec<(usize, f64)> = Vec::with_capacity(active.len());
+    // the group, how high it stands and what that adds to log load
+    let mut groups: Vec<(usize, f64, f64)> = Vec::with_capacity(active.len());
     for &index in active {
         let (group, height) = (known[index].slot.group, height(index));
-        match groups.iter_mut().find(|(other, _)| *other == group) {
-            Some((_, sum)) => *sum += height,
-            None => groups.push((group, height)),
+        let log = height * known[index].unit;
+        match groups.iter_mut().find(|(other, ..)| *other == group) {
+            Some((_, sum, logs)) => {
+                *sum += height;
+                *logs += log;
+            }
+            None => groups.push((group, height, log)),
         }
     }
-    let sum: f64 = groups.iter().map(|(_, height)| height).sum();
-    let joint: f64 = groups
-        .iter()
-        .map(|(_, height)| height.powf(1.0 / CROWDING))
-        .sum::<f64>()
-        .powf(CROWDING);
+    let sum: f64 = groups.iter().map(|(_, height, _)| height).sum();
     if sum > 0.0 {
-        (joint / sum, sum)
+        let each = groups.iter().map(|&(_, height, log)| (height, log));
+        (crowding::share_of_sum(each), sum)
     } else {
         (1.0, 1.0)
     }
