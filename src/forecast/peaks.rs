@@ -110,12 +110,16 @@ impl PeakMargins {
     pub(crate) fn new(past: &[[Vec<PastWindow>; BUCKETS]; FOOTINGS]) -> Self {
         Self(std::array::from_fn(|footing| {
             std::array::from_fn(|bucket| {
-                let wider = if footing == Footing::Cold as usize {
-                    UNPRECEDENTED
-                } else {
-                    1.0
+                let scale = |windows: f64| {
+                    let of_paths = if footing == Footing::Cold as usize {
+                        UNPRECEDENTED * lead::PRIOR_SCALE[bucket]
+                    } else if footing == Footing::Entries as usize {
+                        lead::prior_scale_with_entries(bucket, windows)
+                    } else {
+                        lead::PRIOR_SCALE[bucket]
+                    };
+                    PRIOR_SCALE * of_paths / lead::PRIOR_SCALE[4]
                 };
-                let scale = wider * PRIOR_SCALE * lead::PRIOR_SCALE[bucket] / lead::PRIOR_SCALE[4];
                 judge(&past[footing][bucket], scale)
             })
         }))
@@ -172,13 +176,13 @@ impl Sums {
         self.second += weight * score * score;
     }
 
-    fn margins(&self, prior_scale: f64, widened: f64) -> [f64; 4] {
+    fn margins(&self, prior_scale: impl Fn(f64) -> f64, widened: f64) -> [f64; 4] {
         let k = PRIOR_MEAN_WINDOWS + self.sure;
         let mean = (PRIOR_MEAN * PRIOR_MEAN_WINDOWS + self.first) / k;
         let scatter = self.second - 2.0 * mean * self.first + mean * mean * self.sure;
         let spread = scatter.max(0.0)
             + PRIOR_MEAN_WINDOWS * (PRIOR_MEAN - mean).powi(2)
-            + PRIOR_WINDOWS * prior_scale.powi(2);
+            + PRIOR_WINDOWS * prior_scale(self.windows).powi(2);
         let nu = PRIOR_WINDOWS + self.windows;
         let scale = (spread / nu * (1.0 + 1.0 / k)).sqrt();
         // a model that has overshot is no reason to be ready for less than an unbiased one would
@@ -189,7 +193,8 @@ impl Sums {
 }
 
 /// Walks through past windows as they ended, each judged by the margins of those before it.
-fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
+/// `prior_scale` is what is believed of scores after windows that count for so many.
+fn judge(past: &[PastWindow], prior_scale: impl Fn(f64) -> f64) -> Judged {
     let mut sums = Sums::default();
     let (mut windows, mut under_p95, mut misses, mut widened) = (0, 0, 0, 1.0_f64);
     let mut last_age = past.first().map_or(0.0, |window| window.age);
@@ -197,7 +202,7 @@ fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
         sums.age(last_age - window.age);
         last_age = window.age;
         windows += 1;
-        if window.score <= sums.margins(prior_scale, widened * window.widening)[2] {
+        if window.score <= sums.margins(&prior_scale, widened * window.widening)[2] {
             under_p95 += 1;
             misses = 0;
             widened = 1.0 + (widened - 1.0) * SETTLE;
@@ -211,7 +216,7 @@ fn judge(past: &[PastWindow], prior_scale: f64) -> Judged {
     }
     sums.age(last_age);
     Judged {
-        margins: sums.margins(prior_scale, widened),
+        margins: sums.margins(&prior_scale, widened),
         windows,
         under_p95,
         widened,
@@ -257,12 +262,12 @@ mod tests {
 
     #[test]
     fn margins_ascend_and_narrow_as_windows_mature() {
-        let cold = judge(&[], 0.35).margins;
+        let cold = judge(&[], |_| 0.35).margins;
         assert!(cold.windows(2).all(|pair| pair[0] < pair[1]));
         let warm: Vec<_> = (0..40)
             .map(|i| window(if i % 2 == 0 { 0.1 } else { -0.1 }, 0.0))
             .collect();
-        let warm = judge(&warm, 0.35);
+        let warm = judge(&warm, |_| 0.35);
         assert!(warm.margins[3] < cold[3] / 2.0, "{warm:?} {cold:?}");
         assert!(warm.margins[2] > 0.1);
         assert_eq!((warm.windows, warm.under_p95), (40, 40));
@@ -271,7 +276,7 @@ mod tests {
     #[test]
     fn overshooting_lowers_no_peak_below_the_top_of_its_path() {
         let past: Vec<_> = (0..20).map(|_| window(-0.3, 0.0)).collect();
-        let margins = judge(&past, 0.35).margins;
+        let margins = judge(&past, |_| 0.35).margins;
         assert_eq!(margins[0], 0.0);
         assert!(margins.is_sorted());
     }
@@ -279,30 +284,30 @@ mod tests {
     #[test]
     fn two_misses_in_a_row_widen_and_hits_settle_it() {
         let mut past: Vec<_> = (0..20).map(|i| window(0.0, 40.0 - f64::from(i))).collect();
-        let calm = judge(&past, 0.2);
+        let calm = judge(&past, |_| 0.2);
         assert_eq!(calm.widened, 1.0);
         past.push(window(2.0, 19.0));
-        assert_eq!(judge(&past, 0.2).widened, 1.0);
+        assert_eq!(judge(&past, |_| 0.2).widened, 1.0);
         past.push(window(3.0, 18.0));
-        let after_two = judge(&past, 0.2);
+        let after_two = judge(&past, |_| 0.2);
         assert!((after_two.widened - WIDEN).abs() < 1e-12);
         assert_eq!(after_two.windows - after_two.under_p95, 2);
         past.extend((0..10).map(|i| window(0.0, 17.0 - f64::from(i))));
-        let later = judge(&past, 0.2);
+        let later = judge(&past, |_| 0.2);
         assert!(later.widened < 1.05 && later.margins[2] < after_two.margins[2]);
     }
 
     #[test]
     fn old_windows_fade() {
-        let old = judge(&[window(1.5, 120.0)], 0.2).margins;
-        let none = judge(&[], 0.2).margins;
+        let old = judge(&[window(1.5, 120.0)], |_| 0.2).margins;
+        let none = judge(&[], |_| 0.2).margins;
         assert!((old[2] - none[2]).abs() < 0.02);
     }
 
     #[test]
     fn a_window_known_to_be_less_sure_is_judged_by_wider_margins_and_teaches_less() {
         let mut past: Vec<_> = (0..40).map(|i| window(0.0, 40.0 - f64::from(i))).collect();
-        let calm = judge(&past, 0.2);
+        let calm = judge(&past, |_| 0.2);
         let [median, _, p95, _] = calm.margins;
         let wider = calm.widened_by(2.0);
         assert_eq!(wider[0], median);
@@ -313,10 +318,10 @@ mod tests {
             ..window(1.5 * p95, 0.0)
         };
         past.push(surprise(1.0));
-        let alike = judge(&past, 0.2);
+        let alike = judge(&past, |_| 0.2);
         past.pop();
         past.push(surprise(2.0));
-        let less_sure = judge(&past, 0.2);
+        let less_sure = judge(&past, |_| 0.2);
         assert_eq!((alike.under_p95, less_sure.under_p95), (40, 41));
         assert!(less_sure.margins[2] < alike.margins[2]);
     }

@@ -71,10 +71,30 @@ pub(crate) enum Group {
     Cold,
 }
 
+/// What is believed of a group's errors before any were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Calendar,
+    Entries,
+    Cold,
+}
+
 /// Number of groups.
 pub(crate) const GROUPS: usize = 8;
 
 impl Group {
+    /// In the order of their declaration.
+    const KINDS: [Kind; GROUPS] = [
+        Kind::Calendar,
+        Kind::Calendar,
+        Kind::Entries,
+        Kind::Calendar,
+        Kind::Entries,
+        Kind::Calendar,
+        Kind::Entries,
+        Kind::Cold,
+    ];
+
     /// The group of a moment; `precedent` is that of the fixtures that draw most there.
     pub(crate) fn of(moment: Moment, entries: bool, precedent: Precedent) -> Self {
         match (moment, entries) {
@@ -214,12 +234,12 @@ impl Scores {
     /// a bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
         let mut scores = Histogram::new();
-        // where nothing has matured what is believed speaks alone, alike for all groups but one
-        let mut believed_alone: [[Option<Margins>; BUCKETS]; 2] = [[None; BUCKETS]; 2];
+        // where nothing has matured what is believed speaks alone, alike for all groups of a kind
+        let mut believed_alone: [[Option<Margins>; BUCKETS]; 3] = [[None; BUCKETS]; 3];
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
-                let cold = group == Group::Cold as usize;
-                let alone = &mut believed_alone[usize::from(cold)][bucket];
+                let kind = Group::KINDS[group];
+                let alone = &mut believed_alone[kind as usize][bucket];
                 let empty = self.groups[group][bucket].touched.is_empty();
                 if let (true, Some(margins)) = (empty, *alone) {
                     return margins;
@@ -232,9 +252,13 @@ impl Scores {
                     scores.weight() / f64::from(turns)
                 };
                 let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
-                let wider = if cold { UNPRECEDENTED } else { 1.0 };
+                let scale = match kind {
+                    Kind::Calendar => PRIOR_SCALE[bucket],
+                    Kind::Entries => lead::prior_scale_with_entries(bucket, turns.into()),
+                    Kind::Cold => UNPRECEDENTED * PRIOR_SCALE[bucket],
+                };
                 for believed in &self.believed {
-                    scores.add(wider * PRIOR_SCALE[bucket] * believed, share);
+                    scores.add(scale * believed, share);
                 }
                 let margins = scores.quantiles(UPPER).map(|margin| margin.max(0.0));
                 if empty {
