@@ -18,8 +18,8 @@
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
 //! audience is. Slots that overlap would multiply in log space, so `f(t)` makes them sub-additive
-//! in the same way: two identical slots count exactly like one slot of twice the fixtures, and
-//! slots that do not meet are left alone.
+//! in the same way: two identical slots of one fixture count exactly like one slot of two, and slots
+//! that do not meet are left alone.
 
 use std::collections::BTreeSet;
 
