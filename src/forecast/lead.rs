@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn entries_make_surer_once_their_crowds_have_come() {
-        for bucket in 0..BUCKETS {
-            let said = |crowds| prior_scale_with_entries(bucket, crowds) / PRIOR_SCALE[bucket];
+        for (bucket, alone) in PRIOR_SCALE.iter().enumerate() {
+            let said = |crowds| prior_scale_with_entries(bucket, crowds) / alone;
             assert_eq!(said(0.0), 1.0);
             assert!((1..50).all(|n| said(f64::from(n)) < said(f64::from(n - 1))));
         }

@@ -146,8 +146,7 @@ mod tests {
         let begin = Utc.with_ymd_and_hms(2024, 5, 15, 0, 0, 0).unwrap();
         let kick_off = |day: usize| begin + TimeDelta::days(day as i64) + TimeDelta::hours(15);
         let fixtures = (0..days).flat_map(|day| {
-            (0..games)
-                .map(move |game| Fixture::game(&format!("{day}-{game}"), "cup", kick_off(day)))
+            (0..games).map(move |game| Fixture::game(format!("{day}-{game}"), "cup", kick_off(day)))
         });
         let calendar: Calendar = fixtures.collect();
         let end = begin + TimeDelta::days(days as i64);
