@@ -378,9 +378,9 @@ pub(crate) fn fit(
     let (columns, values) = rows.row(index);
     let mut fits = [0.0; REGRESSIONS.len()];
     for (&column, value) in columns.iter().zip(values) {
-        let b = &coefficients[usize::from(column)];
-        // by value: sums behind a reference are kept in memory and not in registers
-        fits = std::array::from_fn(|regression| fits[regression] + b[regression] * value);
+        for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
+            *fit += b * value;
+        }
     }
     let mut all = [fits[STEADIEST] + remainder.at(rows.week_bin[index]); MODELS];
     all[..REGRESSIONS.len()].copy_from_slice(&fits);
