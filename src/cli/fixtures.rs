@@ -17,11 +17,15 @@ use super::beside;
 use super::inputs::zone;
 use crate::fixture::import::{Declared, Format, Imported, time};
 use crate::fixture::validate::{Warning, validate};
-use crate::fixture::{Calendar, Fixture, Precision, Start, export};
+use crate::fixture::{Calendar, Fixture, Start, export};
 use crate::settings::calendar_file::{
     CalendarFileError, CalendarOptions, add, load_calendar, read_calendar_file, source_name,
 };
 use crate::units::{HumanDuration, Timestamp};
+
+use table::table;
+
+mod table;
 
 /// Bad input, as for bad usage.
 const BAD_INPUT: u8 = 2;
@@ -368,127 +372,6 @@ fn list(
         print(&table(&fixtures, local.or(input.zone), Some(at)))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// One row per fixture; with `at`, its phase then.
-fn table(fixtures: &[&Fixture], local: Option<Tz>, at: Option<Timestamp>) -> String {
-    let mut head = vec!["UTC", "LOCAL", "PRECISION", "STATUS"];
-    if at.is_some() {
-        head.push("PHASE");
-    }
-    head.extend(["LOCK", "ENDS", "COMPETITION", "FIXTURE", "ID"]);
-    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
-    for fixture in fixtures {
-        let zone = local.or(fixture.start.zone);
-        let mut row = vec![
-            start_text(&fixture.start, Tz::UTC),
-            zone.map_or_else(
-                || here_text(&fixture.start),
-                |zone| start_text(&fixture.start, zone),
-            ),
-            precision(fixture.start.precision).to_owned(),
-            fixture.status.name().to_owned(),
-        ];
-        if let Some(at) = at {
-            row.push(fixture.phase_at(at).name().to_owned());
-        }
-        row.push(lock_text(fixture));
-        row.push(ends_text(fixture));
-        row.push(fixture.competition.clone());
-        row.push(fixture.title());
-        row.push(fixture.id.0.clone());
-        rows.push(row);
-    }
-    aligned(&rows)
-}
-
-const fn precision(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Exact => "exact",
-        Precision::Approximate => "approximate",
-        Precision::Date => "date",
-        Precision::Tbd => "tbd",
-    }
-}
-
-fn start_text(start: &Start, zone: Tz) -> String {
-    match start.precision {
-        Precision::Tbd => "to be decided".to_owned(),
-        Precision::Date => {
-            // the day is the one in its own zone, wherever it is read
-            let own = start.zone.unwrap_or(Tz::UTC);
-            start
-                .at
-                .with_timezone(&own)
-                .format("%a %Y-%m-%d")
-                .to_string()
-        }
-        Precision::Exact | Precision::Approximate => {
-            let local = start.at.with_timezone(&zone);
-            if zone == Tz::UTC {
-                local.format("%a %Y-%m-%d %H:%M").to_string()
-            } else {
-                local.format("%a %Y-%m-%d %H:%M %Z").to_string()
-            }
-        }
-    }
-}
-
-/// In the zone of this machine, for fixtures that name none.
-fn here_text(start: &Start) -> String {
-    if start.is_timed() {
-        let here = start.at.with_timezone(&chrono::Local);
-        here.format("%a %Y-%m-%d %H:%M %:z").to_string()
-    } else {
-        start_text(start, Tz::UTC)
-    }
-}
-
-fn lock_text(fixture: &Fixture) -> String {
-    if fixture.locks.is_empty() || !fixture.start.is_timed() {
-        return "-".to_owned();
-    }
-    let before = fixture.start.at - fixture.lock();
-    if before >= chrono::TimeDelta::zero() {
-        format!("-{}", HumanDuration(before))
-    } else {
-        format!("+{}", HumanDuration(-before))
-    }
-}
-
-/// Length to the typical end, and to the latest, after which the crowd settles.
-fn ends_text(fixture: &Fixture) -> String {
-    if let Some(ended) = fixture.ended_at {
-        return ended.format("%H:%M UTC").to_string();
-    }
-    let latest = fixture.latest_end() - fixture.start.latest();
-    format!(
-        "+{}..{}",
-        HumanDuration(fixture.duration.typical),
-        HumanDuration(latest)
-    )
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, &width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// Writes to standard output; a reader that has gone away is no fault.

@@ -63,6 +63,20 @@ pub(crate) enum Footing {
 /// Number of footings.
 pub(crate) const FOOTINGS: usize = 3;
 
+impl Footing {
+    /// In the order of their declaration.
+    const ALL: [Self; FOOTINGS] = [Self::Cold, Self::Calendar, Self::Entries];
+
+    /// Scale of errors believed before any were seen, log load, when so many crowds have come.
+    pub(crate) fn prior_scale(self, bucket: usize, crowds: f64) -> f64 {
+        match self {
+            Self::Cold => UNPRECEDENTED * lead::PRIOR_SCALE[bucket],
+            Self::Calendar => lead::PRIOR_SCALE[bucket],
+            Self::Entries => lead::prior_scale_with_entries(bucket, crowds),
+        }
+    }
+}
+
 /// One past window: its score, how many days ago it ended, what it counts for, and how much wider
 /// than others' its margins were for want of a precedent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,19 +122,12 @@ impl Judged {
 impl PeakMargins {
     /// From past windows, oldest first, per footing and lead bucket.
     pub(crate) fn new(past: &[[Vec<PastWindow>; BUCKETS]; FOOTINGS]) -> Self {
-        Self(std::array::from_fn(|footing| {
+        Self(Footing::ALL.map(|footing| {
             std::array::from_fn(|bucket| {
-                let scale = |windows: f64| {
-                    let of_paths = if footing == Footing::Cold as usize {
-                        UNPRECEDENTED * lead::PRIOR_SCALE[bucket]
-                    } else if footing == Footing::Entries as usize {
-                        lead::prior_scale_with_entries(bucket, windows)
-                    } else {
-                        lead::PRIOR_SCALE[bucket]
-                    };
-                    PRIOR_SCALE * of_paths / lead::PRIOR_SCALE[4]
+                let scale = |windows| {
+                    PRIOR_SCALE * footing.prior_scale(bucket, windows) / lead::PRIOR_SCALE[4]
                 };
-                judge(&past[footing][bucket], scale)
+                judge(&past[footing as usize][bucket], scale)
             })
         }))
     }

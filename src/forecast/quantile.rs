@@ -18,8 +18,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::features::Moment;
-use super::lead::{self, BUCKETS, PRIOR_SCALE};
-use super::novelty::{Precedent, UNPRECEDENTED};
+use super::lead::{self, BUCKETS};
+use super::novelty::Precedent;
+use super::peaks::{FOOTINGS, Footing};
 
 /// Upper quantiles kept.
 pub(crate) const UPPER: [f64; 3] = [0.90, 0.95, 0.99];
@@ -71,28 +72,20 @@ pub(crate) enum Group {
     Cold,
 }
 
-/// What is believed of a group's errors before any were seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Calendar,
-    Entries,
-    Cold,
-}
-
 /// Number of groups.
 pub(crate) const GROUPS: usize = 8;
 
 impl Group {
-    /// In the order of their declaration.
-    const KINDS: [Kind; GROUPS] = [
-        Kind::Calendar,
-        Kind::Calendar,
-        Kind::Entries,
-        Kind::Calendar,
-        Kind::Entries,
-        Kind::Calendar,
-        Kind::Entries,
-        Kind::Cold,
+    /// What each stands on, in the order of their declaration.
+    const FOOTINGS: [Footing; GROUPS] = [
+        Footing::Calendar,
+        Footing::Calendar,
+        Footing::Entries,
+        Footing::Calendar,
+        Footing::Entries,
+        Footing::Calendar,
+        Footing::Entries,
+        Footing::Cold,
     ];
 
     /// The group of a moment; `precedent` is that of the fixtures that draw most there.
@@ -234,12 +227,12 @@ impl Scores {
     /// a bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
         let mut scores = Histogram::new();
-        // where nothing has matured what is believed speaks alone, alike for all groups of a kind
-        let mut believed_alone: [[Option<Margins>; BUCKETS]; 3] = [[None; BUCKETS]; 3];
+        // where nothing has matured what is believed speaks alone, alike for all groups of a footing
+        let mut believed_alone: [[Option<Margins>; BUCKETS]; FOOTINGS] = Default::default();
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
-                let kind = Group::KINDS[group];
-                let alone = &mut believed_alone[kind as usize][bucket];
+                let footing = Group::FOOTINGS[group];
+                let alone = &mut believed_alone[footing as usize][bucket];
                 let empty = self.groups[group][bucket].touched.is_empty();
                 if let (true, Some(margins)) = (empty, *alone) {
                     return margins;
@@ -252,11 +245,7 @@ impl Scores {
                     scores.weight() / f64::from(turns)
                 };
                 let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
-                let scale = match kind {
-                    Kind::Calendar => PRIOR_SCALE[bucket],
-                    Kind::Entries => lead::prior_scale_with_entries(bucket, turns.into()),
-                    Kind::Cold => UNPRECEDENTED * PRIOR_SCALE[bucket],
-                };
+                let scale = footing.prior_scale(bucket, turns.into());
                 for believed in &self.believed {
                     scores.add(scale * believed, share);
                 }

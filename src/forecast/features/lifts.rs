@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::crowding;
 use crate::forecast::grid::DAY;
 use crate::forecast::order::median;
-use crate::forecast::replay::Window;
+use crate::forecast::replay::{Window, top};
 use crate::forecast::slots::Slot;
 
 /// Windows that what is believed of a sport counts for. The regression holds a response back in the
@@ -58,14 +58,11 @@ impl Lifts {
         let usual = Usual::of(log, &calm, &hour);
         let mut by_sport: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for window in windows {
-            let above = (window.from..window.to)
-                .map(|bin| log[bin] - usual.at(bin, hour(bin)))
-                .filter(|above| above.is_finite())
-                .fold(f64::NEG_INFINITY, f64::max);
-            if above.is_finite() {
+            let above = (window.from..window.to).map(|bin| log[bin] - usual.at(bin, hour(bin)));
+            if let Some((_, lift)) = top(above) {
                 let slot = &slots[window.slot];
                 let lifts = by_sport.entry(&slot.prior.sport).or_default();
-                lifts.push(crowding::of_one(above, slot.count));
+                lifts.push(crowding::of_one(lift, slot.count));
             }
         }
         let lifts = by_sport.into_iter();
