@@ -109,6 +109,8 @@ impl Group {
 struct Histogram {
     cells: Vec<f64>,
     touched: Range<usize>,
+    /// Of all scores.
+    weight: f64,
 }
 
 impl Histogram {
@@ -116,14 +118,21 @@ impl Histogram {
         Self {
             cells: vec![0.0; CELLS],
             touched: 0..0,
+            weight: 0.0,
         }
     }
 
-    fn add(&mut self, score: f64, weight: f64) {
-        let place = ((score + REACH) / CELL)
+    /// The cell of a score.
+    fn place(score: f64) -> usize {
+        ((score + REACH) / CELL)
             .floor()
-            .clamp(0.0, (CELLS - 1) as f64) as usize;
+            .clamp(0.0, (CELLS - 1) as f64) as usize
+    }
+
+    fn add(&mut self, score: f64, weight: f64) {
+        let place = Self::place(score);
         self.cells[place] += weight;
+        self.weight += weight;
         self.touched = if self.touched.is_empty() {
             place..place + 1
         } else {
@@ -136,41 +145,33 @@ impl Histogram {
         for weight in &mut self.cells[self.touched.clone()] {
             *weight *= keep;
         }
+        self.weight *= keep;
     }
 
-    /// Becomes what another is.
-    fn copy_from(&mut self, other: &Self) {
-        self.cells[self.touched.clone()].fill(0.0);
-        self.touched = other.touched.clone();
-        self.cells[self.touched.clone()].copy_from_slice(&other.cells[self.touched.clone()]);
-    }
-
-    /// Of all scores.
-    fn weight(&self) -> f64 {
-        self.cells[self.touched.clone()].iter().sum()
-    }
-
-    /// For each ascending level, the smallest upper edge of a cell with at least so much of the
-    /// weight at or below it.
-    fn quantiles(&self, levels: [f64; 3]) -> [f64; 3] {
-        let weights = &self.cells[self.touched.clone()];
-        let total = self.weight();
-        let mut found = [0.0; 3];
-        if total <= 0.0 {
-            return found;
-        }
-        let (mut seen, mut next) = (0.0, 0);
-        for (place, weight) in self.touched.clone().zip(weights) {
-            seen += weight;
-            while next < levels.len() && seen >= levels[next] * total {
-                found[next] = (place + 1) as f64 * CELL - REACH;
-                next += 1;
+    /// For each of [`UPPER`], the smallest upper edge of a cell with at least so much of the weight
+    /// at or below it, and never less than nothing. Beside the scores stand those `believed`, which
+    /// ascend, with a weight of `share` each.
+    fn margins(&self, believed: &[f64; PSEUDO], share: f64) -> Margins {
+        let mut margins = [0.0; 3];
+        let mut believed = (believed.iter().rev().map(|&score| Self::place(score))).peekable();
+        let total = self.weight + share * PSEUDO as f64;
+        let top = (self.touched.end).max(believed.peek().map_or(0, |place| place + 1));
+        // from the top down: most of the weight is not looked at
+        let (mut above, mut next) = (0.0, UPPER.len());
+        for place in (CELLS / 2..top).rev() {
+            above += self.cells[place];
+            while believed.next_if_eq(&place).is_some() {
+                above += share;
             }
-            if next == levels.len() {
+            while next > 0 && above > total - UPPER[next - 1] * total {
+                next -= 1;
+                margins[next] = (place + 1) as f64 * CELL - REACH;
+            }
+            if next == 0 {
                 break;
             }
         }
-        found
+        margins
     }
 }
 
@@ -226,30 +227,26 @@ impl Scores {
     /// The margins of every group and bucket. `pseudo` is the least weight of all pseudo-scores of
     /// a bucket, in scores.
     pub(crate) fn margins(&self, pseudo: &[f64; BUCKETS]) -> MarginTable {
-        let mut scores = Histogram::new();
         // where nothing has matured what is believed speaks alone, alike for all groups of a footing
         let mut believed_alone: [[Option<Margins>; BUCKETS]; FOOTINGS] = Default::default();
         MarginTable(std::array::from_fn(|group| {
             std::array::from_fn(|bucket| {
                 let footing = Group::FOOTINGS[group];
                 let alone = &mut believed_alone[footing as usize][bucket];
-                let empty = self.groups[group][bucket].touched.is_empty();
+                let scores = &self.groups[group][bucket];
+                let empty = scores.touched.is_empty();
                 if let (true, Some(margins)) = (empty, *alone) {
                     return margins;
                 }
-                scores.copy_from(&self.groups[group][bucket]);
                 let turns = self.turns[group][bucket];
                 let of_a_turn = if group == Group::Calm as usize || turns == 0 {
                     0.0
                 } else {
-                    scores.weight() / f64::from(turns)
+                    scores.weight / f64::from(turns)
                 };
                 let share = pseudo[bucket].max(UNSEEN * of_a_turn) / PSEUDO as f64;
                 let scale = footing.prior_scale(bucket, turns.into());
-                for believed in &self.believed {
-                    scores.add(scale * believed, share);
-                }
-                let margins = scores.quantiles(UPPER).map(|margin| margin.max(0.0));
+                let margins = scores.margins(&self.believed.map(|score| scale * score), share);
                 if empty {
                     *alone = Some(margins);
                 }

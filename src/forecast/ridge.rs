@@ -40,12 +40,20 @@ impl Normal {
 
     /// Adds one row; `columns` ascend.
     pub(crate) fn add_row(&mut self, columns: &[u16], values: &[f64], y: f64, weight: f64) {
+        // the terms of the clock come first and are hardly ever nothing: theirs are whole lines,
+        // which go several at a time
+        let dense = columns.iter().zip(0..).take_while(|&(&c, i)| c == i);
+        let dense = dense.count();
         for (place, (&column, &value)) in columns.iter().zip(values).enumerate() {
             let row = usize::from(column);
             let scaled = weight * value;
             let base = row * (row + 1) / 2;
             let line = &mut self.xtx[base..=base + row];
-            for (&other, &factor) in columns[..=place].iter().zip(&values[..=place]) {
+            let whole = dense.min(place + 1);
+            for (cell, factor) in line[..whole].iter_mut().zip(&values[..whole]) {
+                *cell += scaled * factor;
+            }
+            for (&other, &factor) in columns[whole..=place].iter().zip(&values[whole..=place]) {
                 line[usize::from(other)] += scaled * factor;
             }
             self.xty[row] += scaled * y;
