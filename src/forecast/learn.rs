@@ -7,7 +7,7 @@
 use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, Rows};
 use super::foreseen::Foreseen;
-use super::grid::DAY;
+use super::grid::{DAY, STEP};
 use super::order::median;
 use super::ridge::Normal;
 
@@ -68,6 +68,11 @@ impl History {
         } else {
             self.log[bin]
         }
+    }
+
+    /// When a bin begins, seconds since the epoch.
+    pub(crate) fn time(&self, bin: usize) -> i64 {
+        self.end - (self.log.len() as i64 - bin as i64) * STEP
     }
 
     /// Largest log load of some bins, lower bounds included.

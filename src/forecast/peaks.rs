@@ -21,6 +21,9 @@ const PRIOR_MEAN: f64 = 0.05;
 /// Prior scale of a score a day ahead.
 const PRIOR_SCALE: f64 = 0.35;
 
+/// The lead bucket of a day ahead.
+const DAY_AHEAD: usize = 4;
+
 /// Windows the prior scale is worth.
 const PRIOR_WINDOWS: f64 = 4.0;
 
@@ -70,7 +73,10 @@ impl Footing {
     /// Scale of errors believed before any were seen, log load, when so many crowds have come.
     pub(crate) fn prior_scale(self, bucket: usize, crowds: f64) -> f64 {
         match self {
-            Self::Cold => UNPRECEDENTED * lead::PRIOR_SCALE[bucket],
+            // who has not come yet is no surer near than a day ahead
+            Self::Cold => {
+                UNPRECEDENTED * lead::PRIOR_SCALE[bucket].max(lead::PRIOR_SCALE[DAY_AHEAD])
+            }
             Self::Calendar => lead::PRIOR_SCALE[bucket],
             Self::Entries => lead::prior_scale_with_entries(bucket, crowds),
         }
@@ -125,7 +131,8 @@ impl PeakMargins {
         Self(Footing::ALL.map(|footing| {
             std::array::from_fn(|bucket| {
                 let scale = |windows| {
-                    PRIOR_SCALE * footing.prior_scale(bucket, windows) / lead::PRIOR_SCALE[4]
+                    PRIOR_SCALE * footing.prior_scale(bucket, windows)
+                        / lead::PRIOR_SCALE[DAY_AHEAD]
                 };
                 judge(&past[footing as usize][bucket], scale)
             })

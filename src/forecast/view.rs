@@ -11,7 +11,7 @@ use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
 use super::kick_off::KickOff;
 use super::lead;
-use super::novelty::Precedent;
+use super::novelty::{Precedent, yet_to_come};
 use super::overtime;
 use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
 use super::peaks::Footing;
@@ -217,14 +217,18 @@ impl<'a> View<'a> {
             let shift = self.shift(&near, &rows, index);
             let moment = rows.moment[index];
             let leading = rows.leading(index).filter(|_| moment != Moment::Calm);
-            let precedent =
-                leading.map_or(Precedent::AMPLE, |slot| model.seen.precedent(&near[slot]));
-            let widening = precedent.widening(lead::far_off(lead));
-            let precedent = precedent.ahead(lead::bucket(lead as usize));
+            let minute = f64::from(rows.minute[index]);
+            let (precedent, to_come) = leading.map_or((Precedent::AMPLE, 0.0), |slot| {
+                let slot = &near[slot];
+                let to_come = yet_to_come(slot, self.origin, minute, lead::far_off(lead));
+                (model.seen.precedent(slot), to_come)
+            });
+            let widening = precedent.widening(to_come);
+            let precedent = precedent.ahead(to_come);
             let group = Group::of(moment, shift.is_some(), precedent);
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
-            let factor = model.profile.at(lead, f64::from(rows.minute[index])) * widening;
+            let factor = model.profile.at(lead, minute) * widening;
             let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
@@ -290,7 +294,10 @@ impl<'a> View<'a> {
         // the slot that draws most answers for all
         let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
         let bucket = lead::bucket(self.lead(target) as usize);
-        let precedent = model.seen.precedent(leading).ahead(bucket);
+        let minute = leading.anchors.minute(moments[place]);
+        let far_off = f64::from(bucket >= lead::FAR_OFF);
+        let to_come = yet_to_come(leading, self.origin, minute, far_off);
+        let precedent = model.seen.precedent(leading).ahead(to_come);
         let footing = match precedent {
             Precedent::Missing => Footing::Cold,
             _ if self.verdict(leading).is_some() => Footing::Entries,

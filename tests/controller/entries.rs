@@ -146,6 +146,8 @@ async fn entries_move_the_forecast_of_their_own_slate() {
     let shown = |line: &str| controller.metrics.render().unwrap().contains(line);
     let alike = |ratio: f64| (0.9..1.1).contains(&ratio);
     until_ratio(&rig, &controller, "the calendar speaks", alike).await;
+    let (early, late) = peaks(&controller).unwrap();
+    let by_calendar = early / late;
     assert!(
         !shown("tipoff_forecast_entries_slates{"),
         "no entries are asked for"
@@ -181,7 +183,7 @@ async fn entries_move_the_forecast_of_their_own_slate() {
     slow["spots"] = query("places");
     teach(&rig, slow).await;
     until_ratio(&rig, &controller, "a full slate is not a slow one", |r| {
-        r > 0.9
+        r > 0.95 * by_calendar
     })
     .await;
 

@@ -14,7 +14,8 @@ use tipoff::units::Timestamp;
 
 const MODEL: EventResponse = EventResponse::new(Tz::UTC);
 
-fn forecast(series: &Series, calendar: &Calendar, origin: Timestamp) -> Forecast {
+/// What the model says at `origin`, checked to be sound.
+pub(crate) fn forecast(series: &Series, calendar: &Calendar, origin: Timestamp) -> Forecast {
     let forecast = MODEL
         .fit(Evidence::new(series, calendar), origin)
         .unwrap()
@@ -38,7 +39,8 @@ fn assert_sound(forecast: &Forecast) {
     }
 }
 
-fn days(count: i64) -> Timestamp {
+/// So many days after the series begin.
+pub(crate) fn days(count: i64) -> Timestamp {
     start() + TimeDelta::days(count)
 }
 
@@ -62,30 +64,6 @@ fn the_declared_response_is_recovered() {
         .unwrap();
     let after = (at - origin).num_minutes() - 18 * 60;
     assert!((95..125).contains(&after), "{after}");
-}
-
-#[test]
-fn a_first_fixture_ever_is_expected_above_the_quiet_level() {
-    let quiet = load(28, &Calendar::default(), 0.05, 3);
-    let kick = days(28) + TimeDelta::hours(18);
-    let calendar: Calendar = [Fixture::game("opener", "cup", kick)].into_iter().collect();
-    let with = forecast(&quiet, &calendar, days(28));
-    let without = forecast(&quiet, &Calendar::default(), days(28));
-    let ratio = |quantile, minutes| {
-        let at = kick + TimeDelta::minutes(minutes);
-        with.at(quantile, at).unwrap() / without.at(quantile, at).unwrap()
-    };
-    assert!(ratio(Quantile::P50, 60) > 1.7);
-    assert!(ratio(Quantile::P99, 60) > 3.0);
-    assert!((ratio(Quantile::P50, -600) - 1.0).abs() < 0.05);
-    assert!(
-        with.notes
-            .iter()
-            .any(|note| note.starts_with("no precedent")),
-        "{:?}",
-        with.notes
-    );
-    assert_eq!(with.peaks.len(), 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::kick_off::Deviations;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
 use super::level::{self, Level, at_least};
-use super::novelty::Precedent;
+use super::novelty::{Precedent, yet_to_come};
 use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
 use super::profile::{OVER, Profile, Rises};
@@ -214,12 +214,16 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let (rows, row) = history.row_seen(bin, origin);
                 let moment = rows.moment[row];
                 let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
-                // as much as the coefficients know
-                let precedent =
-                    leading.map_or(Precedent::AMPLE, |slot| peaks.precedent(past, slot, start));
-                let factor = profile.at(ahead as f64, f64::from(rows.minute[row]))
-                    * precedent.widening(lead::far_off(ahead as f64));
-                let precedent = precedent.ahead(bucket);
+                let minute = f64::from(rows.minute[row]);
+                let (precedent, to_come) = leading.map_or((Precedent::AMPLE, 0.0), |slot| {
+                    let far_off = lead::far_off(ahead as f64);
+                    let to_come =
+                        yet_to_come(&past.slots[slot], history.time(origin), minute, far_off);
+                    // as much as the coefficients know
+                    (peaks.precedent(past, slot, start), to_come)
+                });
+                let factor = profile.at(ahead as f64, minute) * precedent.widening(to_come);
+                let precedent = precedent.ahead(to_come);
                 let mut keep = |entries: bool, median: f64| {
                     let group = Group::of(moment, entries, precedent);
                     let margins = margins.at(group, ahead as f64);

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use super::super::experts::STEADIEST;
 use super::super::features::{Moment, Rows};
-use super::super::grid::{DAY, STEP};
+use super::super::grid::DAY;
 use super::super::kick_off::{Deviations, KickOff};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
-use super::super::novelty::Precedent;
+use super::super::novelty::{Precedent, yet_to_come};
 use super::super::order::median;
 use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
@@ -214,7 +214,7 @@ impl PeakScores {
 
     /// Asks entries about one slot whose crowd is put at `exp(crowd)` without them.
     fn judge(&mut self, past: &Past<'_>, slot: usize, crowd: f64, origin: usize, bucket: usize) {
-        let now = past.history.end - (past.history.log.len() - origin) as i64 * STEP;
+        let now = past.history.time(origin);
         let kick_off = KickOff::of(&past.slots[slot]);
         let verdict = past
             .book
@@ -283,7 +283,7 @@ impl PeakScores {
         let history = past.history;
         let window = &past.windows[place];
         let bins = window.from.max(origin)..window.to;
-        let Some((_, predicted)) = top(bins.clone().map(&paths.calendar)) else {
+        let Some((highest, predicted)) = top(bins.clone().map(&paths.calendar)) else {
             return;
         };
         let actual = history.peak(bins.clone());
@@ -299,9 +299,13 @@ impl PeakScores {
         if !known {
             return;
         }
+        let slot = &past.slots[window.slot];
+        let minute = slot.anchors.minute(history.time(bins.start + highest));
+        let far_off = f64::from(bucket >= lead::FAR_OFF);
+        let to_come = yet_to_come(slot, history.time(origin), minute, far_off);
         let precedent = self
             .precedent(past, window.slot, self.closed_at)
-            .ahead(bucket);
+            .ahead(to_come);
         // entries may move the top to where another slate's crowd is
         let with_entries = verdict.and_then(|_| {
             top(bins.clone().map(|bin| {
