@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 17] = [
+const CONSTANTS: [(&str, &[&str]); 21] = [
     (
         "learn.rs",
         &[
@@ -62,17 +62,33 @@ const CONSTANTS: [(&str, &[&str]); 17] = [
             "penalty::CROWDING",
         ],
     ),
-    ("features/mod.rs", &["CROWDING", "SHAPE_FLOOR"]),
+    ("features/crowding.rs", &["CROWDING"]),
+    ("features/lifts.rs", &["BELIEVED"]),
+    ("features/mod.rs", &["SHAPE_FLOOR"]),
     ("experts.rs", &["HALF_LIVES", "SHARPNESS", "MEMORY"]),
-    ("level.rs", &["PERSISTENCE", "FADE", "FULL_DAY"]),
+    (
+        "level.rs",
+        &["PERSISTENCE", "FADE", "FULL_DAY", "DOUBTER", "PASSED"],
+    ),
+    ("noise.rs", &["SURE"]),
+    ("remainder.rs", &["KEEP", "SHRINK", "SPREAD", "CLIP"]),
     ("weekly.rs", &["KEEP", "SHRINK", "CLIP"]),
     ("kick_off.rs", &["WORTH", "MEMORY"]),
     ("profile.rs", &["MEMORY", "PRIOR_BINS"]),
     ("quantile.rs", &["MEMORY", "UNSEEN"]),
     ("replay/mod.rs", &["PSEUDO"]),
     ("replay/crowd.rs", &["LEAST_CROWD"]),
-    ("lead.rs", &["PRIOR_SCALE", "BLEND"]),
-    ("novelty.rs", &["UNPRECEDENTED", "CROWDED"]),
+    (
+        "lead.rs",
+        &[
+            "PRIOR_SCALE",
+            "BLEND",
+            "ENTRIES_VARIANCE",
+            "CALENDAR",
+            "TAUGHT",
+        ],
+    ),
+    ("novelty.rs", &["UNPRECEDENTED", "CROWDED", "UNTOLD"]),
     (
         "peaks.rs",
         &[

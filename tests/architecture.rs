@@ -10,7 +10,10 @@
     reason = "a test that cannot go on should stop"
 )]
 
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use regex::Regex;
 
 /// Files and folders below `src` that are pure.
 const CORE: [&str; 19] = [
@@ -267,7 +270,7 @@ fn rust_files(below: &Path) -> Vec<PathBuf> {
     if below.is_file() {
         return vec![below.to_owned()];
     }
-    let Ok(folder) = std::fs::read_dir(below) else {
+    let Ok(folder) = fs::read_dir(below) else {
         return Vec::new();
     };
     let mut files: Vec<PathBuf> = folder
@@ -286,7 +289,7 @@ fn source_folder() -> PathBuf {
 fn report(files: &[PathBuf], check: impl Fn(&str) -> Vec<String>) -> String {
     let mut lines = Vec::new();
     for file in files {
-        let source = std::fs::read_to_string(file).unwrap();
+        let source = fs::read_to_string(file).unwrap();
         let name = file.strip_prefix(source_folder()).unwrap().display();
         lines.extend(
             check(&source)
@@ -328,7 +331,7 @@ fn the_wall_clock_has_one_reader() {
 fn every_file_says_what_it_is() {
     let found: Vec<_> = rust_files(&source_folder())
         .into_iter()
-        .filter(|file| !std::fs::read_to_string(file).unwrap().starts_with("//!"))
+        .filter(|file| !fs::read_to_string(file).unwrap().starts_with("//!"))
         .collect();
     assert!(
         found.is_empty(),
@@ -398,4 +401,26 @@ fn a_planted_clock_is_found() {
         clock_readings("// Utc::now()\nlet a = clock.now();"),
         [""; 0]
     );
+}
+
+/// The bench that varies them names them by file; a constant that has moved would stop it after
+/// its build.
+#[test]
+fn constants_that_are_varied_are_where_the_bench_looks_for_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bench = fs::read_to_string(root.join("benches/sensitivity.rs")).unwrap();
+    let list = bench.split_once("const CONSTANTS").unwrap().1;
+    let list = list.split_once("\n];").unwrap().0;
+    let entry = Regex::new(r#"\(\s*"([\w/]+\.rs)",\s*&\[([^\]]*)\]"#).unwrap();
+    let name = Regex::new(r#""(?:\w+::)?(\w+)""#).unwrap();
+    let mut looked = 0;
+    for entry in entry.captures_iter(list) {
+        let text = fs::read_to_string(root.join("src/forecast").join(&entry[1])).unwrap();
+        for name in name.captures_iter(&entry[2]) {
+            let declared = format!("const {}: ", &name[1]);
+            assert!(text.contains(&declared), "{} has no {declared}", &entry[1]);
+            looked += 1;
+        }
+    }
+    assert!(looked > 50, "{looked}");
 }
