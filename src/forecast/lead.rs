@@ -42,6 +42,9 @@ pub(crate) fn prior_scale_with_entries(bucket: usize, crowds: f64) -> f64 {
 /// the prior alone; nearer, the crowd that is already there speaks through the level.
 pub(crate) const FAR_OFF: usize = 3;
 
+/// The bucket of forecasts from twelve hours to a day ahead.
+pub(crate) const DAY_AHEAD: usize = 4;
+
 /// The bucket of forecasts from just before a crowd begins to gather, an hour before its lock.
 pub(crate) const GATHERED: usize = 2;
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead;
 use super::slots::Slot;
 
 /// So many times as many fixtures as ever before are new.
@@ -79,7 +80,7 @@ impl Precedent {
 
 /// How much of a slot's crowd at one of its response minutes is yet to come at `origin` (seconds
 /// since the epoch), nothing to one, as crowds of its sport are believed to gather. Of a moment
-/// that is `far_off` ([`super::lead::far_off`]) what is there tells as little as if all were to come.
+/// that is `far_off` ([`lead::far_off`]) what is there tells as little as if all were to come.
 pub(crate) fn yet_to_come(slot: &Slot, origin: i64, minute: f64, far_off: f64) -> f64 {
     let then = slot.prior.shape(minute);
     if then <= 0.0 {
@@ -87,6 +88,12 @@ pub(crate) fn yet_to_come(slot: &Slot, origin: i64, minute: f64, far_off: f64) -
     }
     let now = slot.prior.shape(slot.anchors.minute(origin));
     far_off.max(1.0 - now / then)
+}
+
+/// The same of a peak at `at` (seconds since the epoch) whose margins are those of a lead bucket.
+pub(crate) fn yet_to_come_at_peak(slot: &Slot, origin: i64, at: i64, bucket: usize) -> f64 {
+    let far_off = f64::from(bucket >= lead::FAR_OFF);
+    yet_to_come(slot, origin, slot.anchors.minute(at), far_off)
 }
 
 /// What past windows have held, by competition.
@@ -311,6 +318,9 @@ mod tests {
         // the next minutes are much like these, and hours ahead these say nothing
         assert!(yet_to_come(&slot, start - 1_800, -20.0, 0.0) < 0.3);
         assert_eq!(left(30, 1.0), 1.0);
+        // a peak four hours ahead and more is far off
+        let peak = |bucket| yet_to_come_at_peak(&slot, start + 1_800, start + 3_600, bucket);
+        assert_eq!((peak(lead::FAR_OFF - 1), peak(lead::FAR_OFF)), (0.0, 1.0));
         // long after the end nobody is expected any more
         assert_eq!(yet_to_come(&slot, start, 900.0, 0.0), 0.0);
     }

@@ -21,9 +21,6 @@ const PRIOR_MEAN: f64 = 0.05;
 /// Prior scale of a score a day ahead.
 const PRIOR_SCALE: f64 = 0.35;
 
-/// The lead bucket of a day ahead.
-const DAY_AHEAD: usize = 4;
-
 /// Windows the prior scale is worth.
 const PRIOR_WINDOWS: f64 = 4.0;
 
@@ -75,7 +72,7 @@ impl Footing {
         match self {
             // who has not come yet is no surer near than a day ahead
             Self::Cold => {
-                UNPRECEDENTED * lead::PRIOR_SCALE[bucket].max(lead::PRIOR_SCALE[DAY_AHEAD])
+                UNPRECEDENTED * lead::PRIOR_SCALE[bucket].max(lead::PRIOR_SCALE[lead::DAY_AHEAD])
             }
             Self::Calendar => lead::PRIOR_SCALE[bucket],
             Self::Entries => lead::prior_scale_with_entries(bucket, crowds),
@@ -132,7 +129,7 @@ impl PeakMargins {
             std::array::from_fn(|bucket| {
                 let scale = |windows| {
                     PRIOR_SCALE * footing.prior_scale(bucket, windows)
-                        / lead::PRIOR_SCALE[DAY_AHEAD]
+                        / lead::PRIOR_SCALE[lead::DAY_AHEAD]
                 };
                 judge(&past[footing as usize][bucket], scale)
             })

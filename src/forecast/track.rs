@@ -12,9 +12,8 @@ use super::grid::{DAY, STEP};
 use super::lead;
 use crate::units::Timestamp;
 
-/// Lead buckets followed: one to four hours, and half a day to a day.
+/// The lead bucket followed beside that of a day ahead: one to four hours.
 const FOUR_HOURS: usize = 2;
-const DAY_AHEAD: usize = 4;
 
 /// Periods a naive looks back before it has nothing to say.
 const MOST_PERIODS: usize = 5;
@@ -44,7 +43,7 @@ impl Tracker {
     pub(crate) fn add(&mut self, log: &[f64], origin: usize, ahead: usize, said: f64) {
         let bin = origin + ahead;
         let bucket = lead::bucket(ahead);
-        let day_ahead = bucket == DAY_AHEAD;
+        let day_ahead = bucket == lead::DAY_AHEAD;
         // one more than is kept: the first may be cut in two by midnight
         let old = bin + (DAYS + 1) * DAY < log.len();
         if old || !(day_ahead || bucket == FOUR_HOURS) || !log[bin].is_finite() {

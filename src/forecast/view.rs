@@ -11,7 +11,7 @@ use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
 use super::kick_off::KickOff;
 use super::lead;
-use super::novelty::{Precedent, yet_to_come};
+use super::novelty::{Precedent, yet_to_come, yet_to_come_at_peak};
 use super::overtime;
 use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
 use super::peaks::Footing;
@@ -294,9 +294,7 @@ impl<'a> View<'a> {
         // the slot that draws most answers for all
         let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
         let bucket = lead::bucket(self.lead(target) as usize);
-        let minute = leading.anchors.minute(moments[place]);
-        let far_off = f64::from(bucket >= lead::FAR_OFF);
-        let to_come = yet_to_come(leading, self.origin, minute, far_off);
+        let to_come = yet_to_come_at_peak(leading, self.origin, moments[place], bucket);
         let precedent = model.seen.precedent(leading).ahead(to_come);
         let footing = match precedent {
             Precedent::Missing => Footing::Cold,

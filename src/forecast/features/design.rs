@@ -43,8 +43,8 @@ const STRENGTH: f64 = 5.0;
 /// the response as a whole is differs from audience to audience by a factor of several, and whether
 /// weekends bring more or less does too: held at 2 each, a generated cup with nine times the usual
 /// load at its games was forecast on its second day at two fifths of what came, and on the Monday
-/// after its first weekend as well. At 1 and .5 it is less, and nothing else measured is worse
-/// (reference trace, generated seasons).
+/// after its first weekend as well. At 1 and .5 it is nearer, opening weeks too, and the reference
+/// trace and generated seasons are as before.
 mod penalty {
     pub(super) const PRIOR: f64 = 1.0;
     pub(super) const HAT: f64 = 1.0;

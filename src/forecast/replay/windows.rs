@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use super::super::experts::STEADIEST;
 use super::super::features::{Moment, Rows};
-use super::super::grid::DAY;
+use super::super::grid::{DAY, STEP};
 use super::super::kick_off::{Deviations, KickOff};
 use super::super::lead::{self, BUCKETS};
 use super::super::learn::Coefficients;
-use super::super::novelty::{Precedent, yet_to_come};
+use super::super::novelty::{Precedent, yet_to_come_at_peak};
 use super::super::order::median;
 use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
@@ -300,9 +300,8 @@ impl PeakScores {
             return;
         }
         let slot = &past.slots[window.slot];
-        let minute = slot.anchors.minute(history.time(bins.start + highest));
-        let far_off = f64::from(bucket >= lead::FAR_OFF);
-        let to_come = yet_to_come(slot, history.time(origin), minute, far_off);
+        let at = history.time(bins.start + highest) + STEP / 2;
+        let to_come = yet_to_come_at_peak(slot, history.time(origin), at, bucket);
         let precedent = self
             .precedent(past, window.slot, self.closed_at)
             .ahead(to_come);
