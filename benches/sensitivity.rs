@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 21] = [
+const CONSTANTS: [(&str, &[&str]); 22] = [
     (
         "learn.rs",
         &[
@@ -63,6 +63,7 @@ const CONSTANTS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("features/crowding.rs", &["CROWDING"]),
+    ("features/growth.rs", &["HALF_LIFE"]),
     ("features/lifts.rs", &["BELIEVED"]),
     ("features/mod.rs", &["SHAPE_FLOOR"]),
     ("experts.rs", &["HALF_LIVES", "SHARPNESS", "MEMORY"]),

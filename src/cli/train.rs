@@ -158,9 +158,13 @@ fn summary(model: &Artefact) -> String {
     );
     let _ = writeln!(
         out,
-        "entries    {} slates; faults: {} spans\n",
+        "entries    {} slates; faults: {} spans",
         trained.slates, trained.faults
     );
+    if let Some(growth) = model.terms.iter().find(|term| term.name == GROWTH) {
+        let _ = writeln!(out, "growth     x{:.2} a week", growth.value.exp());
+    }
+    out.push('\n');
     match &model.scores {
         Some(scores) => score_table(&mut out, scores),
         None => out.push_str("scores     none: the history is too short to train on earlier\n"),
@@ -191,6 +195,9 @@ fn summary(model: &Artefact) -> String {
     }
     out
 }
+
+/// Term that tells how load drifts.
+const GROWTH: &str = "growth a week";
 
 /// Terms a person can read one by one.
 fn is_about_fixtures(name: &str) -> bool {

@@ -136,6 +136,8 @@ impl Fit for EventResponse {
         let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
         let slots = slots(&calendar, at, self.zone, (first, at));
         let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        let unknown = grid.values.iter().rev().take_while(|v| v.is_nan()).count();
+        design.learnt_until = grid.end - unknown as i64 * STEP;
         // where all data have faded, a usual level is a better guess than one unit per second
         design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);
         let near = reaching(&slots, begin, grid.end);

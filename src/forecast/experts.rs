@@ -19,6 +19,9 @@ pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
 pub(crate) const REGRESSIONS: [(usize, f64); 5] =
     [(0, 1.0), (1, 1.0), (2, 1.0), (1, 0.2), (2, 0.2)];
 
+/// Place of the one that follows growth: the middle one of the reference's.
+pub(crate) const GROWING: usize = 1;
+
 /// Place of the slowest stiff regression, the steadiest.
 pub(crate) const STEADIEST: usize = 2;
 

@@ -4,8 +4,8 @@
 //! past blocks decays and the block joins, so the fit of any past origin costs one small Cholesky
 //! and uses nothing later than that origin. The last period ends at the origin.
 
-use super::experts::{HALF_LIVES, REGRESSIONS, STEADIEST};
-use super::features::{Design, Rows};
+use super::experts::{GROWING, HALF_LIVES, REGRESSIONS, STEADIEST};
+use super::features::{Design, GROWTH, Rows};
 use super::foreseen::Foreseen;
 use super::grid::{DAY, STEP};
 use super::order::median;
@@ -41,6 +41,9 @@ const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
 /// Standard deviation of log load about the fit in a censored bin: a fifth, as it is of load in
 /// event windows some hours ahead.
 const CENSORED_SPREAD: f64 = 0.22;
+
+/// Penalty under which a coefficient is nothing to nine digits.
+const NOT_AT_ALL: f64 = 1e12;
 
 /// Coefficients of every regression, by column.
 pub(crate) type Coefficients = Vec<[f64; REGRESSIONS.len()]>;
@@ -118,9 +121,14 @@ pub(crate) fn coefficients(
     let mut block = Normal::new(columns);
     let mut spreads: Vec<f64> = Vec::new();
     let mut steadiest: Option<Vec<f64>> = None;
-    let penalties = REGRESSIONS.map(|(_, stiffness)| -> Vec<f64> {
+    let mut penalties = REGRESSIONS.map(|(_, stiffness)| -> Vec<f64> {
         design.penalty.iter().map(|p| p * stiffness).collect()
     });
+    for (regression, penalties) in penalties.iter_mut().enumerate() {
+        if regression != GROWING {
+            penalties[GROWTH] = NOT_AT_ALL;
+        }
+    }
     let solve = |regression: usize, sums: &[Normal]| {
         sums[REGRESSIONS[regression].0].solve(&penalties[regression], &design.prior)
     };

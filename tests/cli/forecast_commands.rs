@@ -101,10 +101,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     ] {
         assert!(refused(&text).contains(said), "{}", refused(&text));
     }
-    let changes: [(Change, &str); 15] = [
+    let changes: [(Change, &str); 16] = [
         (
             |v| v["format"] = 1.into(),
-            "format 1 is not known to this version, which reads 8",
+            "format 1 is not known to this version, which reads 9",
         ),
         (|v| v["model"] = "oracle".into(), "is a model \"oracle\""),
         (|v| v["more"] = 1.into(), "unknown field `more`"),
@@ -137,6 +137,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
         (
             |v| v["state"]["remainder"]["daily"][0][7][0] = (-1).into(),
             "state.remainder.daily: a weight is below 0",
+        ),
+        (
+            |v| v["state"]["design"]["learntUntil"] = 4_000_000_000_u32.into(),
+            "state.design.learntUntil: is after",
         ),
         (
             |v| v["state"]["leash"] = serde_json::json!([5.0, 4.0]),

@@ -11,6 +11,7 @@ mod backtest_properties;
 mod backtest_sample;
 mod backtest_wc98;
 mod first_fixture;
+mod growth;
 mod late_news;
 mod leak;
 mod model;

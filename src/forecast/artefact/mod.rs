@@ -19,7 +19,7 @@ pub use scores::{LeadScore, PeakScore, Scores, score};
 pub use terms::Term;
 
 /// The format written, and the only one read.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 /// No number of a sound model is larger: beyond it sums of products could overflow.
 const LARGEST: f64 = 1e15;
@@ -279,6 +279,12 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
     let columns = state.design.columns();
     if let Some(reason) = state.design.fault() {
         return Err(("state.design", reason));
+    }
+    if state.design.learnt_until > state.at.timestamp() {
+        return Err((
+            "state.design.learntUntil",
+            format!("is after {}, when it was trained", state.at),
+        ));
     }
     if state.coefficients.len() != columns {
         return Err((

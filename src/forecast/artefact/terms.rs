@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::FittedEventResponse;
-use super::super::experts::STEADIEST;
+use super::super::experts::{GROWING, STEADIEST};
+use super::super::features::GROWTH;
 
 /// One coefficient of the regression, in log load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub struct Term {
     pub name: String,
     /// What was believed before any data.
     pub prior: f64,
-    /// What the steadiest regression learnt.
+    /// What the steadiest regression learnt; of growth, the one that follows it.
     pub value: f64,
     /// What each regression learnt.
     pub values: Vec<f64>,
@@ -27,10 +28,11 @@ pub(super) fn terms(model: &FittedEventResponse) -> Vec<Term> {
         .into_iter()
         .zip(&model.design.prior)
         .zip(&model.coefficients)
-        .map(|((name, &prior), values)| Term {
+        .enumerate()
+        .map(|(column, ((name, &prior), values))| Term {
             name,
             prior,
-            value: values[STEADIEST],
+            value: values[if column == GROWTH { GROWING } else { STEADIEST }],
             values: values.to_vec(),
         })
         .collect()

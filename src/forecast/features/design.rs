@@ -61,12 +61,17 @@ mod penalty {
     pub(super) const CROWDING: f64 = 4.0;
 }
 
+/// Column of the growth line.
+pub(crate) const GROWTH: usize = 1 + 2 * HARMONICS;
+
 /// Which columns there are, how strongly each is held, and to what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Design {
     pub(super) zone: Tz,
     pub(super) weekly: bool,
+    /// End of the load learnt from, seconds since the epoch: from here on growth fades.
+    pub(crate) learnt_until: i64,
     /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
     /// `pairing` and what follows the colon.
     pub(super) amplitudes: BTreeMap<String, u16>,
@@ -111,6 +116,7 @@ impl Design {
         let mut design = Self {
             zone,
             weekly,
+            learnt_until: origin,
             amplitudes: BTreeMap::new(),
             phases: BTreeMap::new(),
             crowding: None,
@@ -121,6 +127,7 @@ impl Design {
         };
         design.block(&[0.0], 1e-4); // level: the data alone
         design.block(&[0.0; 2 * HARMONICS], 0.3);
+        design.block(&[0.0], 1.0); // growth
         if weekly {
             design.block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
         }
@@ -218,6 +225,7 @@ impl Design {
             names.push(format!("day sine {harmonic}"));
             names.push(format!("day cosine {harmonic}"));
         }
+        names.push("growth a week".to_owned());
         if self.weekly {
             names.push("weekend".to_owned());
             for harmonic in 1..=WEEKEND_HARMONICS {
@@ -262,8 +270,8 @@ impl Design {
             .map(|&first| usize::from(first) + PHASES);
         let amplitudes = self.amplitudes().map(|(_, column)| column + 1);
         let crowding = self.crowding.map(|column| usize::from(column) + 1);
-        let calm = 1
-            + 2 * HARMONICS
+        let calm = GROWTH
+            + 1
             + 1
             + if self.weekly {
                 1 + 2 * WEEKEND_HARMONICS

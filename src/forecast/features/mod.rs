@@ -3,7 +3,7 @@
 //! The model of log load is, with `u` the response time of a slot (FORECASTING study, 1.1):
 //!
 //! ```text
-//! a + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
+//! a + growth + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
 //!   + f(t) sum_slots w(n) [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
@@ -30,10 +30,12 @@ use super::weekly::week_bin;
 
 mod crowding;
 mod design;
+pub(crate) mod growth;
 mod lifts;
 mod rows;
 
 pub(crate) use design::Design;
+pub(crate) use design::GROWTH;
 use design::{HARMONICS, WEEKEND_HARMONICS, place};
 pub(crate) use lifts::Lifts;
 pub(crate) use rows::{Moment, Rows};
@@ -94,6 +96,8 @@ impl Design {
             } else {
                 0.0
             };
+            let after = at as f64 - self.learnt_until as f64;
+            scratch[GROWTH] = growth::line(after);
             self.calm_part(&mut scratch, second, weekend, matchday);
             let chosen;
             let counted: &[usize] = if tallest {
@@ -126,7 +130,7 @@ impl Design {
         rows
     }
 
-    /// Level, daily and weekly terms.
+    /// Level, daily and weekly terms; growth is set apart.
     fn calm_part(&self, row: &mut [f64], second: i64, weekend: f64, matchday: f64) {
         row[0] = 1.0;
         let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
@@ -136,7 +140,7 @@ impl Design {
             row[2 + 2 * harmonic] = c;
             (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
         }
-        let mut next = 1 + 2 * HARMONICS;
+        let mut next = GROWTH + 1;
         if self.weekly {
             if weekend > 0.0 {
                 row[next] = weekend;

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
-use super::features::{Moment, Rows};
-use super::grid::DAY;
+use super::features::{GROWTH, Moment, Rows, growth};
+use super::grid::{DAY, STEP};
 use super::kick_off::Deviations;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
@@ -284,6 +284,8 @@ struct View {
     foreseen: Vec<Fits>,
     first_foreseen: usize,
     residuals: [Vec<f64>; MODELS],
+    /// What the growth line loses by fading, by bins after a period's start.
+    lost: Vec<f64>,
     scratch: Vec<i64>,
 }
 
@@ -309,8 +311,21 @@ impl View {
         for residuals in &mut self.residuals {
             residuals.clear();
         }
+        while start + self.lost.len() < to {
+            let ahead = self.lost.len() as f64 + 0.5;
+            self.lost.push(growth::lost(ahead * STEP as f64));
+        }
         for bin in self.from..to {
-            let fits = fit(&history.rows, bin, coefficients, remainder);
+            // growth that has come about by now was less sure when the period began
+            let lost = bin.checked_sub(start).map_or(0.0, |ahead| self.lost[ahead]);
+            let fit_then = |rows: &Rows, place: usize| {
+                let mut fits = fit(rows, place, coefficients, remainder);
+                for (fit, slope) in fits.iter_mut().zip(&coefficients[GROWTH]) {
+                    *fit += slope * lost;
+                }
+                fits
+            };
+            let fits = fit_then(&history.rows, bin);
             for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
                 residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
             }
@@ -319,7 +334,7 @@ impl View {
                 // what is known when the period begins is known to all its origins
                 let fits = if history.foreseen.lasts(sight, start) {
                     let (rows, place) = history.foreseen.row(sight);
-                    fit(rows, place, coefficients, remainder)
+                    fit_then(rows, place)
                 } else {
                     Fits::default()
                 };
