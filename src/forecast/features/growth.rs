@@ -13,9 +13,8 @@ const DAY: f64 = 86_400.0;
 const WEEK: f64 = 7.0;
 
 /// Days after which half of the slope is left. A week ahead load is a day and a half of growth
-/// above the present. With one, three and no fading at all the error of the second day ahead is
-/// .243, .236 and .231 on the reference trace in the four weeks before its tournament, .301 without a
-/// line.
+/// above the present. With one day, three, and no fading the error of the second day ahead is .243,
+/// .236 and .231 on the reference trace in the four weeks before its tournament, .301 without a line.
 const HALF_LIFE: f64 = 1.0;
 
 /// The line at a moment so many seconds after the end of the load learnt from, or before it.
