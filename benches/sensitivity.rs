@@ -60,6 +60,7 @@ const CONSTANTS: [(&str, &[&str]); 22] = [
             "penalty::TEAM",
             "penalty::PAIRING",
             "penalty::CROWDING",
+            "penalty::GROWTH",
         ],
     ),
     ("features/crowding.rs", &["CROWDING"]),

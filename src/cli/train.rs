@@ -161,9 +161,11 @@ fn summary(model: &Artefact) -> String {
         "entries    {} slates; faults: {} spans",
         trained.slates, trained.faults
     );
-    if let Some(growth) = model.terms.iter().find(|term| term.name == GROWTH) {
-        let _ = writeln!(out, "growth     x{:.2} a week", growth.value.exp());
-    }
+    let _ = writeln!(
+        out,
+        "growth     x{:.2} a week of late, carried on for a day or two where that has proved right",
+        model.growth_a_week()
+    );
     out.push('\n');
     match &model.scores {
         Some(scores) => score_table(&mut out, scores),
@@ -195,9 +197,6 @@ fn summary(model: &Artefact) -> String {
     }
     out
 }
-
-/// Term that tells how load drifts.
-const GROWTH: &str = "growth a week";
 
 /// Terms a person can read one by one.
 fn is_about_fixtures(name: &str) -> bool {

@@ -14,12 +14,13 @@ use super::level::{self, FORMS, Level};
 pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
 
 /// The regressions: a half-life (its place in [`HALF_LIVES`]) and how stiffly the prior holds,
-/// relative to the design's penalties. The reference method has the first three; the loose ones
-/// let amplitudes far from the prior be learnt from few fixtures, if that proves right.
+/// relative to the design's penalties. The reference method has the first three, of which the middle
+/// one follows growth here ([`GROWING`]); the loose ones let amplitudes far from the prior be learnt
+/// from few fixtures, if that proves right.
 pub(crate) const REGRESSIONS: [(usize, f64); 5] =
     [(0, 1.0), (1, 1.0), (2, 1.0), (1, 0.2), (2, 0.2)];
 
-/// Place of the one that follows growth: the middle one of the reference's.
+/// Place of the one regression in which the growth line is free.
 pub(crate) const GROWING: usize = 1;
 
 /// Place of the slowest stiff regression, the steadiest.

@@ -42,7 +42,7 @@ const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
 /// event windows some hours ahead.
 const CENSORED_SPREAD: f64 = 0.22;
 
-/// Penalty under which a coefficient is nothing to nine digits.
+/// Penalty under which the growth line is nothing to seven digits of log load.
 const NOT_AT_ALL: f64 = 1e12;
 
 /// Coefficients of every regression, by column.

@@ -1,8 +1,9 @@
 //! A load that grows from week to week.
 
 use chrono::{Datelike as _, TimeDelta, Weekday};
+use chrono_tz::Tz;
 use tipoff::fixture::Calendar;
-use tipoff::forecast::Quantile;
+use tipoff::forecast::{Artefact, EventResponse, Evidence, Fit as _, Quantile};
 use tipoff::series::Series;
 
 use crate::model::{days, forecast};
@@ -10,14 +11,16 @@ use crate::model::{days, forecast};
 /// Days for which load grows.
 const GROWN: i64 = 35;
 
+/// Five minutes in a day.
+const BINS_A_DAY: i64 = 288;
+
 /// Weeks with quiet weekends and a daily rhythm, in which load grows by so much of its logarithm a
 /// week, and then no more.
 fn growing(weekly: f64) -> Series {
-    let bins_a_day = 288;
     let value = |bin: i64| {
-        let day = bin as f64 / bins_a_day as f64;
+        let day = bin as f64 / BINS_A_DAY as f64;
         let weekend = matches!(
-            days(bin / bins_a_day).weekday(),
+            days(bin / BINS_A_DAY).weekday(),
             Weekday::Sat | Weekday::Sun
         );
         let log = 100_f64.ln() + weekly / 7.0 * day.min(GROWN as f64)
@@ -25,17 +28,25 @@ fn growing(weekly: f64) -> Series {
             + 0.8 * (day * std::f64::consts::TAU).sin();
         log.exp()
     };
-    let values = (0..(GROWN + 14) * bins_a_day).map(value).collect();
+    let values = (0..(GROWN + 14) * BINS_A_DAY).map(value).collect();
     Series::from_raw(days(0), TimeDelta::minutes(5), values)
 }
 
+/// The same without what was seen on some days.
+fn without(load: &Series, from: i64, to: i64) -> Series {
+    let (from, to) = ((from * BINS_A_DAY) as usize, (to * BINS_A_DAY) as usize);
+    let mut values = load.raw().to_vec();
+    values[from..to].fill(f64::NAN);
+    Series::from_raw(load.start(), load.step(), values)
+}
+
 /// Mean of `ln(actual / median)` over the day that begins at an origin.
-fn surprise(load: &Series, day: i64) -> f64 {
-    let forecast = forecast(load, &Calendar::default(), days(day));
+fn surprise(known: &Series, actual: &Series, day: i64) -> f64 {
+    let forecast = forecast(known, &Calendar::default(), days(day));
     let errors = (1..24).map(|hour| {
         let at = days(day) + TimeDelta::hours(hour);
-        let [actual, said] =
-            [load.at(at), forecast.at(Quantile::P50, at)].map(|rate| rate.unwrap().as_per_second());
+        let [actual, said] = [actual.at(at), forecast.at(Quantile::P50, at)]
+            .map(|rate| rate.unwrap().as_per_second());
         (actual / said).ln()
     });
     errors.sum::<f64>() / 23.0
@@ -43,21 +54,55 @@ fn surprise(load: &Series, day: i64) -> f64 {
 
 #[test]
 fn growth_is_not_put_down_to_the_day_of_the_week() {
-    let load = growing(0.4);
-    // by Saturday load has grown since last weekend, and by Monday since Friday
-    for day in 21..GROWN {
-        let error = surprise(&load, day);
-        assert!(error.abs() < 0.1, "{}: {error:.3}", days(day).weekday());
+    for weekly in [0.4, -0.4] {
+        let load = growing(weekly);
+        // by Saturday load has changed since last weekend, and by Monday since Friday
+        for day in 21..GROWN {
+            let error = surprise(&load, &load, day);
+            let weekday = days(day).weekday();
+            assert!(error.abs() < 0.1, "{weekly} {weekday}: {error:.3}");
+        }
     }
 }
 
 #[test]
 fn growth_that_ends_is_not_believed_for_long() {
-    let load = growing(0.4);
-    for day in GROWN + 1..GROWN + 14 {
-        let error = surprise(&load, day);
-        let weekday = days(day).weekday();
-        assert!(error.abs() < 0.16, "{weekday} {day}: {error:.3}");
+    for weekly in [0.4, -0.4] {
+        let load = growing(weekly);
+        for day in GROWN + 1..GROWN + 14 {
+            let error = surprise(&load, &load, day);
+            let weekday = days(day).weekday();
+            assert!(error.abs() < 0.16, "{weekly} {weekday} {day}: {error:.3}");
+        }
+        let week = (GROWN + 7..GROWN + 14).map(|day| surprise(&load, &load, day));
+        let mean = week.sum::<f64>() / 7.0;
+        assert!(mean.abs() < 0.04, "{weekly}: {mean:.3}");
     }
-    assert!(surprise(&load, GROWN + 13).abs() < 0.05);
+}
+
+#[test]
+fn growth_fades_where_load_is_not_known() {
+    let (load, day) = (growing(0.4), GROWN - 3);
+    // a line that went on would be as far up as load is; no line, a week behind
+    for gap in 1..4 {
+        let error = surprise(&without(&load, day - gap, day), &load, day);
+        let grown = 0.4 / 7.0 * (gap as f64 + 1.0);
+        assert!((-0.05..grown).contains(&error), "{gap}: {error:.3}");
+    }
+}
+
+#[test]
+fn one_regression_has_the_line() {
+    let load = growing(0.4);
+    let calendar = Calendar::default();
+    let known = Evidence::new(&load, &calendar);
+    let fitted = EventResponse::new(Tz::UTC).fit(known, days(GROWN)).unwrap();
+    let artefact = Artefact::new(fitted, known, None).unwrap();
+    let mut lines = artefact.terms.iter().filter(|t| t.name.contains("growth"));
+    let line = lines.next().unwrap();
+    assert!(lines.next().is_none());
+    assert!((line.value - 0.4).abs() < 0.05, "{line:?}");
+    assert_eq!(artefact.growth_a_week(), line.value.exp());
+    let free = line.values.iter().filter(|value| value.abs() > 1e-6);
+    assert_eq!(free.count(), 1, "{line:?}");
 }

@@ -24,7 +24,7 @@ pub struct Explanation {
     /// Units per second in the order of [`super::Quantile::ALL`].
     pub quantiles: [f64; 4],
     /// Units per second expected at this time of the week without any fixture, at the model's own
-    /// level.
+    /// level with its growth.
     pub calm: f64,
     /// Factor by which the present runs above (or below) the model, as far as it still counts at
     /// this lead.

@@ -1,5 +1,7 @@
 //! What past fixtures did to load, and which of them resemble one to come.
 
+use std::ops::Range;
+
 use chrono::{Datelike as _, Timelike as _};
 use chrono_tz::Tz;
 
@@ -7,6 +9,7 @@ use super::super::Evidence;
 use super::super::event_response::FittedEventResponse;
 use super::super::features::WINDOW;
 use super::super::grid::{DAY, Grid, STEP};
+use super::super::order::median;
 use super::super::slots::{Slot, slots};
 use super::parts::settled_logs;
 use super::{Analogue, FixtureIntensity};
@@ -81,13 +84,10 @@ pub(super) fn past(
         let mut others = all.clone();
         others.remove(place);
         let without = settled_logs(model, &others, (from..to).map(|bin| grid.middle(bin)));
-        // how that day ran before the crowd came
-        let mut off: Vec<f64> = (from.saturating_sub(DAY)..from)
-            .map(|bin| log[bin] - with[bin])
-            .filter(|residual| residual.is_finite())
-            .collect();
-        off.sort_by(f64::total_cmp);
-        let level = off.get(off.len() / 2).copied().unwrap_or(0.0);
+        // how that day ran before the crowd came, or with it where that is not known
+        let ran = |bins: Range<usize>| median(&mut bins.map(|bin| log[bin] - with[bin]).collect());
+        let before = ran(from.saturating_sub(DAY)..from);
+        let level = before.or_else(|| ran(from..to)).unwrap_or(0.0);
         let fitted = (from..to)
             .map(|bin| with[bin] - without[bin - from])
             .fold(f64::NEG_INFINITY, f64::max);

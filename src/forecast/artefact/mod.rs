@@ -8,7 +8,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::event_response::MODEL;
-use super::experts::EXPERTS;
+use super::experts::{EXPERTS, GROWING};
+use super::features::GROWTH;
 use super::{Evidence, FittedEventResponse, ResponseCurve};
 use crate::units::Timestamp;
 
@@ -166,6 +167,12 @@ impl Artefact {
     /// The model, to predict with.
     pub const fn state(&self) -> &FittedEventResponse {
         &self.state
+    }
+
+    /// By what factor load grows in a week, as the regression that follows growth has learnt; the
+    /// forecast believes it as far as that regression has been right.
+    pub fn growth_a_week(&self) -> f64 {
+        self.state.coefficients[GROWTH][GROWING].exp()
     }
 
     /// The document. What is for people is spread out, the state is one line.

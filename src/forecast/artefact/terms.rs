@@ -14,7 +14,7 @@ pub struct Term {
     pub name: String,
     /// What was believed before any data.
     pub prior: f64,
-    /// What the steadiest regression learnt; of growth, the one that follows it.
+    /// What the steadiest regression learnt; for growth, what the one that has it learnt.
     pub value: f64,
     /// What each regression learnt.
     pub values: Vec<f64>,

@@ -12,9 +12,10 @@ const DAY: f64 = 86_400.0;
 /// Days of the line's unit: its coefficient is log load a week.
 const WEEK: f64 = 7.0;
 
-/// Days after which half of the slope is left. A week ahead load is a day and a half of growth
-/// above the present. With one day, three, and no fading the error of the second day ahead is .243,
-/// .236 and .231 on the reference trace in the four weeks before its tournament, .301 without a line.
+/// Days after which half of the slope is left; a week ahead load is a day and a half of growth above
+/// the present. WAPE of the second day ahead of a generated load that is half as large again every
+/// week, and in the week after that has ended: .106 and .071 when growth stops at once, .062 and .096
+/// with one day, .053 and .107 with three, .049 and .111 when it goes on. One day has most of the gain.
 const HALF_LIFE: f64 = 1.0;
 
 /// The line at a moment so many seconds after the end of the load learnt from, or before it.
@@ -23,8 +24,8 @@ pub(super) fn line(after: f64) -> f64 {
     if days > 0.0 { faded(days) } else { days / WEEK }
 }
 
-/// What fading takes from the line so many seconds after the moment that was the end of load then,
-/// where it has become a part of the past and is straight.
+/// What fading adds to the line, nothing or less, so many seconds after the moment that was the end
+/// of load then: by now it has become a part of the past, where the line is straight.
 pub(crate) fn lost(after: f64) -> f64 {
     let days = (after / DAY).max(0.0);
     faded(days) - days / WEEK

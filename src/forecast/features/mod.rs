@@ -8,7 +8,7 @@
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! `i` is how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
+//! `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
 //! say how this audience differs from it. Amplitudes form a hierarchy, each level shrunk towards
 //! the one above: competition (with its phases), stage, day of the week, hour of the start, team,
 //! pairing. A level that has not been seen has no column, so a first-ever fixture inherits what

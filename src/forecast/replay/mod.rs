@@ -284,7 +284,7 @@ struct View {
     foreseen: Vec<Fits>,
     first_foreseen: usize,
     residuals: [Vec<f64>; MODELS],
-    /// What the growth line loses by fading, by bins after a period's start.
+    /// What fading adds to the growth line ([`growth::lost`]), by bins after the end of load.
     lost: Vec<f64>,
     scratch: Vec<i64>,
 }
@@ -311,13 +311,16 @@ impl View {
         for residuals in &mut self.residuals {
             residuals.clear();
         }
-        while start + self.lost.len() < to {
+        // growth fades from where load ended then
+        let until = (0..start).rev().find(|&bin| history.log[bin].is_finite());
+        let until = until.map_or(0, |last| last + 1);
+        while until + self.lost.len() < to {
             let ahead = self.lost.len() as f64 + 0.5;
             self.lost.push(growth::lost(ahead * STEP as f64));
         }
         for bin in self.from..to {
-            // growth that has come about by now was less sure when the period began
-            let lost = bin.checked_sub(start).map_or(0.0, |ahead| self.lost[ahead]);
+            // what of growth has come about by now was to fade then
+            let lost = bin.checked_sub(until).map_or(0.0, |ahead| self.lost[ahead]);
             let fit_then = |rows: &Rows, place: usize| {
                 let mut fits = fit(rows, place, coefficients, remainder);
                 for (fit, slope) in fits.iter_mut().zip(&coefficients[GROWTH]) {
