@@ -19,7 +19,7 @@ use super::drift::Track;
 use super::experts::Weights;
 use super::features::{Design, Lifts, WINDOW};
 use super::foreseen::{Foreseen, before_news, bin_after};
-use super::grid::{DAY, Grid, STEP};
+use super::grid::{DAY, Grid, STEP, known_bins};
 use super::kick_off::Deviations;
 use super::learn::{self, Coefficients, History, PERIOD};
 use super::novelty::Seen;
@@ -136,7 +136,7 @@ impl Fit for EventResponse {
         let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
         let slots = slots(&calendar, at, self.zone, (first, at));
         let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
-        let unknown = grid.values.iter().rev().take_while(|v| v.is_nan()).count();
+        let unknown = grid.len() - known_bins(&grid.values);
         design.learnt_until = grid.end - unknown as i64 * STEP;
         // where all data have faded, a usual level is a better guess than one unit per second
         design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);

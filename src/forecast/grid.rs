@@ -259,6 +259,12 @@ fn without_holes(values: &[f64], width: f64) -> Vec<f64> {
     out
 }
 
+/// Number of bins up to the last one that is known.
+pub(crate) fn known_bins(values: &[f64]) -> usize {
+    let last = values.iter().rposition(|value| value.is_finite());
+    last.map_or(0, |last| last + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

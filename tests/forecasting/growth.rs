@@ -82,13 +82,10 @@ fn growth_that_ends_is_not_believed_for_long() {
 
 #[test]
 fn growth_fades_where_load_is_not_known() {
-    let (load, day) = (growing(0.4), GROWN - 3);
-    // a line that went on would be as far up as load is; no line, a week behind
-    for gap in 1..4 {
-        let error = surprise(&without(&load, day - gap, day), &load, day);
-        let grown = 0.4 / 7.0 * (gap as f64 + 1.0);
-        assert!((-0.05..grown).contains(&error), "{gap}: {error:.3}");
-    }
+    let (load, gap, day) = (growing(0.4), 20, 34);
+    // fourteen days later load is .8 up; what was known can speak for two days of it at most
+    let error = surprise(&without(&load, gap, day), &load, day);
+    assert!((0.6..0.9).contains(&error), "{error:.3}");
 }
 
 #[test]

@@ -38,13 +38,13 @@ struct Most {
 /// Overall strength of the penalties below.
 const STRENGTH: f64 = 5.0;
 
-/// Strength of each block of the event part, and of growth. Those of the reference method are kept (kernel 1,
-/// importance 4, team 4) but for two; deeper levels are held tighter than those above. How large
-/// the response as a whole is differs from audience to audience by a factor of several, and whether
-/// weekends bring more or less does too: held at 2 each, a generated cup with nine times the usual
-/// load at its games was forecast on its second day at two fifths of what came, and on the Monday
-/// after its first weekend as well. At 1 and .5 that forecast comes nearer, as do those of opening
-/// weeks; the reference trace and the generated seasons are as before.
+/// Strength of each block of the event part, and of growth. Those of the reference method are kept
+/// (kernel 1, importance 4, team 4) but for two; deeper levels are held tighter than those above.
+/// How large the response as a whole is differs from audience to audience by a factor of several,
+/// and whether weekends bring more or less does too: held at 2 each, a generated cup with nine
+/// times the usual load at its games was forecast on its second day at two fifths of what came, and
+/// on the Monday after its first weekend as well. At 1 and .5 that forecast comes nearer, as do
+/// those of opening weeks; the reference trace and the generated seasons are as before.
 mod penalty {
     pub(super) const PRIOR: f64 = 1.0;
     pub(super) const HAT: f64 = 1.0;

@@ -8,12 +8,13 @@
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape `h`; the coefficients of `B`, the dense hats,
-//! say how this audience differs from it. Amplitudes form a hierarchy, each level shrunk towards
-//! the one above: competition (with its phases), stage, day of the week, hour of the start, team,
-//! pairing. A level that has not been seen has no column, so a first-ever fixture inherits what
-//! its kin have taught. Days and weekends are those of the audience's own clock, and
-//! pass into each other over the hours around midnight.
+//! `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is
+//! how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape
+//! `h`; the coefficients of `B`, the dense hats, say how this audience differs from it. Amplitudes
+//! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
+//! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
+//! so a first-ever fixture inherits what its kin have taught. Days and weekends are those of the
+//! audience's own clock, and pass into each other over the hours around midnight.
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
@@ -97,8 +98,7 @@ impl Design {
                 0.0
             };
             let after = at as f64 - self.learnt_until as f64;
-            scratch[GROWTH] = growth::line(after);
-            self.calm_part(&mut scratch, second, weekend, matchday);
+            self.calm_part(&mut scratch, after, second, weekend, matchday);
             let chosen;
             let counted: &[usize] = if tallest {
                 chosen = one_of_each(known, &active, at);
@@ -130,8 +130,8 @@ impl Design {
         rows
     }
 
-    /// Level, daily and weekly terms; growth is set apart.
-    fn calm_part(&self, row: &mut [f64], second: i64, weekend: f64, matchday: f64) {
+    /// Level, growth, daily and weekly terms of a moment so many seconds `after` the end of load.
+    fn calm_part(&self, row: &mut [f64], after: f64, second: i64, weekend: f64, matchday: f64) {
         row[0] = 1.0;
         let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
         let (mut s, mut c) = (s1, c1);
@@ -140,6 +140,7 @@ impl Design {
             row[2 + 2 * harmonic] = c;
             (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
         }
+        row[GROWTH] = growth::line(after);
         let mut next = GROWTH + 1;
         if self.weekly {
             if weekend > 0.0 {

@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::calibration::Calibration;
 use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
 use super::features::{GROWTH, Moment, Rows, growth};
-use super::grid::{DAY, STEP};
+use super::grid::{DAY, STEP, known_bins};
 use super::kick_off::Deviations;
 use super::lead::{self, BUCKETS};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
@@ -312,8 +312,7 @@ impl View {
             residuals.clear();
         }
         // growth fades from where load ended then
-        let until = (0..start).rev().find(|&bin| history.log[bin].is_finite());
-        let until = until.map_or(0, |last| last + 1);
+        let until = known_bins(&history.log[..start]);
         while until + self.lost.len() < to {
             let ahead = self.lost.len() as f64 + 0.5;
             self.lost.push(growth::lost(ahead * STEP as f64));
