@@ -5,6 +5,8 @@
 //! read as a gap, because a logger that lost a minute and a crowd that vanished for a minute look
 //! alike and only the first happens.
 
+use std::ops::Range;
+
 use super::order::median;
 use super::plateau::plateaus;
 use crate::series::Series;
@@ -27,11 +29,16 @@ pub(crate) const DOUBT: f64 = 20.0;
 /// Less than this share of what other days bring at the same time is an outage, not demand.
 pub(crate) const OUTAGE: f64 = 0.01;
 
-/// Longest outage told from a service that was switched off, bins: a day.
-const LONGEST_OUTAGE: usize = DAY;
+/// Longest outage that is not over and still told from a service that was switched off, bins: a
+/// weekend on which nobody looks, and a day more.
+const LONGEST_OUTAGE: usize = 3 * DAY;
 
 /// Days before and after that tell what is usual at a time of the day.
 const OTHER_DAYS: usize = 4;
+
+/// A stretch of next to nothing is one outage where load was due in more than this share of it.
+/// Between games that alone bring load it is due for some hours of a day.
+const DUE: f64 = 0.5;
 
 /// Five-minute means that end at `end`, NaN where nothing is known.
 #[derive(Debug, Clone)]
@@ -165,49 +172,67 @@ impl Grid {
         }
     }
 
-    /// Turns runs of next to nothing into gaps where the days around have load at that time. A
-    /// service that is quiet every night, or was switched off for more than a day, is believed.
+    /// Turns stretches of next to nothing into gaps where the days around have load at that time.
+    /// A service that is quiet every night is believed, and so is one that has been switched off
+    /// for days; once load is back it was an outage, however long.
     fn without_outages(&mut self) {
-        let usual = |values: &[f64], bin: usize| -> Option<f64> {
-            let before = (1..=OTHER_DAYS).filter_map(|days| bin.checked_sub(days * DAY));
-            let after = (1..=OTHER_DAYS).map(|days| bin + days * DAY);
-            let mut others: Vec<f64> = before
-                .chain(after)
-                .filter_map(|other| values.get(other).copied())
-                .filter(|value| value.is_finite())
-                .collect();
-            let enough = others.len() >= 3;
-            enough.then(|| median(&mut others)).flatten()
-        };
         let highest = self.values.iter().copied().fold(0.0, f64::max);
-        let lost = |values: &[f64], bin: usize| {
-            // what is not small beside the largest load is small beside none
-            if values[bin].is_nan() || values[bin] >= OUTAGE * highest {
-                return false;
-            }
-            usual(values, bin)
-                .is_some_and(|usual| usual * STEP as f64 >= DOUBT && values[bin] < OUTAGE * usual)
-        };
-        let mut bin = 0;
-        let mut gaps = Vec::new();
-        while bin < self.values.len() {
-            if !lost(&self.values, bin) {
-                bin += 1;
+        // what is not small beside the largest load is small beside none
+        let small = |value: f64| value.is_nan() || value < OUTAGE * highest;
+        let mut gaps: Vec<usize> = Vec::new();
+        let mut from = 0;
+        while from < self.values.len() {
+            if !small(self.values[from]) {
+                from += 1;
                 continue;
             }
-            let from = bin;
-            while bin < self.values.len() && lost(&self.values, bin) {
-                bin += 1;
+            let length = self.values[from..]
+                .iter()
+                .take_while(|v| small(**v))
+                .count();
+            let stretch = from..from + length;
+            let due: Vec<usize> = (stretch.clone())
+                .filter(|&bin| self.is_lost(bin, &stretch))
+                .collect();
+            let known = self.values[stretch.clone()].iter().filter(|v| !v.is_nan());
+            if due.len() as f64 <= DUE * known.count() as f64 {
+                gaps.extend(
+                    stretch
+                        .clone()
+                        .filter(|&bin| self.is_lost(bin, &(bin..bin + 1))),
+                );
+            } else if stretch.end < self.values.len() || due.len() <= LONGEST_OUTAGE {
+                gaps.extend(due);
             }
-            if bin - from <= LONGEST_OUTAGE {
-                gaps.push(from..bin);
-            }
+            from = stretch.end;
         }
-        for bin in gaps.into_iter().flatten() {
+        for bin in gaps {
             self.values[bin] = f64::NAN;
             self.floor[bin] = false;
             self.outage += 1;
         }
+    }
+
+    /// Whether next to nothing came in a bin while days that have none of `stretch` at its time
+    /// bring load.
+    fn is_lost(&self, bin: usize, stretch: &Range<usize>) -> bool {
+        let value = self.values[bin];
+        if value.is_nan() {
+            return false;
+        }
+        // the first days on either side that lie outside
+        let before = bin.saturating_sub(stretch.start).div_euclid(DAY) + 1;
+        let after = stretch.end.saturating_sub(bin + 1).div_euclid(DAY) + 1;
+        let before = (before..before + OTHER_DAYS).filter_map(|days| bin.checked_sub(days * DAY));
+        let after = (after..after + OTHER_DAYS).map(|days| bin + days * DAY);
+        let mut others: Vec<f64> = before
+            .chain(after)
+            .filter_map(|other| self.values.get(other).copied())
+            .filter(|value| value.is_finite())
+            .collect();
+        others.len() >= 3
+            && median(&mut others)
+                .is_some_and(|usual| usual * STEP as f64 >= DOUBT && value < OUTAGE * usual)
     }
 
     /// Number of bins.
@@ -311,6 +336,46 @@ mod tests {
         let mut stopped = vec![50.0; 60];
         stopped.extend([0.0; 40]);
         assert!(without_holes(&stopped, 60.0).iter().all(|v| v.is_finite()));
+    }
+
+    /// Five-minute bins of so many days, of which `off` brought nothing.
+    fn days_with(days: usize, off: Range<usize>, load: impl Fn(usize) -> f64) -> Grid {
+        let load = |bin| if off.contains(&bin) { 0.0 } else { load(bin) };
+        let values: Vec<f64> = (0..days * DAY).map(load).collect();
+        let series = Series::from_raw(at(0), TimeDelta::minutes(5), values);
+        Grid::before(&series, series.end(), usize::MAX >> 8).without(&Faults::default())
+    }
+
+    #[test]
+    fn once_load_is_back_it_was_an_outage_however_long() {
+        let busy = |bin: usize| 100.0 + (bin % DAY) as f64;
+        for hours in [1, 23, 25, 36, 24 * 9] {
+            let off = 10 * DAY..10 * DAY + hours * 12;
+            let grid = days_with(21, off.clone(), busy);
+            assert_eq!(grid.outage, off.len(), "{hours}");
+            assert!(off.clone().all(|bin| grid.values[bin].is_nan()));
+        }
+        // it is not over: believed after three days
+        for (days, outage) in [(2, 2 * DAY), (3, 3 * DAY), (4, 0)] {
+            let off = (21 - days) * DAY..21 * DAY;
+            assert_eq!(days_with(21, off, busy).outage, outage, "{days}");
+        }
+    }
+
+    #[test]
+    fn quiet_nights_and_days_without_a_game_are_no_outage() {
+        let nightly = |bin: usize| if bin % DAY < 96 { 0.0 } else { 100.0 };
+        assert_eq!(days_with(21, 0..0, nightly).outage, 0);
+        // an outage of a day and a half, of which nights are no part
+        let off = 10 * DAY..11 * DAY + DAY / 2;
+        let grid = days_with(21, off, nightly);
+        assert_eq!(grid.outage, 2 * (DAY - 96) - DAY / 2);
+        // games that alone bring load, every fourth day
+        let games = |bin: usize| {
+            let playing = bin % (4 * DAY) / 12 == 20;
+            if playing { 500.0 } else { 0.0 }
+        };
+        assert_eq!(days_with(21, 0..0, games).outage, 0);
     }
 
     #[test]

@@ -29,8 +29,9 @@ pub(crate) const FORMS: usize = 2 * PERSISTENCE.len() + 1;
 /// Persistence of the form that doubts the last hour.
 const DOUBTER: f64 = 0.6;
 
-/// How far below the last hour the day's median may lie and still be what today is like, log load:
-/// hours of one day differ by less. Beyond it what lowered the day has passed.
+/// How far below the last hour, or the last bins where they are higher, the day's median may lie and
+/// still be what today is like, log load: hours of one day differ by less. Beyond it what lowered
+/// the day has passed.
 const PASSED: f64 = 0.5;
 
 /// Residuals of one model at an origin, in log load.
@@ -77,8 +78,8 @@ impl Level {
         };
         let known = || last.clone().rev().map(left).filter(|r| r.is_finite());
         let hour = mean(&mut known()).unwrap_or(day);
-        let day = day.max((hour - PASSED).min(0.0));
-        let now = mean(&mut known().take(NOW)).unwrap_or(day);
+        let now = mean(&mut known().take(NOW)).unwrap_or(hour);
+        let day = day.max((hour.max(now) - PASSED).min(0.0));
         let (count, squares) =
             known().fold((0.0, 0.0), |(n, s), r| (n + 1.0, s + (r - hour).powi(2)));
         let noise = squares / f64::max(count * (count - 1.0), 1.0);
@@ -160,6 +161,10 @@ mod tests {
         let mut residuals = vec![-1.2; 288];
         residuals[240..].fill(0.0);
         assert!((lasting(&residuals) + PASSED).abs() < 1e-12);
+        // for a quarter of an hour
+        let mut just_back = vec![-1.2; 288];
+        just_back[285..].fill(0.0);
+        assert!((lasting(&just_back) + PASSED).abs() < 1e-12);
         // it lasts
         assert!((lasting(&[-1.2; 288]) + 1.2).abs() < 1e-12);
         // who was high all day is not believed to be back after one ordinary hour
