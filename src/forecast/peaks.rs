@@ -41,6 +41,10 @@ const WIDEST: f64 = 2.5;
 /// Share of the widening that is left after a window under its bound.
 const SETTLE: f64 = 0.7;
 
+/// A score counts for so much at most, either way, log load: a factor of four, times the widening.
+/// One window that was shed, or one burst of five minutes, is no measure of the next.
+const EXTREME: f64 = 1.4;
+
 /// Standard normal quantiles of .5, .9, .95 and .99.
 const NORMAL: [f64; 4] = [
     0.0,
@@ -223,7 +227,9 @@ fn judge(past: &[PastWindow], prior_scale: impl Fn(f64) -> f64) -> Judged {
                 widened = (widened * WIDEN).min(WIDEST);
             }
         }
-        sums.add(window.score, window.weight, window.widening);
+        let extreme = EXTREME * window.widening;
+        let score = window.score.clamp(-extreme, extreme);
+        sums.add(score, window.weight, window.widening);
     }
     sums.age(last_age);
     Judged {
@@ -249,6 +255,24 @@ fn student_t(z: f64, nu: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_burst_and_one_window_shed_are_no_measure_of_the_next() {
+        let windows = |odd: f64| -> Vec<PastWindow> {
+            let window = |place: usize| PastWindow {
+                score: if place == 5 { odd } else { 0.1 },
+                age: 20.0 - place as f64,
+                weight: 1.0,
+                widening: 1.0,
+            };
+            (0..10).map(window).collect()
+        };
+        let p95 = |odd| judge(&windows(odd), |_| 0.35).margins[2];
+        for (odd, extreme) in [(3.0, EXTREME), (-3.9, -EXTREME)] {
+            assert_eq!(p95(odd), p95(extreme));
+            assert!(p95(odd) > p95(0.1));
+        }
+    }
 
     #[test]
     fn t_agrees_with_tables() {

@@ -20,6 +20,10 @@ use super::{FAR, Past, Window, by_end};
 /// A window of which more than this share is unknown tells nothing about its peak.
 const MOST_UNKNOWN: f64 = 0.25;
 
+/// How far a top above or below the fit's counts as peculiar to the kick-off, log load: a factor of
+/// two. Beyond it lie bursts and loads that were shed, which do not come with the kick-off.
+const PECULIAR: f64 = std::f64::consts::LN_2;
+
 /// Sums over the origins of one window in one bucket: they err together and count once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
@@ -126,8 +130,9 @@ impl PeakScores {
             self.closed += 1;
             self.age(window.to);
             let slot = &past.slots[window.slot];
+            let above = past.above_the_fit(window, coefficients);
             self.tops
-                .add(KickOff::of(slot), past.above_the_fit(window, coefficients));
+                .add(KickOff::of(slot), above.clamp(-PECULIAR, PECULIAR));
             if past.book.is_empty() {
                 continue;
             }
