@@ -21,6 +21,7 @@ use super::features::{Design, Lifts, WINDOW};
 use super::foreseen::{Foreseen, before_news, bin_after};
 use super::grid::{DAY, Grid, STEP, known_bins};
 use super::kick_off::Deviations;
+use super::last_season::days_to_learn;
 use super::learn::{self, Coefficients, History, PERIOD};
 use super::novelty::Seen;
 use super::order::median;
@@ -46,9 +47,6 @@ pub(crate) const LEAST_HOURS: f64 = 24.0;
 
 /// Days of data from which weekends are told apart.
 const WEEKLY_AFTER: f64 = 7.0;
-
-/// Longest history used, days: six times the slowest half-life.
-const LONGEST: usize = 120;
 
 /// No prediction leaves this many natural logarithms around what was seen (a factor of 1,000).
 const LEASH: f64 = 6.9;
@@ -119,10 +117,11 @@ impl Fit for EventResponse {
 
     fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedEventResponse, FitError> {
         let calendar = as_known(known.calendar, at);
-        let grid = known_part(Grid::before(known.load, at, LONGEST * DAY).without(known.faults));
+        let limit = days_to_learn(&calendar, at) * DAY;
+        let grid = known_part(Grid::before(known.load, at, limit).without(known.faults));
         let hours = grid.hours();
         if hours < LEAST_HOURS {
-            return Err(too_little(known, at, &grid, LONGEST * DAY));
+            return Err(too_little(known, at, &grid, limit));
         }
         let offset = log_offset(&grid.values);
         let log: Vec<f64> = grid.values.iter().map(|v| (v + offset).ln()).collect();

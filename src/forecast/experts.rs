@@ -26,6 +26,9 @@ pub(crate) const GROWING: usize = 1;
 /// Place of the slowest stiff regression, the steadiest.
 pub(crate) const STEADIEST: usize = 2;
 
+/// Place of the slowest loose regression: over a season it knows best how large crowds are.
+pub(crate) const FREEST: usize = 4;
+
 /// Number of models: the regressions, and the steadiest with its remainder by the clock.
 pub(crate) const MODELS: usize = REGRESSIONS.len() + 1;
 

@@ -4,7 +4,7 @@
 //! past blocks decays and the block joins, so the fit of any past origin costs one small Cholesky
 //! and uses nothing later than that origin. The last period ends at the origin.
 
-use super::experts::{GROWING, HALF_LIVES, REGRESSIONS, STEADIEST};
+use super::experts::{FREEST, GROWING, HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, GROWTH, Rows};
 use super::foreseen::Foreseen;
 use super::grid::{DAY, STEP};
@@ -17,8 +17,9 @@ const OBSERVATIONS_PER_DAY: f64 = 24.0;
 /// Rows in event windows are rarer and matter more.
 const EVENT_WEIGHT: f64 = 2.0;
 
-/// Residuals beyond this many robust standard deviations lose weight outside event windows
-/// (inside them that would eat the peaks).
+/// Residuals beyond this many robust standard deviations lose weight outside event windows.
+/// Inside them that would eat the peaks: there only what lies as far below the load of a day
+/// without a fixture does, which a game shed or served in part looks like and a small one does not.
 const HUBER: f64 = 2.0;
 
 /// Model bins between two past fits. Half a day: staler than a fit gets in operation, so that
@@ -41,6 +42,10 @@ const TRUSTED_AFTER: usize = 3 * DAY / PERIOD;
 /// Standard deviation of log load about the fit in a censored bin: a fifth, as it is of load in
 /// event windows some hours ahead.
 const CENSORED_SPREAD: f64 = 0.22;
+
+/// Periods without a row after which a coefficient is held to what it was: three weeks, in which the
+/// middle half-life forgets seven eighths.
+const BREAK: usize = 21 * DAY / PERIOD;
 
 /// Penalty under which the growth line is nothing to seven digits of log load.
 const NOT_AT_ALL: f64 = 1e12;
@@ -129,8 +134,9 @@ pub(crate) fn coefficients(
             penalties[GROWTH] = NOT_AT_ALL;
         }
     }
-    let solve = |regression: usize, sums: &[Normal]| {
-        sums[REGRESSIONS[regression].0].solve(&penalties[regression], &design.prior)
+    let mut believed = Believed::new(design);
+    let solve = |regression: usize, sums: &[Normal], believed: &Believed| {
+        sums[REGRESSIONS[regression].0].solve(&penalties[regression], &believed.means)
     };
     let mut kept = Vec::new();
     for period in 0..history.periods() {
@@ -152,17 +158,32 @@ pub(crate) fn coefficients(
                 y = above(y, usual, CENSORED_SPREAD);
             }
             let mut weight = OBSERVATIONS_PER_DAY / DAY as f64;
-            if history.rows.in_event(bin) {
+            let in_event = history.rows.in_event(bin);
+            if in_event {
                 weight *= EVENT_WEIGHT;
-            } else if let (Some(limits), Some(known)) = (&limits, trust) {
-                weight *= limits.weight(y - history.rows.fit(bin, known));
+            }
+            if let (Some(limits), Some(known)) = (&limits, trust) {
+                let fit = history.rows.fit(bin, known);
+                weight *= if in_event {
+                    let crowd = (history.rows).fit_from(bin, design.events(), |b| known[b]);
+                    limits.weight_below(y - (fit - crowd))
+                } else {
+                    limits.weight(y - fit)
+                };
             }
             let (columns, values) = history.rows.row(bin);
             block.add_row(columns, values, y, weight);
+            if !history.rows.calm[bin] {
+                believed.see(columns, period);
+            }
         }
         for (sum, half_life) in sums.iter_mut().zip(HALF_LIVES) {
             let days = PERIOD as f64 / DAY as f64;
             sum.decay_and_add(0.5_f64.powf(days / half_life), &block);
+        }
+        if believed.rests(period) {
+            let known = solve(FREEST, &sums, &believed)?;
+            believed.hold(period, &known);
         }
         let wanted = period + 1 + keep >= history.periods();
         let lately = period + LATELY >= history.periods();
@@ -179,11 +200,12 @@ pub(crate) fn coefficients(
                 _ => {}
             }
         }
-        let steady = solve(STEADIEST, &sums)?;
+        let steady = solve(STEADIEST, &sums, &believed)?;
         if wanted {
             let mut all: Coefficients = steady.iter().map(|&b| [b; REGRESSIONS.len()]).collect();
             for regression in (0..REGRESSIONS.len()).filter(|&r| r != STEADIEST) {
-                for (line, b) in all.iter_mut().zip(solve(regression, &sums)?) {
+                let one = solve(regression, &sums, &believed)?;
+                for (line, b) in all.iter_mut().zip(one) {
                     line[regression] = b;
                 }
             }
@@ -192,6 +214,50 @@ pub(crate) fn coefficients(
         steadiest = Some(steady);
     }
     Some(kept)
+}
+
+/// What the coefficients are held to: the design's prior, and for what fixtures had taught before a
+/// break what it was when last seen. Decayed normal equations forget it within weeks, and who comes
+/// back for a season's first game is the audience that left, not the sport's average.
+struct Believed {
+    means: Vec<f64>,
+    /// First column of the event part.
+    events: usize,
+    /// Per event column the last period in which it had a row.
+    last: Vec<Option<usize>>,
+}
+
+impl Believed {
+    fn new(design: &Design) -> Self {
+        Self {
+            means: design.prior.clone(),
+            events: design.events(),
+            last: vec![None; design.columns() - design.events()],
+        }
+    }
+
+    /// The columns of one row have been learnt from in a period.
+    fn see(&mut self, columns: &[u16], period: usize) {
+        let first = columns.partition_point(|&column| usize::from(column) < self.events);
+        for &column in &columns[first..] {
+            self.last[usize::from(column) - self.events] = Some(period);
+        }
+    }
+
+    /// Whether some column has rested for long enough by the end of a period.
+    fn rests(&self, period: usize) -> bool {
+        period >= BREAK && self.last.contains(&Some(period - BREAK))
+    }
+
+    /// What has rested for so long is held to what it is known to be.
+    fn hold(&mut self, period: usize, known: &[f64]) {
+        let columns = self.means.iter_mut().zip(known).skip(self.events);
+        for ((mean, known), last) in columns.zip(&self.last) {
+            if last.is_some_and(|last| last + BREAK == period) {
+                *mean = *known;
+            }
+        }
+    }
 }
 
 /// What counts as usual in one period.
@@ -239,6 +305,11 @@ impl Limits {
             1.0
         }
     }
+
+    /// The same where only what is too low is unusual.
+    fn weight_below(&self, residual: f64) -> f64 {
+        self.weight(residual.min(self.middle))
+    }
 }
 
 /// Mean of a normal variable around `mean` that is known to lie above `seen` (Tobin, Estimation of
@@ -274,6 +345,46 @@ fn upper_tail(z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_a_break_fixtures_are_held_to_what_they_were() {
+        let design = Design::new(chrono_tz::Tz::UTC, false, &[], 0, 0);
+        let first = design.events();
+        let column = |at: usize| (first + at) as u16;
+        let mut believed = Believed::new(&design);
+        let prior = believed.means.clone();
+        let known = vec![0.8; prior.len()];
+        // of two columns one rests after the sixth period, the other never
+        for period in 0..3 * BREAK {
+            if period == 6 {
+                believed.see(&[0, 3, column(0), column(1)], period);
+            } else if period % 14 == 0 {
+                believed.see(&[column(0)], period);
+            }
+            assert_eq!(believed.rests(period), period == 6 + BREAK, "{period}");
+            believed.hold(period, &known);
+            let held = period >= 6 + BREAK;
+            let expected = if held { 0.8 } else { prior[first + 1] };
+            assert_eq!(believed.means[first + 1], expected, "{period}");
+        }
+        assert_eq!(believed.means[first], prior[first]);
+        // what has never been played is held to what is believed
+        assert_eq!(believed.means[first + 2..], prior[first + 2..]);
+        assert_eq!(believed.means[..first], prior[..first]);
+    }
+
+    #[test]
+    fn below_a_day_without_fixtures_alone_a_game_is_unusual() {
+        let limits = Limits {
+            middle: 0.1,
+            reach: 0.2,
+        };
+        assert_eq!(limits.weight(0.5), 0.5);
+        assert_eq!(limits.weight_below(2.0), 1.0);
+        assert_eq!(limits.weight_below(-0.05), 1.0);
+        assert_eq!(limits.weight_below(-0.3), 0.5);
+        assert!(limits.weight_below(-3.9) < 0.06);
+    }
 
     #[test]
     fn a_lower_bound_is_learnt_as_what_lies_above_it() {

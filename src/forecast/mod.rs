@@ -24,6 +24,7 @@ mod forecaster;
 mod foreseen;
 mod grid;
 mod kick_off;
+mod last_season;
 mod lead;
 mod learn;
 mod level;

@@ -9,10 +9,11 @@
 //! Nor does a second fixture have the whole of its kind behind it: with so few days known, margins
 //! are wider by what their mean is unsure, which covers .942 there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::features::stages;
 use super::lead;
 use super::slots::Slot;
 
@@ -38,7 +39,7 @@ pub(crate) enum Precedent {
     /// Windows of its competition on so many days, with nearly as many fixtures and with as
     /// important ones.
     Known(u32),
-    /// Windows of its competition, but with far fewer or with lesser fixtures.
+    /// Windows of its competition, but with far fewer or with lesser fixtures, or of other stages.
     Lesser,
     /// No window of its competition.
     Missing,
@@ -101,7 +102,7 @@ pub(crate) fn yet_to_come_at_peak(slot: &Slot, origin: i64, at: i64, bucket: usi
 pub(crate) struct Seen(BTreeMap<String, Kin>);
 
 /// What past windows of one competition have held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kin {
     /// Days of the audience with a window.
     days: u32,
@@ -115,6 +116,8 @@ pub(crate) struct Kin {
     most_drawn: f64,
     /// Importance of the greatest.
     most_importance: f64,
+    /// Kinds of stage.
+    stages: BTreeSet<String>,
 }
 
 impl Kin {
@@ -129,6 +132,7 @@ impl Kin {
         self.most_counted = self.most_counted.max(slot.count);
         self.most_drawn = self.most_drawn.max(slot.count * slot.importance);
         self.most_importance = self.most_importance.max(slot.importance);
+        self.stages.extend(slot.stage.as_deref().map(stages::kind));
     }
 
     /// Neither lesser fixtures beside one that draws most are new, nor as many as before of another
@@ -147,9 +151,16 @@ impl Kin {
         slot.importance > self.most_importance
     }
 
+    /// The stage of a slot, when it is the first of its kind.
+    fn first_of_its_stage<'a>(&self, slot: &'a Slot) -> Option<&'a str> {
+        let stage = slot.stage.as_deref()?;
+        (!self.stages.contains(&stages::kind(stage))).then_some(stage)
+    }
+
     /// What these windows are to a slot of the same competition.
     pub(crate) fn precedent(&self, slot: &Slot) -> Precedent {
-        if self.outnumbered_by(slot) || self.outranked_by(slot) {
+        let first = self.first_of_its_stage(slot).is_some();
+        if first || self.outnumbered_by(slot) || self.outranked_by(slot) {
             Precedent::Lesser
         } else {
             Precedent::Known(self.days)
@@ -218,6 +229,12 @@ impl Seen {
             return Some(format!(
                 "no precedent: importance {}, at most {} before",
                 slot.importance, kin.most_importance
+            ));
+        }
+        if let Some(stage) = kin.first_of_its_stage(slot) {
+            return Some(format!(
+                "no precedent: the first {stage} of {}; answered as the stage before it",
+                slot.competition
             ));
         }
         higher.then(|| {

@@ -10,6 +10,7 @@
 mod backtest_properties;
 mod backtest_sample;
 mod backtest_wc98;
+mod disorder;
 mod first_fixture;
 mod growth;
 mod late_news;

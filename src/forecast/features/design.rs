@@ -11,6 +11,7 @@ use super::super::prior::SportPrior;
 use super::super::response::{HATS, PHASES};
 use super::super::slots::Slot;
 use super::lifts::Lifts;
+use super::stages::Latest;
 
 /// Harmonics of the day.
 pub(super) const HARMONICS: usize = 6;
@@ -79,6 +80,8 @@ pub(crate) struct Design {
     pub(super) amplitudes: BTreeMap<String, u16>,
     /// First column of the phases of each competition.
     pub(super) phases: BTreeMap<String, u16>,
+    /// By competition, what a stage answers as that has not been played yet.
+    pub(super) stages: BTreeMap<String, Latest>,
     /// Column that learns how simultaneous fixtures add up, when their number has varied.
     pub(super) crowding: Option<u16>,
     /// How fixtures at once add up.
@@ -121,6 +124,7 @@ impl Design {
             learnt_until: origin,
             amplitudes: BTreeMap::new(),
             phases: BTreeMap::new(),
+            stages: BTreeMap::new(),
             crowding: None,
             lifts: Lifts::default(),
             events: 0,
@@ -163,6 +167,7 @@ impl Design {
         if stages.len() > 1 {
             design.level("stage", &stages, penalty::STAGE);
         }
+        design.stages = Latest::of(&past, |stage| design.amplitude("stage", stage));
         if weekly {
             let days = some_of(past.iter().map(|slot| slot.day()), 7);
             design.level("day", &days, penalty::DAY);
@@ -193,6 +198,11 @@ impl Design {
             .extend(means.iter().map(|_| STRENGTH * strength));
         self.prior.extend_from_slice(means);
         first
+    }
+
+    /// Column of the amplitude of one name.
+    pub(super) fn amplitude(&self, level: &str, name: &str) -> Option<u16> {
+        self.amplitudes.get(&format!("{level}:{name}")).copied()
     }
 
     fn level(&mut self, level: &str, names: &[String], strength: f64) {
@@ -270,7 +280,9 @@ impl Design {
             .phases
             .values()
             .map(|&first| usize::from(first) + PHASES);
-        let amplitudes = self.amplitudes().map(|(_, column)| column + 1);
+        let latest = self.stages.values().map(|latest| latest.column);
+        let amplitudes =
+            (self.amplitudes.values().copied().chain(latest)).map(|column| usize::from(column) + 1);
         let crowding = self.crowding.map(|column| usize::from(column) + 1);
         let calm = GROWTH
             + 1
@@ -290,6 +302,7 @@ impl Design {
             .values()
             .chain(self.phases.values())
             .chain(&self.crowding)
+            .chain(self.stages.values().map(|latest| &latest.column))
             .min();
         if self.events != calm || least.is_some_and(|&least| usize::from(least) < common) {
             return Some("its columns are not where they should be".to_owned());

@@ -13,7 +13,8 @@
 //! `h`; the coefficients of `B`, the dense hats, say how this audience differs from it. Amplitudes
 //! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
 //! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
-//! so a first-ever fixture inherits what its kin have taught. Days and weekends are those of the
+//! so a first-ever fixture inherits what its kin have taught; a new stage answers as the stage before
+//! it ([`stages`]). Days and weekends are those of the
 //! audience's own clock, and pass into each other over the hours around midnight.
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
@@ -34,6 +35,7 @@ mod design;
 pub(crate) mod growth;
 mod lifts;
 mod rows;
+pub(crate) mod stages;
 
 pub(crate) use design::Design;
 pub(crate) use design::GROWTH;
@@ -211,9 +213,8 @@ impl Design {
     fn known<'a>(&self, slot: &'a Slot, share: f64) -> KnownSlot<'a> {
         let mut amplitudes = Vec::new();
         let mut add = |level: &str, name: &str, share: f64| {
-            if let Some(&column) = self.amplitudes.get(&format!("{level}:{name}")) {
-                amplitudes.push((column, share));
-            }
+            let column = self.amplitude(level, name);
+            amplitudes.extend(column.map(|column| (column, share)));
         };
         add("competition", &slot.competition, 1.0);
         if let Some(stage) = &slot.stage {
@@ -229,6 +230,9 @@ impl Design {
         for pairing in &slot.pairings {
             add("pairing", pairing, part);
         }
+        let latest = self.stages.get(&slot.competition);
+        let latest = latest.filter(|latest| latest.precedes(slot));
+        amplitudes.extend(latest.map(|latest| (latest.column, 1.0)));
         if let Some(column) = self.crowding {
             amplitudes.push((column, slot.count.max(1.0).ln()));
         }

@@ -29,7 +29,7 @@ impl Precedents {
         for place in by_end(windows) {
             let window = &windows[place];
             let held = &mut held[competition[window.slot]];
-            let mut kin = held.last().map(|&(_, kin)| kin).unwrap_or_default();
+            let mut kin = held.last().map(|(_, kin)| kin.clone()).unwrap_or_default();
             kin.add(&slots[window.slot]);
             held.push((window.to, kin));
         }
@@ -39,8 +39,8 @@ impl Precedents {
     /// What was known of the kind of slot number `place` of `slots` at `origin`.
     pub(super) fn at(&self, slots: &[Slot], place: usize, origin: usize) -> Precedent {
         let held = &self.held[self.competition[place]];
-        let over = held.partition_point(|&(to, _)| to <= origin);
-        let last = over.checked_sub(1).map(|last| held[last].1);
+        let over = held.partition_point(|(to, _)| *to <= origin);
+        let last = over.checked_sub(1).map(|last| &held[last].1);
         last.map_or(Precedent::Missing, |kin| kin.precedent(&slots[place]))
     }
 }
