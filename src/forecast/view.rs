@@ -397,7 +397,7 @@ impl<'a> View<'a> {
         let worst = locks.values().filter_map(|said| said.err()).min()?;
         let why = match worst {
             Silence::Missing => "no entries are known for it",
-            Silence::Stale => "the last entries known are too old",
+            Silence::Stale => "no entries have come for too long: the feed may be dead",
             Silence::Holes => "too many of its entries are unknown",
             Silence::Few => "too few have entered yet",
             Silence::NoPast => "there is no past lock to compare with",

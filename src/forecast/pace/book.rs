@@ -5,18 +5,10 @@ use std::collections::BTreeMap;
 
 use super::curve::{HOURS, POINTS};
 use super::opening::Opening;
-use crate::entries::{Entries, SlateEntries};
+use super::sold::Sold;
+use crate::entries::Entries;
 use crate::forecast::kick_off::KickOff;
 use crate::forecast::slots::Slot;
-
-/// Entries older than this at the time of asking are stale, seconds.
-const FRESH: i64 = 45 * 60;
-
-/// Largest share of unknown bins in the last day of sales that is put up with.
-const MOST_UNKNOWN: f64 = 0.25;
-
-/// A slate is full from this share of its places on.
-const FULL: f64 = 0.98;
 
 /// Fewest entries from which a pace is read: below, chance decides.
 const LEAST: f64 = 20.0;
@@ -37,7 +29,7 @@ pub(crate) struct Reading {
 pub(crate) enum Silence {
     /// No entries are known for it.
     Missing,
-    /// The last that are known are too old.
+    /// The last that are known are too old; zeros that cannot be chance are not known.
     Stale,
     /// Too many are unknown.
     Holes,
@@ -45,73 +37,6 @@ pub(crate) enum Silence {
     Few,
     /// No past slot to compare with.
     NoPast,
-}
-
-/// One slate's entries with running sums: what was in by any moment is a subtraction.
-#[derive(Debug)]
-struct Sold<'a> {
-    slate: &'a SlateEntries,
-    /// Entries before each bin; unknown bins carry the last known rate on.
-    sums: Vec<f64>,
-    /// Unknown bins before each bin.
-    unknown: Vec<u32>,
-}
-
-impl<'a> Sold<'a> {
-    fn new(slate: &'a SlateEntries) -> Self {
-        let seconds = slate.rate.step().num_milliseconds() as f64 / 1_000.0;
-        let (mut sum, mut missing, mut last) = (0.0, 0, 0.0);
-        let mut sums = vec![0.0];
-        let mut unknown = vec![0];
-        for &rate in slate.rate.raw() {
-            if rate.is_finite() {
-                last = rate;
-            } else {
-                missing += 1;
-            }
-            sum += last * seconds;
-            sums.push(sum);
-            unknown.push(missing);
-        }
-        Self {
-            slate,
-            sums,
-            unknown,
-        }
-    }
-
-    /// Whole bins that end by `at`.
-    fn bins(&self, at: i64) -> usize {
-        let step = self.slate.rate.step().num_milliseconds().max(1);
-        let since = at * 1_000 - self.slate.rate.start().timestamp_millis();
-        usize::try_from(since.div_euclid(step))
-            .unwrap_or(0)
-            .min(self.sums.len() - 1)
-    }
-
-    /// Entries in `[from, at)` as they were known at `at`.
-    fn between(&self, from: i64, at: i64) -> Result<f64, Silence> {
-        let (first, last) = (self.bins(from), self.bins(at));
-        if last <= first {
-            return Err(Silence::Missing);
-        }
-        let step = self.slate.rate.step().num_seconds().max(1);
-        let day = self.bins(at - 86_400).max(first);
-        let raw = self.slate.rate.raw();
-        let known = raw[first..last].iter().rposition(|rate| rate.is_finite());
-        let Some(known) = known else {
-            return Err(Silence::Missing);
-        };
-        let end = self.slate.rate.start().timestamp() + (first + known + 1) as i64 * step;
-        if at - end > FRESH.max(2 * step) {
-            return Err(Silence::Stale);
-        }
-        let unknown = f64::from(self.unknown[last] - self.unknown[day]);
-        if unknown > MOST_UNKNOWN * (last - day) as f64 {
-            return Err(Silence::Holes);
-        }
-        Ok(self.sums[last] - self.sums[first])
-    }
 }
 
 /// All entries, ready to be asked about slots.
@@ -171,30 +96,6 @@ impl<'a> Book<'a> {
             return Err(Silence::Few);
         }
         Ok(reading)
-    }
-}
-
-impl Sold<'_> {
-    /// When the places on offer were taken, if they were by `at`.
-    fn filled(&self, from: i64, at: i64) -> Option<i64> {
-        let (first, last) = (self.bins(from), self.bins(at));
-        let time = |bin: usize| self.slate.rate.time(bin);
-        let spots = self.slate.spots_at(time(last))?;
-        let full = |bin: usize| self.sums[bin] - self.sums[first] >= FULL * spots;
-        if spots <= 0.0 || !full(last) {
-            return None;
-        }
-        // sums ascend, so the moment can be searched for
-        let (mut low, mut high) = (first, last);
-        while high - low > 1 {
-            let middle = usize::midpoint(low, high);
-            if full(middle) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(time(high).timestamp())
     }
 }
 

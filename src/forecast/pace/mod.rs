@@ -25,6 +25,7 @@ mod book;
 mod curve;
 mod finals;
 mod opening;
+mod sold;
 #[cfg(test)]
 mod tests;
 
