@@ -46,6 +46,12 @@ impl LocalClock {
 
     /// Local day since the epoch and second of that day.
     pub(crate) fn read(&mut self, at: i64) -> (i64, i64) {
+        let local = at + self.offset(at);
+        (local.div_euclid(86_400), local.rem_euclid(86_400))
+    }
+
+    /// By how much the clock is ahead of UTC, seconds.
+    pub(crate) fn offset(&mut self, at: i64) -> i64 {
         let quarter = at.div_euclid(900);
         if quarter != self.quarter {
             self.quarter = quarter;
@@ -54,8 +60,7 @@ impl LocalClock {
                 i64::from(offset.fix().local_minus_utc())
             });
         }
-        let local = at + self.offset;
-        (local.div_euclid(86_400), local.rem_euclid(86_400))
+        self.offset
     }
 }
 

@@ -1,28 +1,15 @@
 //! The forecaster to use: the event-response model while it is trusted, a naive one while not.
 //!
 //! Fits the model, judges its past errors (`drift`), and where a naive rival has been clearly
-//! better lets that one speak. The rival knows no fixtures, so in the windows of fixtures no
-//! quantile falls below the model's: doubt about the model is no evidence that nobody comes.
-//! The median is held too, because whoever sizes by it multiplies it by the spike that may come.
-//! The rival speaks only where it has been judged, from an hour ahead on, and only where it repeats
-//! something of the kind: neither a weekend by a working day nor an evening without a game by one
-//! with a game.
+//! better lets that one speak, as far as it may (`fallback`).
 
-use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::audience::{LocalClock, is_weekend};
-use super::drift::{Drift, Rival, Verdict};
+use super::drift::{Drift, Verdict};
 use super::event_response::{EventResponse, FittedEventResponse};
-use super::features::WINDOW;
-use super::seasonal_naive::{FittedSeasonalNaive, SeasonalNaive};
-use super::slots::slots;
+use super::fallback::Fallback;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
-
-/// The next hour: no trust is lost by errors there (the track begins an hour ahead), and who
-/// repeats what was does not look at the present level.
-const UNJUDGED: TimeDelta = TimeDelta::hours(1);
 
 /// The event-response model with its fallback.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,18 +34,10 @@ impl Forecaster {
 /// A fitted model, and who stands in for it.
 #[derive(Debug, Clone)]
 pub struct FittedForecaster {
-    zone: Tz,
     champion: FittedEventResponse,
     drift: Drift,
     /// Set while the model is not trusted.
     fallback: Option<Fallback>,
-}
-
-#[derive(Debug, Clone)]
-struct Fallback {
-    to: Rival,
-    rival: FittedSeasonalNaive,
-    reason: String,
 }
 
 impl FittedForecaster {
@@ -87,16 +66,10 @@ impl Fit for Forecaster {
         let fallback = match drift.verdict() {
             Verdict::Trusted => None,
             Verdict::Fallback { to, reason } => {
-                let rival = match to {
-                    Rival::NaiveDay => SeasonalNaive::DAY,
-                    Rival::NaiveWeek => SeasonalNaive::WEEK,
-                };
-                let rival = rival.fit(known, at)?;
-                Some(Fallback { to, rival, reason })
+                Some(Fallback::fit(to, reason, known, at, self.zone)?)
             }
         };
         Ok(FittedForecaster {
-            zone: self.zone,
             champion,
             drift,
             fallback,
@@ -107,80 +80,11 @@ impl Fit for Forecaster {
 impl Predict for FittedForecaster {
     fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast {
         let champion = self.champion.predict(recent, horizon);
-        let Some(fallback) = &self.fallback else {
-            return champion;
-        };
-        let mut forecast = fallback.rival.predict(recent, horizon);
-        let windows = self.windows(recent, horizon);
-        let in_play = |from: Timestamp, to: Timestamp| {
-            let mut windows = windows.iter();
-            windows.any(|&(open, close)| from < close && to > open)
-        };
-        for bin in 0..forecast.len() {
-            let (from, to) = (forecast.time(bin), forecast.time(bin + 1));
-            let (playing, repeated) = (in_play(from, to), fallback.repeats(from, horizon.origin));
-            let played = in_play(repeated, repeated + (to - from));
-            let alike = self.weekend(from) == self.weekend(repeated) && (playing || !played);
-            let judged = from >= horizon.origin + UNJUDGED;
-            for (path, theirs) in forecast.paths.iter_mut().zip(&champion.paths) {
-                if !(judged && alike) {
-                    path[bin] = theirs[bin];
-                } else if playing {
-                    path[bin] = higher(path[bin], theirs[bin]);
-                }
-            }
+        match &self.fallback {
+            None => champion,
+            Some(fallback) => fallback.over(champion, recent, horizon),
         }
-        forecast.peaks = champion.peaks;
-        forecast.hold_peaks_over_paths();
-        forecast.model = format!("{} (fallback)", forecast.model);
-        forecast.notes = champion.notes;
-        forecast.notes.insert(0, fallback.reason.clone());
-        forecast
     }
-}
-
-impl Fallback {
-    /// The moment before `origin` that the rival repeats at `at`.
-    fn repeats(&self, at: Timestamp, origin: Timestamp) -> Timestamp {
-        let period = match self.to {
-            Rival::NaiveDay => TimeDelta::days(1),
-            Rival::NaiveWeek => TimeDelta::days(7),
-        };
-        let ahead = (at - origin).num_seconds().max(0);
-        let periods = ahead.div_euclid(period.num_seconds()) + 1;
-        at - period * periods as i32
-    }
-}
-
-impl FittedForecaster {
-    /// Whether a moment lies on a weekend by the audience's clock.
-    fn weekend(&self, at: Timestamp) -> bool {
-        is_weekend(LocalClock::new(self.zone).read(at.timestamp()).0)
-    }
-
-    /// The windows of fixtures that may come, also at times nobody knows yet.
-    fn windows(&self, recent: Evidence<'_>, horizon: Horizon) -> Vec<(Timestamp, Timestamp)> {
-        let span = (
-            // also about what the week before is repeated of
-            horizon.origin - TimeDelta::days(8),
-            horizon.origin + horizon.length,
-        );
-        slots(recent.calendar, horizon.origin, self.zone, span)
-            .iter()
-            .filter_map(|slot| {
-                let time = |at: i64| Timestamp::from_timestamp(at, 0);
-                Some((
-                    time(slot.anchors.lock - WINDOW.0)?,
-                    time(slot.last_end + WINDOW.1)?,
-                ))
-            })
-            .collect()
-    }
-}
-
-/// The larger; what is not a number does not win over what is.
-fn higher(a: f64, b: f64) -> f64 {
-    a.max(b)
 }
 
 #[cfg(test)]
@@ -188,8 +92,10 @@ mod tests {
     use super::*;
     use crate::fixture::{Calendar, Fixture};
     use crate::forecast::Quantile;
+    use crate::forecast::SeasonalNaive;
+    use crate::forecast::drift::Rival;
     use crate::series::Series;
-    use chrono::TimeZone as _;
+    use chrono::{TimeDelta, TimeZone as _};
 
     const DAY: usize = 288;
 

@@ -1,20 +1,23 @@
 //! The baseline to beat: load will be what it was a period ago.
 //!
 //! The median is the value one period before the target, or as many periods as it takes to reach
-//! something known; margins are the pooled past scores of doing so. Knows no fixtures.
+//! something known; margins are the pooled past scores of doing so. Knows no fixtures. As a
+//! baseline a day is 24 hours; who stands in for the model repeats by the audience's clock.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use super::event_response::LEAST_HOURS;
 use super::grid::{DAY, Grid, STEP};
 use super::lead::BUCKETS;
 use super::quantile::{Group, MarginTable, Scores};
+use super::repetition::{MOST_PERIODS, Repetition};
 use super::shortage::too_little;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
 use crate::units::Timestamp;
-
-/// Periods looked back before giving up.
-const MOST_PERIODS: usize = 5;
 
 /// Days of errors that make the margins.
 const SCORED_DAYS: usize = 28;
@@ -38,20 +41,14 @@ impl SeasonalNaive {
     const fn bins(self) -> usize {
         self.days * DAY
     }
-}
 
-/// The part of the history that may be repeated, and how wrong that has been.
-#[derive(Debug, Clone)]
-pub struct FittedSeasonalNaive {
-    period: SeasonalNaive,
-    grid: Grid,
-    margins: MarginTable,
-}
-
-impl Fit for SeasonalNaive {
-    type Fitted = FittedSeasonalNaive;
-
-    fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedSeasonalNaive, FitError> {
+    /// Fits what repeats the same time on the clock of `zone`.
+    pub(super) fn fit_by_clock(
+        self,
+        known: Evidence<'_>,
+        at: Timestamp,
+        zone: Tz,
+    ) -> Result<FittedSeasonalNaive, FitError> {
         let limit = SCORED_DAYS * DAY + MOST_PERIODS * self.bins();
         let grid = Grid::before(known.load, at, limit).without(known.faults);
         let hours = grid.hours();
@@ -60,34 +57,80 @@ impl Fit for SeasonalNaive {
         }
         let mut scores = Scores::new();
         let first = grid.len().saturating_sub(SCORED_DAYS * DAY);
+        let mut past = Repetition::new(&grid, self.days, zone);
         for bin in first..grid.len() {
-            let Some(said) = repeated(&grid.values, bin as i64, self.bins(), bin) else {
+            let Some(source) = past.source(bin as i64, bin) else {
                 continue;
             };
-            let score = ((grid.values[bin] + OFFSET) / (said + OFFSET)).ln();
+            let score = score(grid.values[bin], grid.values[source]);
             let age = (grid.len() - bin) as f64 / DAY as f64;
             for bucket in 0..BUCKETS {
                 scores.add(Group::Calm, bucket, score, age);
             }
         }
         Ok(FittedSeasonalNaive {
-            period: *self,
+            period: self,
+            zone,
             margins: scores.margins(&[DAY as f64 / 6.0; BUCKETS]),
             grid,
         })
     }
 }
 
+/// How far load lay above what was said of it, log load.
+pub(super) fn score(load: f64, said: f64) -> f64 {
+    ((load + OFFSET) / (said + OFFSET)).ln()
+}
+
+/// The part of the history that may be repeated, and how wrong that has been.
+#[derive(Debug, Clone)]
+pub struct FittedSeasonalNaive {
+    period: SeasonalNaive,
+    /// By whose clock a time is the same.
+    zone: Tz,
+    grid: Grid,
+    margins: MarginTable,
+}
+
+impl Fit for SeasonalNaive {
+    type Fitted = FittedSeasonalNaive;
+
+    fn fit(&self, known: Evidence<'_>, at: Timestamp) -> Result<FittedSeasonalNaive, FitError> {
+        self.fit_by_clock(known, at, Tz::UTC)
+    }
+}
+
 impl Predict for FittedSeasonalNaive {
     fn predict(&self, recent: Evidence<'_>, horizon: Horizon) -> Forecast {
+        self.forecast(&self.past(recent, horizon.origin), horizon)
+    }
+}
+
+impl FittedSeasonalNaive {
+    /// The period, days.
+    pub(super) const fn days(&self) -> usize {
+        self.period.days
+    }
+
+    /// The zone by whose clock it repeats.
+    pub(super) const fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// What may be repeated at `origin`.
+    pub(super) fn past(&self, recent: Evidence<'_>, origin: Timestamp) -> Cow<'_, Grid> {
         let reach = MOST_PERIODS * self.period.bins();
-        let fresh = Grid::before(recent.load, horizon.origin, reach).without(recent.faults);
+        let fresh = Grid::before(recent.load, origin, reach).without(recent.faults);
         // what the fit kept stands in for what `recent` does not reach
-        let grid = if fresh.hours() >= self.grid.hours().min(self.period.days as f64 * 24.0) {
-            &fresh
+        if fresh.hours() >= self.grid.hours().min(self.period.days as f64 * 24.0) {
+            Cow::Owned(fresh)
         } else {
-            &self.grid
-        };
+            Cow::Borrowed(&self.grid)
+        }
+    }
+
+    /// How `grid`, which may end before the horizon begins, goes on.
+    pub(super) fn forecast(&self, grid: &Grid, horizon: Horizon) -> Forecast {
         let fallback = grid
             .values
             .iter()
@@ -97,16 +140,13 @@ impl Predict for FittedSeasonalNaive {
             .unwrap_or(0.0);
         let step = horizon.step.num_seconds().max(1);
         let bins = (horizon.length.num_seconds() / step).max(0);
-        let begin = horizon.origin.timestamp() - grid.end;
+        let mut past = Repetition::new(grid, self.period.days, self.zone);
         let mut paths: [Vec<f64>; 4] = Default::default();
-        for bin in 0..bins {
-            let (from, to) = (begin + bin * step, begin + (bin + 1) * step);
-            let known = grid.len() as i64;
-            let pieces = known + from.div_euclid(STEP)..=known + (to - 1).div_euclid(STEP);
-            let (sum, count) = pieces
+        for bin in 0..bins as usize {
+            let (sum, count) = pieces(grid, horizon, bin)
                 .map(|target| {
-                    repeated(&grid.values, target, self.period.bins(), grid.len())
-                        .unwrap_or(fallback)
+                    past.source(target, grid.len())
+                        .map_or(fallback, |source| grid.values[source])
                 })
                 .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
             let median = sum / count;
@@ -128,15 +168,12 @@ impl Predict for FittedSeasonalNaive {
     }
 }
 
-/// The newest known value a whole number of periods before bin `target`, among the first `known`
-/// bins.
-fn repeated(values: &[f64], target: i64, period: usize, known: usize) -> Option<f64> {
-    let least = ((target - known as i64).max(0) as usize / period) + 1;
-    (least..least + MOST_PERIODS)
-        .map_while(|periods| usize::try_from(target - (periods * period) as i64).ok())
-        .filter(|&bin| bin < known)
-        .map(|bin| values[bin])
-        .find(|value| value.is_finite())
+/// The bins of `grid`, which may lie past its end, that a bin of the horizon touches.
+pub(super) fn pieces(grid: &Grid, horizon: Horizon, bin: usize) -> RangeInclusive<i64> {
+    let step = horizon.step.num_seconds().max(1);
+    let from = horizon.origin.timestamp() - grid.end + bin as i64 * step;
+    let known = grid.len() as i64;
+    known + from.div_euclid(STEP)..=known + (from + step - 1).div_euclid(STEP)
 }
 
 #[cfg(test)]
