@@ -78,7 +78,10 @@ fn a_game_that_was_shed_is_no_smaller_game() {
         let said = forecast(&history(42, &crowds, served), &calendar, days(42));
         for quantile in [Quantile::P50, Quantile::P95] {
             let ratio = top(&said, quantile) / top(&clean, quantile);
-            assert!((0.75..1.3).contains(&ratio), "{share} {quantile:?}: {ratio}");
+            assert!(
+                (0.75..1.3).contains(&ratio),
+                "{share} {quantile:?}: {ratio}"
+            );
         }
         let peak = said.peaks[0].quantiles[2] / clean.peaks[0].quantiles[2];
         assert!((0.8..2.0).contains(&peak), "{share}: {peak}");
