@@ -13,9 +13,10 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::apart::{self, Named};
 use super::inputs::told;
 use super::output::progress;
-use super::{CliError, beside, evidence};
+use super::{beside, evidence};
 use crate::backtest::origin::{Protocol, TARGET};
 use crate::backtest::scenario::{self, Scenario};
 use crate::backtest::{self, Listener, Outcome, html};
@@ -219,21 +220,18 @@ impl Listener for Progress {
 /// When an output cannot be written. Bad input is not an error but exit code 2, after it has been
 /// said on standard error.
 pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    for (option, path) in [
+    let written = [
         ("--html", args.html.clone()),
         ("--forecasts", args.forecasts.clone()),
         ("--forecasts", args.forecasts.as_deref().map(peaks_path)),
-    ] {
+    ];
+    let outputs = written.iter().cloned();
+    let outputs: Vec<Named> = outputs
+        .filter_map(|(option, path)| Some(Named::new(option, path?)))
+        .collect();
+    apart::check(&outputs, &[Named::new("--scenario", &args.scenario)])?;
+    for (option, path) in &written {
         beside::check(option, path.as_deref())?;
-    }
-    if let (Some(page), Some(forecasts)) = (&args.html, &args.forecasts)
-        && (page == forecasts || *page == peaks_path(forecasts))
-    {
-        return Err(CliError::input(format!(
-            "--html {} is written by --forecasts too; name another file",
-            page.display()
-        ))
-        .into());
     }
     let Inputs {
         mut scenario,
@@ -241,7 +239,7 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         calendar,
         entries,
         faults,
-    } = match read(&args.scenario) {
+    } = match read(&args.scenario, &outputs) {
         Ok(inputs) => inputs,
         Err(error) => return Ok(bad_input(&error)),
     };
@@ -296,7 +294,21 @@ struct Inputs {
     faults: Faults,
 }
 
-fn read(path: &Path) -> anyhow::Result<Inputs> {
+/// The files a scenario names, where they lie.
+fn files(scenario: &Scenario, beside: &dyn Fn(&Path) -> PathBuf) -> Vec<Named> {
+    let field = |field: &'static str, file: &Path| {
+        Named::new(format!("{field} of the scenario"), beside(file))
+    };
+    let mut files = vec![field("load.file", &scenario.load.file)];
+    let fixtures = scenario.fixtures.iter();
+    files.extend(fixtures.map(|file| field("fixtures", file)));
+    let entries = scenario.entries.iter();
+    files.extend(entries.map(|named| field("entries.file", &named.file)));
+    files.extend(scenario.faults.iter().map(|file| field("faults", file)));
+    files
+}
+
+fn read(path: &Path, outputs: &[Named]) -> anyhow::Result<Inputs> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the scenario {}", path.display()))?;
     let scenario = scenario::parse(&text, &path.display().to_string())?;
@@ -304,6 +316,8 @@ fn read(path: &Path) -> anyhow::Result<Inputs> {
         Some(folder) => folder.join(file),
         None => file.to_owned(),
     };
+
+    apart::check(outputs, &files(&scenario, &beside))?;
 
     let file = beside(&scenario.load.file);
     let name = file.display().to_string();

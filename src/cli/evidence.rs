@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::apart::Named;
 use super::output::progress;
 use crate::entries::Entries;
 use crate::entries::csv::{read_entries, read_entries_before};
@@ -32,6 +33,16 @@ pub struct EvidenceArgs {
 }
 
 impl EvidenceArgs {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<Named> {
+        let entries = self
+            .entries
+            .iter()
+            .map(|path| Named::new("--entries", path));
+        let faults = self.faults.iter().map(|path| Named::new("--faults", path));
+        entries.chain(faults).collect()
+    }
+
     /// What was known at a time; nothing where no file is named.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::apart::{self, Named};
 use super::beside;
 use super::inputs::zone;
 use crate::fixture::import::{Declared, Format, Imported, time};
@@ -29,6 +30,9 @@ mod table;
 
 /// Bad input, as for bad usage.
 const BAD_INPUT: u8 = 2;
+
+/// What stands for standard input or output.
+const STANDARD: &str = "-";
 
 /// Arguments of `tipoff fixtures`.
 #[derive(Debug, Args)]
@@ -52,7 +56,7 @@ enum Command {
         #[command(flatten)]
         input: Input,
         /// Where to write; `-` is standard output.
-        #[arg(long, short, value_name = "FILE", default_value = "-")]
+        #[arg(long, short, value_name = "FILE", default_value = STANDARD)]
         output: PathBuf,
         /// Which of our formats to write; by default from the output's name, else YAML.
         #[arg(long, value_name = "FORMAT")]
@@ -260,7 +264,13 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<ExitCode> {
-    if output != Path::new("-") {
+    if output != Path::new(STANDARD) {
+        let files = input
+            .files
+            .iter()
+            .filter(|file| *file != Path::new(STANDARD));
+        let inputs: Vec<Named> = files.map(|file| Named::new("FILE", file)).collect();
+        apart::check(&[Named::new("--output", output)], &inputs)?;
         beside::check("--output", Some(output))?;
     }
     let (files, findings) = gather(input);

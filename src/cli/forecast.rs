@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
+use super::apart::{self, Named};
 use super::inputs::InputArgs;
 use super::train::load_model;
 use super::{CliError, beside};
@@ -69,6 +70,14 @@ pub enum Format {
 /// # Errors
 /// When standard output cannot be written (a closed pipe is no error).
 pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
+    let mut inputs = args.inputs.files();
+    inputs.extend(args.model.iter().map(|path| Named::new("--model", path)));
+    let outputs: Vec<Named> = args
+        .svg
+        .iter()
+        .map(|path| Named::new("--svg", path))
+        .collect();
+    apart::check(&outputs, &inputs)?;
     beside::check("--svg", args.svg.as_deref())?;
     match answer(args) {
         Ok((text, drawn)) => {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use clap::Args;
 
+use super::apart::Named;
 use super::evidence::EvidenceArgs;
 use super::forecast::InputError;
 use super::output::progress;
@@ -90,7 +91,24 @@ pub(super) fn told(load: &LoadFile, name: &str) {
     }
 }
 
+impl KnownArgs {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<Named> {
+        let mut files = self.evidence.files();
+        let fixtures = self.fixtures.iter();
+        files.extend(fixtures.map(|path| Named::new("--fixtures", path)));
+        files
+    }
+}
+
 impl InputArgs {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<Named> {
+        let mut files = vec![Named::new("--load", &self.load)];
+        files.extend(self.known.files());
+        files
+    }
+
     /// Reads what was known at `at`, or at the end of the load. Rows of load and entries from
     /// `at` on are not read.
     ///

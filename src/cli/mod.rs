@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogArgs;
 
+pub mod apart;
 pub mod backtest;
 pub mod beside;
 pub mod completions;

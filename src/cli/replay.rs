@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::apart::{self, Named};
 use super::inputs::told;
 use super::output::{print, progress};
 use super::{CliError, beside};
@@ -64,8 +65,18 @@ fn ready_after(text: &str) -> Result<HumanDuration, String> {
 /// # Errors
 /// Bad input, or an output that cannot be written.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
+    let outputs: Vec<Named> = args
+        .html
+        .iter()
+        .map(|path| Named::new("--html", path))
+        .collect();
+    let played = args.played.iter().map(|path| Named::new("--played", path));
+    let plays = args.plays.iter().map(|path| Named::new("--plays", path));
+    let mut inputs = vec![Named::new("--scenario", &args.scenario)];
+    inputs.extend(played.chain(plays));
+    apart::check(&outputs, &inputs)?;
     beside::check("--html", args.html.as_deref())?;
-    let (scenario, materials) = read(args).map_err(CliError::input)?;
+    let (scenario, materials) = read(args, &outputs).map_err(CliError::input)?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let outcome = replay::run(&scenario, &materials, workers, &|line| progress(line))
         .map_err(|error| CliError::input(format!("{}: {error}", args.scenario.display())))?;
@@ -84,7 +95,30 @@ fn text(outcome: &Outcome, json: bool) -> Result<String, CliError> {
     Ok(text + "\n")
 }
 
-fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
+/// The files a scenario names, where they lie.
+fn files(scenario: &Scenario, beside: &dyn Fn(&Path) -> PathBuf) -> Vec<Named> {
+    let field = |field: &'static str, file: &Path| {
+        Named::new(format!("{field} of the scenario"), beside(file))
+    };
+    let fixtures = scenario.fixtures.iter();
+    let mut files: Vec<Named> = fixtures.map(|file| field("fixtures", file)).collect();
+    match &scenario.load {
+        LoadSource::Generated(generated) => {
+            let played = generated.played.iter();
+            files.extend(played.map(|file| field("load.generated.played", file)));
+            let plays = generated.plays.iter();
+            files.extend(plays.map(|file| field("load.generated.plays", file)));
+        }
+        LoadSource::Recorded(recorded) => {
+            files.push(field("load.recorded.file", &recorded.file));
+            let history = recorded.history.iter();
+            files.extend(history.map(|load| field("load.recorded.history", &load.file)));
+        }
+    }
+    files
+}
+
+fn read(args: &ReplayArgs, outputs: &[Named]) -> anyhow::Result<(Scenario, Materials)> {
     let path = &args.scenario;
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the scenario {}", path.display()))?;
@@ -97,6 +131,7 @@ fn read(args: &ReplayArgs) -> anyhow::Result<(Scenario, Materials)> {
         Some(folder) => folder.join(file),
         None => file.to_owned(),
     };
+    apart::check(outputs, &files(&scenario, &beside))?;
     let mut fixtures: Vec<PathBuf> = scenario.fixtures.iter().map(|file| beside(file)).collect();
     let mut played = args.played.clone();
     let source = match &scenario.load {

@@ -13,6 +13,7 @@ use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::apart::{self, Named};
 use super::output::{print, progress};
 use super::{CliError, beside};
 use crate::entries::csv::write_entries;
@@ -91,6 +92,7 @@ fn kick_off_day(text: &str) -> Result<NaiveDate, String> {
 /// # Errors
 /// Bad input, files that are in the way, or a folder that cannot be written.
 pub fn run(args: &SynthArgs) -> Result<(), CliError> {
+    refuse_own_inputs(args)?;
     let (season, given) = parameters(args)?;
     refuse_to_overwrite(args)?;
     let weeks = season.quiet_weeks + season.weeks;
@@ -146,6 +148,16 @@ fn parameters(args: &SynthArgs) -> Result<(Season, Option<Calendar>), CliError> 
         season.kick_off = first.with_timezone(&season.game_day.zone).date_naive();
     }
     Ok((season, Some(calendar)))
+}
+
+/// What is generated is no place for what it is generated from, also not with `--force`.
+fn refuse_own_inputs(args: &SynthArgs) -> Result<(), CliError> {
+    let params = args.params.iter().map(|path| Named::new("--params", path));
+    let fixtures = args.fixtures.iter();
+    let fixtures = fixtures.map(|path| Named::new("--fixtures", path));
+    let inputs: Vec<Named> = params.chain(fixtures).collect();
+    let outputs = FILES.map(|name| Named::new("--out", args.out.join(name)));
+    apart::check(&outputs, &inputs)
 }
 
 fn refuse_to_overwrite(args: &SynthArgs) -> Result<(), CliError> {

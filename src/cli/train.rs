@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::apart::{self, Named};
 use super::forecast::{InputError, time};
 use super::inputs::{InputArgs, KnownArgs};
 use super::output::print;
@@ -78,13 +79,13 @@ fn answer(args: &TrainArgs) -> Result<(String, Result<(), CliError>), CliError> 
     let (Some(load), Some(out)) = (&args.load, &args.out) else {
         return Err(CliError::input("--load and --out are needed to train"));
     };
-    beside::check("--out", Some(out))?;
     let inputs = InputArgs {
         load: load.clone(),
         known: args.known.clone(),
-    }
-    .read(args.at)
-    .map_err(CliError::input)?;
+    };
+    apart::check(&[Named::new("--out", out)], &inputs.files())?;
+    beside::check("--out", Some(out))?;
+    let inputs = inputs.read(args.at).map_err(CliError::input)?;
     let fitted = inputs
         .fit()
         .map_err(|error| CliError::input(format!("{}: {error}", load.display())))?;

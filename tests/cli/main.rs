@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should stop, and figures are printed where they are asked for"
 )]
 
+mod apart;
 mod backtest;
 mod fixtures;
 mod forecast;
