@@ -101,11 +101,32 @@ impl Sum for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
+            // of so many digits nobody reads more than the first
+            x if x >= 1e15 => write!(f, "{:.3e}/s", self.0),
             x if x >= 100.0 => write!(f, "{:.0}/s", self.0),
             x if x >= 10.0 => write!(f, "{:.1}/s", self.0),
-            _ => write!(f, "{:.2}/s", self.0),
+            // what is as good as nothing, as a share of a sum that cancels out, is none
+            x if x >= 1e-9 => write!(f, "{:.*}/s", decimals(x), self.0),
+            _ => write!(f, "{:.2}/s", 0.0),
         }
     }
+}
+
+/// Digits behind the point that show two of a positive number, two at the least.
+pub(crate) fn decimals(number: f64) -> usize {
+    let leading = (-number.log10().floor()).clamp(0.0, 300.0);
+    // a digit more than the zeros behind the point and the first that is none
+    (leading as usize + 1).max(2)
+}
+
+/// A text as an error quotes it: as much as shows which it is.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
 }
 
 /// A duration as people write it in a policy: `90s`, `10m`, `1h45m`, `2d`.
@@ -288,6 +309,30 @@ mod tests {
         for text in ["", "m", "-1", "1e3", "2Gi", "1.2.3", "9999999999"] {
             assert!(text.parse::<Millicores>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_rate_shows_two_digits_however_small_or_large() {
+        for (rate, text) in [
+            (0.0, "0.00/s"),
+            (1e-17, "0.00/s"),
+            (-1e-17, "0.00/s"),
+            (7e-5, "0.000070/s"),
+            (-0.0123, "-0.012/s"),
+            (0.25, "0.25/s"),
+            (5.0, "5.00/s"),
+            (12.34, "12.3/s"),
+            (1e8, "100000000/s"),
+            (1.5e300, "1.500e300/s"),
+        ] {
+            assert_eq!(Rate::per_second(rate).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_no_more_than_shows_which_text_it_is() {
+        assert_eq!(quoted("12;5"), "12;5");
+        assert_eq!(quoted(&"é".repeat(200_000)), "é".repeat(80) + "…");
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub fn text(args: &ExplainArgs) -> Result<String, InputError> {
         )));
     };
     found.notes.extend(inputs.fallback(&fitted));
+    found.notes.extend(inputs.peaks_unseen());
     if args.json {
         return serde_json::to_string_pretty(&found)
             .map(|text| text + "\n")
@@ -114,7 +115,9 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         format!("x{:.2}", found.level),
         format!("makes {}", show(found.calm * found.level)),
     );
-    if show(found.match_day.abs()) != show(0.0) {
+    // what is nothing beside the load is not worth a line
+    let counts = |load: f64| load.abs() > 0.005 * found.quantiles[0].min(1.0);
+    if counts(found.match_day) {
         let what = "a day on which fixtures are played";
         line(what, signed(found.match_day), String::new());
     }
@@ -158,7 +161,7 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
             let sum: f64 = entries.slots[SHOWN..].iter().map(|slot| slot.load).sum();
             line(&format!("  {rest} more"), signed(sum), String::new());
         }
-        if show(entries.level.abs()) != show(0.0) {
+        if counts(entries.level) {
             line(
                 "  the level of the present",
                 signed(entries.level),

@@ -18,7 +18,7 @@ use super::inputs::InputArgs;
 use super::train::load_model;
 use super::{CliError, beside};
 use crate::fixture::Calendar;
-use crate::forecast::{Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
+use crate::forecast::{Artefact, Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
 use crate::units::{HumanDuration, Rate, Timestamp};
 
@@ -150,7 +150,7 @@ fn answer(args: &ForecastArgs) -> Result<(String, Result<(), CliError>), InputEr
         length,
         step,
     };
-    let forecast = match &model {
+    let mut forecast = match &model {
         Some(model) => {
             if model.trained.at > args.at {
                 return Err(InputError(format!(
@@ -167,6 +167,10 @@ fn answer(args: &ForecastArgs) -> Result<(String, Result<(), CliError>), InputEr
             .map_err(|error| InputError(format!("{}: {error}", args.inputs.load.display())))?
             .predict(known, horizon),
     };
+    forecast.notes.extend(inputs.peaks_unseen());
+    forecast
+        .notes
+        .extend(no_fixture_given(args, model.as_ref()));
     let drawn = args.svg.as_deref().map_or(Ok(()), |path| {
         let picture = plot::forecast::picture(&inputs.load, &forecast, &inputs.calendar, zone);
         beside::write("--svg", path, "picture", &picture)
@@ -177,6 +181,16 @@ fn answer(args: &ForecastArgs) -> Result<(String, Result<(), CliError>), InputEr
         Format::Table => table(&forecast, &inputs.calendar, zone),
     };
     Ok((text, drawn))
+}
+
+/// What to say of a model that knows fixtures and is told of none.
+fn no_fixture_given(args: &ForecastArgs, model: Option<&Artefact>) -> Option<String> {
+    let learnt = model.is_some_and(|model| !model.response_curves.is_empty());
+    (learnt && args.inputs.known.fixtures.is_empty()).then(|| {
+        "the model has learnt from fixtures and none are given: what they bring is not in this \
+         forecast; give --fixtures"
+            .to_owned()
+    })
 }
 
 /// Bad usage or bad input: what, where, and the remedy.
@@ -216,27 +230,34 @@ fn json(forecast: &Forecast) -> Result<String, InputError> {
         .map_err(|error| InputError(format!("the forecast cannot be written as JSON: {error}")))
 }
 
+/// Width of a column of rates, without the space before it.
+pub(super) fn column(rates: impl Iterator<Item = f64>) -> usize {
+    let widths = rates.map(|rate| Rate::per_second(rate).to_string().len());
+    widths.max().unwrap_or(0).max(9)
+}
+
 /// One line an hour (the largest of its bins), then the peaks of the fixtures.
 fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
     let show = |value: f64| Rate::per_second(value).to_string();
+    let width = column(forecast.paths.iter().flatten().copied());
     let mut out = format!(
-        "Load from {} ({zone}), {} model, largest of each hour:\n\n{:<18}{:>10}{:>10}{:>10}{:>10}\n",
+        "Load from {} ({zone}), {} model, largest of each hour:\n\n{:<20}",
         forecast.origin.with_timezone(&zone).format("%F %R"),
         forecast.model,
         "hour",
-        "p50",
-        "p90",
-        "p95",
-        "p99"
     );
+    for name in ["p50", "p90", "p95", "p99"] {
+        let _ = write!(out, " {name:>width$}");
+    }
+    out.push('\n');
     let mut from = forecast.start;
     while from < forecast.end() {
         let to = (from + TimeDelta::hours(1)).min(forecast.end());
-        let _ = write!(out, "{:<18}", from.with_timezone(&zone).format("%a %F %R"));
+        let _ = write!(out, "{:<20}", from.with_timezone(&zone).format("%a %F %R"));
         for quantile in Quantile::ALL {
             let last = to - TimeDelta::seconds(1);
             if let Some((_, rate)) = forecast.max_over(quantile, from, last) {
-                let _ = write!(out, "{:>10}", rate.to_string());
+                let _ = write!(out, " {:>width$}", rate.to_string());
             }
         }
         out.push('\n');
@@ -267,4 +288,39 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
         let _ = writeln!(out, "\nnote: {note}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_of_a_span_is_that_of_the_bins_that_meet_it() {
+        let at = |second: i64| Timestamp::UNIX_EPOCH + TimeDelta::seconds(second);
+        let path = [3.0, 9.0, 4.0, 9.0, 1.0, 0.5];
+        let forecast = Forecast {
+            origin: at(0),
+            start: at(600),
+            step: TimeDelta::seconds(300),
+            paths: [1.0, 2.0, 3.0, 4.0].map(|factor| path.iter().map(|v| v * factor).collect()),
+            peaks: Vec::new(),
+            model: "a model".to_owned(),
+            notes: Vec::new(),
+        };
+        for from in (0..3_000).step_by(50) {
+            for to in (0..3_000).step_by(50) {
+                let meeting = (0..path.len()).filter(|&bin| {
+                    let begin = forecast.time(bin);
+                    begin <= at(to) && begin + forecast.step > at(from)
+                });
+                let largest = meeting.max_by(|&a, &b| path[a].total_cmp(&path[b]));
+                let expected = largest.map(|bin| {
+                    let rate = Rate::per_second(path[bin] * 2.0);
+                    (forecast.time(bin).max(at(from)), rate)
+                });
+                let found = forecast.max_over(Quantile::P90, at(from), at(to));
+                assert_eq!(found, expected, "{from} to {to}");
+            }
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::series::Series;
 use crate::series::csv::{LoadFile, Per, read_load, read_load_before};
 use crate::series::faults::Faults;
 use crate::settings::calendar_file::{CalendarOptions, load_calendar};
-use crate::units::Timestamp;
+use crate::units::{HumanDuration, Timestamp};
 
 /// Load, fixtures and what else is known.
 #[derive(Debug, Clone, Args)]
@@ -181,6 +181,18 @@ impl Inputs {
         }
     }
 
+    /// What a reader must know when the load does not tell the hours of a day apart.
+    pub fn peaks_unseen(&self) -> Option<String> {
+        let step = self.load.step();
+        (step > TimeDelta::hours(1)).then(|| {
+            let step = HumanDuration(step);
+            format!(
+                "the rows of the load are {step} apart: this is a forecast of means over {step}, \
+                 and the peaks within are higher; give a row an hour or more often"
+            )
+        })
+    }
+
     /// The titles of fixtures, the first few by name.
     pub fn titles(&self, ids: &[crate::fixture::FixtureId]) -> String {
         const NAMED: usize = 2;
@@ -211,7 +223,7 @@ pub fn check_horizon(horizon: TimeDelta) -> Result<(), InputError> {
     if horizon < TimeDelta::minutes(5) || horizon > LONGEST {
         return Err(InputError(format!(
             "--horizon {}: must be from 5m to {}d",
-            crate::units::HumanDuration(horizon),
+            HumanDuration(horizon),
             LONGEST.num_days()
         )));
     }

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
-use super::forecast::{InputError, time};
+use super::forecast::{InputError, column, time};
 use super::inputs::{InputArgs, Inputs, check_horizon};
 use super::output::print;
 use crate::fixture::edit::{Aim, Edit};
@@ -159,6 +159,7 @@ pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
     } = change(args, &inputs)?;
     let mut after = fitted.predict(changed.evidence(), horizon);
     after.notes.extend(inputs.fallback(&fitted));
+    after.notes.extend(inputs.peaks_unseen());
     if let Some(factor) = args.multiplier {
         match &args.fixture {
             None => after = larger(&after, factor),
@@ -373,9 +374,14 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
     for change in &answer.changes {
         let _ = writeln!(out, "  {change}");
     }
+    let both = [before, after].into_iter();
+    let width = column(both.flat_map(|forecast| {
+        let peaks = forecast.peaks.iter().flat_map(|peak| peak.quantiles);
+        forecast.paths.iter().flatten().copied().chain(peaks)
+    }));
     let head = |first: &str| {
         format!(
-            "\n{first:<21}{:>10}{:>10}{:>12}{:>10}{:>9}\n",
+            "\n{first:<21} {:>width$} {:>width$}   {:>width$} {:>width$}{:>9}\n",
             "p50 now", "p95 now", "p50 then", "p95 then", "p95"
         )
     };
@@ -395,7 +401,7 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
             _ => String::new(),
         };
         let line = format!(
-            "{name:<21}{:>10}{:>10}{:>12}{:>10}{ratio:>9}  {rest}",
+            "{name:<21} {:>width$} {:>width$}   {:>width$} {:>width$}{ratio:>9}  {rest}",
             cell(one, Quantile::P50),
             cell(one, Quantile::P95),
             cell(other, Quantile::P50),

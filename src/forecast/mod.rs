@@ -230,13 +230,18 @@ impl Forecast {
         from: Timestamp,
         to: Timestamp,
     ) -> Option<(Timestamp, Rate)> {
-        self.path(quantile)
-            .iter()
-            .enumerate()
-            .map(|(index, &value)| (self.time(index), Rate::per_second(value)))
-            .filter(|&(at, _)| at <= to && at + self.step > from)
-            .max_by(|(_, a), (_, b)| a.as_per_second().total_cmp(&b.as_per_second()))
-            .map(|(at, rate)| (at.max(from), rate))
+        let bin = |at: Timestamp| {
+            let step = self.step.num_milliseconds().max(1);
+            (at - self.start).num_milliseconds().div_euclid(step)
+        };
+        // a table of a year asks for each of its hours: only the bins of the span are looked at
+        let first = usize::try_from(bin(from)).unwrap_or(0);
+        let end = usize::try_from(bin(to) + 1).unwrap_or(0).min(self.len());
+        let path = self.path(quantile).get(first..end)?;
+        path.iter()
+            .zip(first..)
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .map(|(&value, bin)| (self.time(bin).max(from), Rate::per_second(value)))
     }
 }
 

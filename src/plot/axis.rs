@@ -4,7 +4,7 @@ use chrono::{NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
 use super::seconds;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, decimals};
 
 /// One axis of a chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,13 +50,13 @@ pub(super) struct Tick {
 }
 
 impl Axis {
-    /// From zero to a little above the largest of some values.
+    /// From zero to a little above the largest of some values, to one where all are zero.
     pub fn up_to(values: impl IntoIterator<Item = f64>) -> Self {
         let largest = values.into_iter().filter(|v| v.is_finite());
         let largest = largest.fold(0.0, f64::max);
         Self::Linear {
             from: 0.0,
-            to: (largest * 1.05).max(1e-3),
+            to: if largest > 0.0 { largest * 1.05 } else { 1.0 },
             suffix: "",
         }
     }
@@ -233,18 +233,22 @@ fn time(from: Timestamp, to: Timestamp, zone: Tz) -> Vec<Tick> {
     ticks
 }
 
-/// A number for an axis: `1,200` becomes `1.2k`.
+/// A number for an axis: `1,200` becomes `1.2k`. Of a small one two digits are shown, as neighbouring
+/// ticks differ in them.
 pub fn short(value: f64) -> String {
     let scaled = |divisor: f64, unit: &str| {
         let text = format!("{:.1}", value / divisor);
         format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
     };
     match value.abs() {
+        x if x >= 1e15 => format!("{value:.1e}").replace(".0e", "e"),
+        x if x >= 999_950_000.0 => scaled(1e9, "G"),
         x if x >= 999_950.0 => scaled(1e6, "M"),
         x if x >= 1e3 => scaled(1e3, "k"),
         x if x >= 10.0 || x == 0.0 => format!("{value:.0}"),
-        _ => {
-            let text = format!("{value:.2}");
+        x if x < 1e-6 => format!("{value:.1e}").replace(".0e", "e"),
+        x => {
+            let text = format!("{value:.*}", decimals(x));
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
     }
@@ -262,9 +266,25 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!(
-            [0.0, 0.25, 5.0, 40.0, 1200.0, 999_990.0, 2e6].map(short),
-            ["0", "0.25", "5", "40", "1.2k", "1M", "2M"]
+            [0.0, 0.25, 5.0, 40.0, 1200.0, 999_990.0, 2e6, 3e9].map(short),
+            ["0", "0.25", "5", "40", "1.2k", "1M", "2M", "3G"]
         );
+        assert_eq!(
+            [7e-5, 0.0012, 3e-9, 2e15].map(short),
+            ["0.00007", "0.0012", "3e-9", "2e15"]
+        );
+    }
+
+    #[test]
+    fn no_two_ticks_say_the_same_however_small_the_load() {
+        for largest in [0.0, 3e-9, 7e-5, 0.012, 0.9, 33.0, 4e8, 9e9] {
+            let said = labels(&Axis::up_to([largest]));
+            let mut apart = said.clone();
+            apart.dedup();
+            assert!(said.len() > 2 && apart == said, "{said:?}");
+        }
+        let nothing = labels(&Axis::up_to([0.0, 0.0]));
+        assert_eq!(nothing, ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
     }
 
     #[test]

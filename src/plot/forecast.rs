@@ -80,9 +80,20 @@ fn chart(
 ) -> Chart {
     let origin = forecast.origin;
     let path = |quantile: Quantile| {
-        let half = forecast.step.num_milliseconds() as f64 / 2e3;
+        let step = forecast.step.num_milliseconds() as f64 / 1e3;
+        // a line needs two points: a step that is alone is drawn from its begin to its end
+        let places: &[f64] = if forecast.len() == 1 {
+            &[0.0, 1.0]
+        } else {
+            &[0.5]
+        };
         let values = forecast.path(quantile).iter().enumerate();
-        values.map(move |(bin, &value)| (seconds(forecast.time(bin)) + half, value))
+        values.flat_map(move |(bin, &value)| {
+            let begin = seconds(forecast.time(bin));
+            places
+                .iter()
+                .map(move |place| (begin + place * step, value))
+        })
     };
     let largest = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|value| value.is_finite()).fold(0.0, f64::max)
@@ -435,6 +446,23 @@ mod tests {
         let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
         assert!(svg.contains("origin") && !svg.contains("class=\"f-fixture\""));
         assert!(!svg.contains("NaN"), "{svg}");
+    }
+
+    #[test]
+    fn a_forecast_of_one_step_is_drawn_as_the_step_it_is() {
+        let load = Series::from_raw(at(0), TimeDelta::hours(1), vec![8.0; 48]);
+        let mut alone = forecast(Vec::new());
+        alone.step = TimeDelta::hours(1);
+        alone.paths = [1.0, 2.0, 3.0, 50.0].map(|factor| vec![10.0 * factor]);
+        let svg = picture(&load, &alone, &Calendar::default(), Tz::UTC);
+        let median = svg.split("class=\"s-median\"").nth(1).unwrap();
+        let path = median.split("d=\"").nth(1).unwrap();
+        let places = path.split('"').next().unwrap().replace(['M', 'L'], " ");
+        let places: Vec<f64> = places.split(' ').filter_map(|n| n.parse().ok()).collect();
+        assert!(
+            places.len() == 4 && places[2] > places[0] + 10.0,
+            "{places:?}"
+        );
     }
 
     #[test]

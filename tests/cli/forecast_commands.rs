@@ -675,3 +675,40 @@ fn explain_says_when_the_forecast_in_force_is_another() {
     let trusted = explained("2024-04-20T00:00:00Z", "2024-04-20T18:00:00Z");
     assert!(!trusted.contains(what), "{trusted}");
 }
+
+#[test]
+fn what_if_doubts_what_is_added_as_it_doubts_a_file() {
+    let folder = folder(&season());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let fields = "start=2024-04-22T12:00:00Z,competition=league,home=x,duration=5,status=wibble";
+    let arguments = ["--load", &file("load.csv"), "--at", AT, "--add", fields];
+    let ended = crate::run::subcommand("what-if", &arguments);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for said in [
+        "warning: --add: what-if-1: lasts 5m, which no game does",
+        "warning: --add: what-if-1: status \"wibble\" is not known",
+    ] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_model_that_knows_fixtures_says_when_none_are_given() {
+    let folder = folder(&season());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let trained: TrainArgs = files(folder.path(), &["--at", AT, "--out", &file("m.json")]);
+    train::text(&trained).unwrap();
+    let (load, model) = (file("load.csv"), file("m.json"));
+    let mut line = vec!["--load", &load, "--at", AT, "--model", &model];
+    let note = "note: the model has learnt from fixtures and none are given";
+    let ended = crate::run::subcommand("forecast", &line);
+    assert!(ended.stdout.contains(note), "{}", ended.stdout);
+    let fixtures = file("fixtures.csv");
+    line.extend(["--fixtures", &fixtures]);
+    let ended = crate::run::subcommand("forecast", &line);
+    assert!(
+        ended.code == 0 && !ended.stdout.contains(note),
+        "{}",
+        ended.stdout
+    );
+}
