@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::apart::{self, Named};
 use super::inputs::InputArgs;
+use super::output::progress;
 use super::train::load_model;
 use super::{CliError, beside};
 use crate::fixture::Calendar;
@@ -91,7 +92,7 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            writeln!(io::stderr().lock(), "error: {error}")?;
+            progress(&format!("tipoff: {error}"));
             Ok(ExitCode::from(2))
         }
     }

@@ -275,7 +275,11 @@ pub async fn apply_file(client: &Client, path: &Path) -> Result<(), CliError> {
     let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| CliError::input(at(&error)))?;
     let documents: Vec<serde_json::Value> =
-        serde_saphyr::from_multiple(&text).map_err(|error| CliError::input(at(&error)))?;
+        serde_saphyr::from_multiple(&text).map_err(|error| {
+            let told = error.without_snippet();
+            let told = told.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            CliError::input(at(&format!("{told}; correct it")))
+        })?;
     for (place, document) in documents.into_iter().enumerate() {
         if document.is_null() {
             continue;

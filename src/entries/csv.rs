@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 
 use super::Entries;
 use crate::series::rows::{self, Rows, TimeFault, shown};
-use crate::units::Timestamp;
+use crate::units::{Timestamp, quoted};
 
 mod doubts;
 mod grid;
@@ -197,7 +197,7 @@ fn header(record: &csv::ByteRecord, name: &str) -> Result<Columns, EntriesError>
         }
         _ => Err(EntriesError::Header {
             name: name.to_owned(),
-            found: cells.join(",").chars().take(200).collect(),
+            found: quoted(&cells.join(",")),
             hint: rows::separator_hint(record),
         }),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bridges::Bridges;
 use crate::burst::BurstPolicy;
 use crate::forecast::Quantile;
-use crate::units::Rate;
+use crate::units::{HumanDuration, Rate};
 
 /// Whether a plan is carried out.
 #[derive(
@@ -345,13 +345,13 @@ impl Policy {
             ("freshness.forecast", self.freshness.forecast),
         ] {
             if span < TimeDelta::zero() || span > TimeDelta::days(7) {
-                return out(field, format!("{span}"), "between 0s and 7d");
+                return out(field, HumanDuration(span).to_string(), "between 0s and 7d");
             }
         }
         if self.drain_within <= TimeDelta::zero() {
             return out(
                 "load.drainWithin",
-                format!("{}", self.drain_within),
+                HumanDuration(self.drain_within).to_string(),
                 "above 0s",
             );
         }

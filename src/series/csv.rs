@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use super::Series;
 use super::rows::{self, Rows, TimeFault, shown};
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{HumanDuration, Rate, Timestamp, quoted};
 
 mod grid;
 mod refusal;
@@ -222,7 +222,7 @@ fn header(record: &csv::ByteRecord, name: &str) -> Result<String, LoadError> {
         [first, second] if rows::is_time_column(first) => Ok(second.clone()),
         _ => Err(LoadError::Header {
             name: name.to_owned(),
-            found: cells.join(","),
+            found: quoted(&cells.join(",")),
             hint: rows::separator_hint(record),
         }),
     }

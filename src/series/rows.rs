@@ -10,7 +10,7 @@ use std::rc::Rc;
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use flate2::bufread::MultiGzDecoder;
 
-use crate::units::Timestamp;
+use crate::units::{Timestamp, quoted};
 
 /// The most bytes between the ends of two rows: a file without line ends, or with a quote that
 /// nobody closes, must not fill the memory.
@@ -32,6 +32,12 @@ impl<'r> Rows<'r> {
     pub(crate) fn open(reader: impl Read + 'r) -> io::Result<Self> {
         let mut buffered = BufReader::with_capacity(1 << 16, reader);
         let start = buffered.fill_buf()?;
+        if is_utf16(start) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is UTF-16; save it as UTF-8",
+            ));
+        }
         let plain: Box<dyn Read + 'r> = if start.starts_with(&GZIP) {
             Box::new(MultiGzDecoder::new(buffered))
         } else {
@@ -107,6 +113,16 @@ impl<R: Read> Read for PlainLines<R> {
     }
 }
 
+/// True for text of which every character has two bytes, as some spreadsheets write it: by its mark,
+/// or by the zero beside its first letter.
+fn is_utf16(start: &[u8]) -> bool {
+    match start {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [0, letter, ..] | [letter, 0, ..] => letter.is_ascii_alphabetic(),
+        _ => false,
+    }
+}
+
 /// The cells of a row as text.
 pub(crate) fn texts(record: &csv::ByteRecord) -> Vec<String> {
     record
@@ -154,7 +170,7 @@ pub(crate) fn read_time(cell: &[u8]) -> Result<Timestamp, TimeFault> {
     ]
     .iter()
     .any(|format| NaiveDateTime::parse_from_str(&text, format).is_ok());
-    let text = text.into_owned();
+    let text = quoted(&text);
     Err(if naive {
         TimeFault::Naive(text)
     } else {
@@ -171,7 +187,7 @@ pub(crate) fn read_number(cell: &[u8]) -> Result<f64, (String, &'static str)> {
         Ok(value) if value < 0.0 => "negative",
         Ok(value) => return Ok(value),
     };
-    Err((text.into_owned(), reason))
+    Err((quoted(&text), reason))
 }
 
 /// The distance between rows that occurs most often, of distances and how often each does; the
@@ -191,6 +207,18 @@ pub(crate) fn shown(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utf16_is_told_from_what_is_no_text() {
+        for text in ["\u{feff}timestamp_utc,v\n", "timestamp_utc,v\n"] {
+            for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+                let file: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+                let error = Rows::open(&file[..]).err().unwrap();
+                assert_eq!(error.to_string(), "it is UTF-16; save it as UTF-8");
+            }
+            assert!(Rows::open(text.as_bytes()).is_ok());
+        }
+    }
 
     #[test]
     fn a_row_without_end_is_refused_and_long_files_of_short_rows_are_not() {

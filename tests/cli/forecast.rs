@@ -308,3 +308,72 @@ fn a_picture_that_cannot_be_written_costs_no_forecast() {
         full.stderr
     );
 }
+
+/// A load of every so many minutes of a month, so many units a second at noon.
+fn wave(apart: i64, top: f64) -> String {
+    let mut out = String::from("timestamp_utc,value\n");
+    for minute in (0..30 * 1_440).step_by(usize::try_from(apart).unwrap()) {
+        let at = start() + TimeDelta::minutes(minute);
+        let day = (minute % 1_440) as f64 / 1_440.0;
+        let value = top * (1.2 - (day * std::f64::consts::TAU).cos()) / 2.2;
+        let _ = writeln!(out, "{},{value}", at.format("%FT%TZ"));
+    }
+    out
+}
+
+fn of_load(load: &str, more: &[&str]) -> crate::run::Run {
+    let folder = folder(load, "");
+    let file = folder.path().join("load.csv").display().to_string();
+    let at = (start() + TimeDelta::days(30)).format("%FT%TZ").to_string();
+    subcommand(
+        "forecast",
+        &[&["--load", &file, "--at", &at], more].concat(),
+    )
+}
+
+#[test]
+fn columns_stay_apart_and_small_loads_are_no_zeros() {
+    for (top, digits) in [(4e12, "/s"), (7e-5, "0.0000")] {
+        let table = of_load(&wave(60, top), &["--step", "1h"]).stdout;
+        let rows: Vec<&str> = table.lines().skip(2).take(25).collect();
+        assert!(rows[0].starts_with("hour"), "{table}");
+        for row in &rows {
+            assert_eq!(row.chars().count(), rows[0].chars().count(), "{table}");
+        }
+        for row in &rows[1..] {
+            let words: Vec<&str> = row.split_whitespace().collect();
+            assert_eq!(words.len(), 3 + 4, "{row}");
+            assert!(words[3].contains(digits) && words[3] != "0.00/s", "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_load_of_days_says_that_its_peaks_are_not_seen() {
+    let said = "note: the rows of the load are 1d apart: this is a forecast of means over 1d";
+    let daily = of_load(&wave(1_440, 9.0), &[]);
+    assert_eq!(daily.code, 0, "{}", daily.stderr);
+    assert!(daily.stdout.contains(said), "{}", daily.stdout);
+    let hourly = of_load(&wave(60, 9.0), &[]).stdout;
+    assert!(!hourly.contains("means over"), "{hourly}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_few_words_and_by_the_name_of_the_program() {
+    let wide: Vec<u8> = wave(60, 9.0)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let load = folder.path().join("load.csv").display().to_string();
+    let line = ["--load", &load, "--at", "2024-04-10T00:00:00Z"];
+    std::fs::write(&load, wide).unwrap();
+    let said = "load.csv: cannot be read: it is UTF-16; save it as UTF-8";
+    let ended = subcommand("forecast", &line);
+    ended.assert_refused(&[said]);
+    assert!(ended.stderr.starts_with("tipoff: "), "{}", ended.stderr);
+    std::fs::write(&load, wave(60, 9.0).replace('\n', "\r")).unwrap();
+    let ended = subcommand("forecast", &line);
+    ended.assert_refused(&["is not the header"]);
+    assert!(ended.stderr.len() < 400, "{}", ended.stderr.len());
+}

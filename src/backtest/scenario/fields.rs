@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 
 use crate::plan::policy::LiveCover;
-use crate::units::{HumanDuration, Timestamp};
+use crate::units::{HumanDuration, Timestamp, quoted};
 
 pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -13,7 +13,8 @@ pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ti
         .map(|at| at.to_utc())
         .map_err(|_| {
             serde::de::Error::custom(format!(
-                "{text:?} is not a time with an offset: write for example 1998-06-10T00:00:00Z"
+                "{:?} is not a time with an offset: write for example 1998-06-10T00:00:00Z",
+                quoted(&text)
             ))
         })
 }
@@ -23,7 +24,8 @@ pub(crate) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(|_| {
         serde::de::Error::custom(format!(
-            "{text:?} is not a time zone: write an IANA name such as Europe/Paris"
+            "{:?} is not a time zone: write an IANA name such as Europe/Paris",
+            quoted(&text)
         ))
     })
 }
@@ -93,7 +95,7 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
 pub(crate) fn replicas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     number(
         deserializer,
-        "a whole number of replicas, at least 1",
+        "a whole number of replicas, from 1 to 4294967295",
         |x| x.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&x),
     )
     // whole and within the type

@@ -80,6 +80,9 @@ fn with_remedy(field: &str, message: String) -> String {
         | "trailing input" => {
             "is not a day: write for example 2015-09-19 (year-month-day)".to_owned()
         }
+        "invalid u64" | "invalid u32" => {
+            "is not a whole number of 0 or more: write for example 1".to_owned()
+        }
         _ if message.starts_with("missing field") => format!("{message}: add it"),
         _ => message,
     }

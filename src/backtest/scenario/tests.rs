@@ -141,7 +141,22 @@ fn every_fault_names_its_place_and_a_remedy() {
             "minReplicas: 2",
             "minReplicas: -4",
             "s.yaml:9:16: policy.minReplicas: -4 is out of range: write a whole number of replicas, \
-             at least 1",
+             from 1 to 4294967295",
+        ),
+        (
+            "maxReplicas: 200",
+            "maxReplicas: 99999999999",
+            "99999999999 is out of range: write a whole number of replicas, from 1 to 4294967295",
+        ),
+        (
+            "minReplicas: 2",
+            "minReplicas: 2\n  lead: 400d",
+            "policy: lead is 400d: it must be between 0s and 7d",
+        ),
+        (
+            "policy:",
+            "seed: -1\npolicy:",
+            "seed: is not a whole number of 0 or more: write for example 1",
         ),
         (
             "maxReplicas: 200",

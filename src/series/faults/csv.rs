@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 
 use super::{Cause, Fault, Faults};
 use crate::series::rows::{self, Rows, TimeFault, shown};
-use crate::units::Timestamp;
+use crate::units::{Timestamp, quoted};
 
 /// The most spans one file may hold.
 pub const MAX_FAULTS: usize = 1_000_000;
@@ -81,7 +81,7 @@ pub fn read_faults(reader: impl Read, name: &str) -> Result<Faults, FaultsError>
     if names != ["from", "to", "cause"] {
         return Err(FaultsError::Header {
             name: name.to_owned(),
-            found: header.join(",").chars().take(200).collect(),
+            found: quoted(&header.join(",")),
             hint: rows::separator_hint(record),
         });
     }
@@ -122,6 +122,7 @@ fn fault(record: &csv::ByteRecord) -> Result<Fault, String> {
     }
     let word = String::from_utf8_lossy(cause);
     let cause = Cause::from_name(&word).ok_or_else(|| {
+        let word = quoted(&word);
         let names = Cause::ALL.map(Cause::name).join(", ");
         format!("{word:?} is no cause; write one of {names}")
     })?;

@@ -65,7 +65,7 @@ impl Season {
             serde_saphyr::from_str_with_options(text, yaml).map_err(|error| SeasonError::Text {
                 name: name.to_owned(),
                 line: error.location().map_or(1, |at| at.line()),
-                reason: error.to_string(),
+                reason: error.render_with_formatter(&serde_saphyr::UserMessageFormatter),
             })?;
         season.check()?;
         Ok(season)
