@@ -200,14 +200,18 @@ fn check(input: &Input, local: Option<Tz>, now: Timestamp) -> anyhow::Result<Exi
     let mut later: Vec<Warning> = Vec::new();
     for (path, imported) in files {
         let warnings = imported.warnings.len();
-        read.push((
+        let line = (
             path,
             imported.format,
             in_versions(imported.fixtures.iter()),
             [imported.rejects.len(), warnings],
-        ));
+        );
         let mut merging = Vec::new();
-        add(&mut calendar, imported, &mut merging);
+        if let Err(clash) = add(&mut calendar, imported, &mut merging) {
+            findings.refused.push(clash);
+            continue;
+        }
+        read.push(line);
         later.extend(merging.into_iter().skip(warnings));
     }
     later.extend(validate(calendar.iter(), Some(now)));
@@ -293,7 +297,10 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
     for (_, imported) in files {
         let said = imported.warnings.len();
         let mut all = Vec::new();
-        add(&mut calendar, imported, &mut all);
+        if let Err(clash) = add(&mut calendar, imported, &mut all) {
+            complain(&format!("refused  {clash}\n"))?;
+            return Ok(ExitCode::from(BAD_INPUT));
+        }
         merging.extend(all.into_iter().skip(said).map(|w| w.to_string()));
     }
     for warning in merging {

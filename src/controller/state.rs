@@ -64,21 +64,34 @@ impl From<ConditionType> for ConditionName {
 pub(super) struct Merged<T> {
     parts: Vec<Arc<T>>,
     whole: Arc<T>,
+    /// What of the parts the whole lacks, and why.
+    left_out: Vec<String>,
 }
 
 impl<T> Merged<T> {
-    /// All items of the lists, the very same as long as the lists are the same.
-    pub(super) fn of(&mut self, parts: Vec<Arc<T>>, merge: impl FnOnce(&[Arc<T>]) -> T) -> Arc<T> {
+    /// All items of the lists, the very same as long as the lists are the same, and what was left
+    /// out of them.
+    pub(super) fn of(
+        &mut self,
+        parts: Vec<Arc<T>>,
+        merge: impl FnOnce(&[Arc<T>]) -> (T, Vec<String>),
+    ) -> (Arc<T>, &[String]) {
         let same = parts.len() == self.parts.len()
             && (parts.iter().zip(&self.parts)).all(|(new, old)| Arc::ptr_eq(new, old));
         if !same {
-            self.whole = match parts.as_slice() {
-                [one] => Arc::clone(one),
-                several => Arc::new(merge(several)),
+            (self.whole, self.left_out) = match parts.as_slice() {
+                [one] => (Arc::clone(one), Vec::new()),
+                several => {
+                    let (whole, left_out) = merge(several);
+                    (Arc::new(whole), left_out)
+                }
             };
+            for note in &self.left_out {
+                tracing::warn!("{note}");
+            }
             self.parts = parts;
         }
-        Arc::clone(&self.whole)
+        (Arc::clone(&self.whole), &self.left_out)
     }
 }
 
@@ -121,8 +134,9 @@ impl Lists {
             }
         }
         let parts = names.iter().filter_map(|name| self.known.get(name));
-        let faults = self.faults.of(parts.cloned().collect(), |lists| {
-            lists.iter().flat_map(|list| list.iter()).copied().collect()
+        let (faults, _) = self.faults.of(parts.cloned().collect(), |lists| {
+            let all = lists.iter().flat_map(|list| list.iter());
+            (all.copied().collect(), Vec::new())
         });
         let joined = |notes: Vec<String>| (!notes.is_empty()).then(|| notes.join("; "));
         NamedFaults {
@@ -252,6 +266,7 @@ impl States {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Fixture;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(second, 0).unwrap()
@@ -304,5 +319,33 @@ mod tests {
         assert_eq!(memory.sighted_since, Some(at(0)));
         let memory = state.recall(&target("a"), None, window, at(501));
         assert_eq!(memory.sighted_since, None);
+    }
+
+    #[test]
+    fn what_is_left_out_of_merged_lists_is_told_as_long_as_the_lists_are_the_same() {
+        let of = |competition: &str, source: &str| {
+            let mut game = Fixture::game("a", competition, at(0));
+            game.provenance.source = source.to_owned();
+            Arc::new(Calendar::from_iter([game]))
+        };
+        let parts = vec![of("NFL", "one"), of("MLB", "two")];
+        let mut merged = Merged::default();
+        let merge = |lists: &[Arc<Calendar>]| {
+            let (whole, clashes) = Calendar::joined(lists.iter().map(Arc::as_ref));
+            (whole, clashes.iter().map(ToString::to_string).collect())
+        };
+        for _ in 0..2 {
+            let (whole, left_out) = merged.of(parts.clone(), merge);
+            let [game] = whole.iter().collect::<Vec<_>>()[..] else {
+                panic!("not one game");
+            };
+            assert_eq!(game.competition, "NFL");
+            assert!(
+                left_out[0].starts_with("two: MLB: id \"a\""),
+                "{left_out:?}"
+            );
+        }
+        let (_, left_out) = merged.of(parts[..1].to_vec(), merge);
+        assert!(left_out.is_empty());
     }
 }

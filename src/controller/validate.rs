@@ -340,11 +340,13 @@ fn fixtures(
             Err(why) => missing.push(why),
         }
     }
-    let missing = (!missing.is_empty()).then(|| missing.join("; "));
     // with all versions, so that the past is learnt from what was known then
-    let calendar = merged.of(parts, |lists| {
-        Calendar::joined(lists.iter().map(Arc::as_ref))
+    let (calendar, left_out) = merged.of(parts, |lists| {
+        let (whole, clashes) = Calendar::joined(lists.iter().map(Arc::as_ref));
+        (whole, clashes.iter().map(ToString::to_string).collect())
     });
+    missing.extend(left_out.iter().cloned());
+    let missing = (!missing.is_empty()).then(|| missing.join("; "));
     let condition = ConditionType::CalendarAvailable;
     let finding = if let Some(missing) = &missing {
         Finding::new(condition, false, reason::NOT_CONFIGURED, missing.as_str())

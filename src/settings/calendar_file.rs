@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 
+use crate::fixture::calendar::Clash;
 use crate::fixture::import::{
     self, Declared, Format, ImportError, ImportOptions, Imported, Reject,
 };
@@ -49,6 +50,14 @@ pub enum CalendarFileError {
     Rejected {
         /// The first of them.
         first: Reject,
+        /// How many more.
+        more: usize,
+    },
+    /// Fixtures of a file have the ids of other games in a file before it.
+    #[error("{first}{}", and_more(*.more))]
+    Clashes {
+        /// The first of them.
+        first: Box<Clash>,
         /// How many more.
         more: usize,
     },
@@ -116,7 +125,8 @@ pub fn read_calendar_file(
 /// taken whole or not at all.
 ///
 /// # Errors
-/// [`CalendarFileError`] for the first file that is refused or has rejects.
+/// [`CalendarFileError`] for the first file that is refused, has rejects, or gives the ids of a file
+/// before it to other games.
 pub fn load_calendar<P: AsRef<Path>>(
     paths: &[P],
     options: &CalendarOptions,
@@ -131,16 +141,35 @@ pub fn load_calendar<P: AsRef<Path>>(
                 more: imported.rejects.len() - 1,
             });
         }
-        add(&mut calendar, imported, &mut warnings);
+        add(&mut calendar, imported, &mut warnings)?;
     }
     Ok((calendar, warnings))
 }
 
 /// Merges what one file says into a calendar, and gathers doubts.
-pub fn add(calendar: &mut Calendar, imported: Imported, warnings: &mut Vec<Warning>) {
+///
+/// # Errors
+/// [`CalendarFileError::Clashes`] when it gives known ids to other games; nothing of it is merged
+/// then.
+pub fn add(
+    calendar: &mut Calendar,
+    imported: Imported,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), CalendarFileError> {
+    let mut clashes = imported
+        .fixtures
+        .iter()
+        .filter_map(|fixture| calendar.clash(fixture));
+    if let Some(first) = clashes.next() {
+        return Err(CalendarFileError::Clashes {
+            first: Box::new(first),
+            more: clashes.count(),
+        });
+    }
     warnings.extend(imported.warnings);
     for (id, tombstone) in imported.removed {
         calendar.remove(id, tombstone);
     }
     warnings.extend(calendar.merge(imported.fixtures));
+    Ok(())
 }

@@ -595,6 +595,13 @@ fn what_if_shows_before_and_after() {
         ),
         (&["--add", "noon"], "is not column=value"),
         (
+            &[
+                "--add",
+                "start=2024-04-22T12:00:00Z,competition=league,id=day-21",
+            ],
+            "id \"day-21\" is taken, by ",
+        ),
+        (
             &["--add", "start=2024-04-22T12:00:00Z,competition=x,wieght=3"],
             "\"wieght\" is no column: did you mean weight?",
         ),
