@@ -19,7 +19,7 @@ use crate::series::csv::MAX_ROWS;
 use crate::series::rows::commonest;
 use crate::simulate::drill::{Drill, Watcher};
 use crate::simulate::hindsight::{self, Verdict};
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{DurationError, HumanDuration, Rate, Timestamp, quoted};
 
 /// Loads that are drilled, per second, with variance over mean of their counts.
 const LOADS: [(f64, f64); 6] = [
@@ -54,17 +54,48 @@ pub struct SpikesArgs {
     #[arg(long, requires = "load")]
     by: Option<String>,
     /// Scale each load so that half of its seconds lie below this many units.
-    #[arg(long, requires = "load")]
+    #[arg(long, requires = "load", value_parser = median)]
     median: Option<f64>,
     /// Least mean time between two false alarms.
-    #[arg(long, default_value = "1d")]
+    #[arg(long, default_value = "1d", value_parser = false_alarm_every)]
     false_alarm_every: HumanDuration,
-    /// Quiet days on which false alarms are counted.
-    #[arg(long, default_value_t = 20)]
+    /// Quiet days on which false alarms are counted, without --load.
+    #[arg(
+        long,
+        default_value_t = 20,
+        conflicts_with = "load",
+        value_parser = clap::value_parser!(u32).range(1..=3650)
+    )]
     days: u32,
-    /// Seed of what is drawn.
-    #[arg(long, default_value_t = 1)]
+    /// Seed of what is drawn, without --load.
+    #[arg(long, default_value_t = 1, conflicts_with = "load")]
     seed: u64,
+}
+
+/// The most units a second that a load is scaled to.
+const MOST: f64 = 1e9;
+
+fn median(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|median: &f64| *median > 0.0 && *median <= MOST)
+        .ok_or_else(|| format!("{text:?} is not a number above 0 and at most {MOST}"))
+}
+
+/// Longest mean time between two false alarms.
+const RAREST: TimeDelta = TimeDelta::days(3650);
+
+fn false_alarm_every(text: &str) -> Result<HumanDuration, String> {
+    let every: HumanDuration = text
+        .parse()
+        .map_err(|error: DurationError| error.to_string())?;
+    if every.0 < TimeDelta::seconds(1) || every.0 > RAREST {
+        return Err(format!(
+            "{every} is out of range: write from 1s to {}",
+            HumanDuration(RAREST)
+        ));
+    }
+    Ok(every)
 }
 
 /// Drills or looks, and prints.
@@ -105,7 +136,7 @@ fn drilled(args: &SpikesArgs) -> String {
         };
         let false_a_day = |watcher| {
             let alarms = quiet.false_alarms(watcher, args.days, args.seed);
-            f64::from(alarms) / f64::from(args.days.max(1))
+            f64::from(alarms) / f64::from(args.days)
         };
         let ours = false_a_day(Watcher::Cusum(every));
         let panic = false_a_day(Watcher::PanicWindow);
@@ -196,6 +227,14 @@ fn looked_at(args: &SpikesArgs, file: &Path) -> Result<String, CliError> {
     Ok(text)
 }
 
+/// What a file says of one second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    count: f64,
+    /// Nanosecond of the row read last: the same again is the same row twice.
+    last: Option<u32>,
+}
+
 /// The loads of a file by name, one count a second from first to last.
 fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)>> {
     let place = || file.display().to_string();
@@ -217,7 +256,7 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
     };
     let (time, value) = (column(&args.time)?, column(&args.value)?);
     let by = args.by.as_deref().map(column).transpose()?;
-    let mut loads: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+    let mut loads: BTreeMap<String, BTreeMap<i64, Second>> = BTreeMap::new();
     for record in reader.records() {
         let record = record.with_context(place)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -226,20 +265,40 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
             format!(
                 "{}:{line}: {:?} is not a time in RFC 3339",
                 place(),
-                field(time)
+                quoted(field(time))
             )
         })?;
         let count: f64 = field(value)
             .parse()
             .ok()
             .filter(|count: &f64| count.is_finite() && *count >= 0.0)
-            .with_context(|| format!("{}:{line}: {:?} is not a count", place(), field(value)))?;
+            .with_context(|| {
+                format!(
+                    "{}:{line}: {:?} is not a count",
+                    place(),
+                    quoted(field(value))
+                )
+            })?;
         let name = by.map_or("load", field).to_owned();
-        *loads
-            .entry(name)
-            .or_default()
-            .entry(at.timestamp())
-            .or_default() += count;
+        let nanosecond = at.timestamp_subsec_nanos();
+        let counts = loads.entry(name).or_default();
+        let second = counts.entry(at.timestamp()).or_default();
+        if second.last == Some(nanosecond) {
+            bail!(
+                "{}:{line}: {} is there twice; keep one row per time, or tell several loads apart \
+                 with --by",
+                place(),
+                field(time)
+            );
+        }
+        second.last = Some(nanosecond);
+        second.count += count;
+    }
+    if loads.is_empty() {
+        bail!(
+            "{}: has no rows; give at least one row below the header",
+            place()
+        );
     }
     by_the_second(&loads).with_context(place)?;
     Ok(loads
@@ -247,7 +306,7 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
         .filter_map(|(name, counts)| {
             let (first, last) = (*counts.first_key_value()?.0, *counts.last_key_value()?.0);
             let counts = (first..=last)
-                .map(|second| counts.get(&second).copied().unwrap_or(0.0))
+                .map(|second| counts.get(&second).map_or(0.0, |second| second.count))
                 .collect();
             Some((name, counts))
         })
@@ -255,7 +314,7 @@ fn read(args: &SpikesArgs, file: &Path) -> anyhow::Result<Vec<(String, Vec<f64>)
 }
 
 /// Refuses loads that are not told by the second, or that last longer than any this is made for.
-fn by_the_second(loads: &BTreeMap<String, BTreeMap<i64, f64>>) -> anyhow::Result<()> {
+fn by_the_second(loads: &BTreeMap<String, BTreeMap<i64, Second>>) -> anyhow::Result<()> {
     let mut distances: BTreeMap<i64, usize> = BTreeMap::new();
     let mut seconds: usize = 0;
     for counts in loads.values() {

@@ -99,3 +99,50 @@ fn what_is_no_load_is_refused_with_its_place() {
         "{told}"
     );
 }
+
+#[test]
+fn what_makes_no_sense_is_refused_before_any_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = burst(folder.path());
+    let file = |name: &str, rows: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("timestamp_utc,value\n{rows}")).unwrap();
+        path.display().to_string()
+    };
+    let empty = file("empty.csv", "");
+    let row = "2026-09-13T17:00:00Z,4\n";
+    let twice = file("twice.csv", &row.repeat(2));
+    let goals = ["--load", &load, "--value", "goals"];
+    for (arguments, said) in [
+        (&["--days", "0"][..], "--days"),
+        (
+            &["--false-alarm-every", "0s"],
+            "0s is out of range: write from 1s to 3650d",
+        ),
+        (
+            &[&goals[..], &["--median", "inf"]].concat(),
+            "is not a number above 0",
+        ),
+        (
+            &[&goals[..], &["--median=-3"]].concat(),
+            "is not a number above 0",
+        ),
+        (
+            &[&goals[..], &["--days", "3"]].concat(),
+            "cannot be used with",
+        ),
+        (
+            &[&goals[..], &["--seed", "3"]].concat(),
+            "cannot be used with",
+        ),
+        (&["--load", &empty], "empty.csv: has no rows"),
+        (
+            &["--load", &twice],
+            "twice.csv:3: 2026-09-13T17:00:00Z is there twice; keep one row per time",
+        ),
+    ] {
+        let Run { code, stderr, .. } = subcommand("spikes", arguments);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}
