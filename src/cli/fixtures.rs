@@ -336,7 +336,12 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
         Target::Yaml => export::to_yaml(fixtures.iter().copied(), &removed)?,
         Target::Csv => export::to_csv(fixtures.iter().copied())?,
     };
-    if output == Path::new("-") {
+    if target == Target::Csv {
+        for loss in export::losses(&fixtures, &text) {
+            complain(&format!("warning  {loss}\n"))?;
+        }
+    }
+    if output == Path::new(STANDARD) {
         print(&text)?;
     } else {
         beside::whole(output, |file| file.write_all(text.as_bytes()))

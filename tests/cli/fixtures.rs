@@ -462,3 +462,47 @@ fn a_removed_replacement_brings_the_game_back_whatever_file_comes_first() {
         assert!(run.stdout.contains("2090-12-13 17:00"), "{}", run.stdout);
     }
 }
+
+#[test]
+fn two_files_with_one_id_for_two_games_are_refused_and_a_moved_game_is_not() {
+    let directory = with_file(
+        "one.csv",
+        "start,competition,id,home,away\n2026-01-28T20:00:00Z,NFL,a,KC,BUF\n",
+    );
+    let add = |name: &str, row: &str| {
+        let text = format!("start,competition,id,home,away,known_at\n{row}\n");
+        fs::write(directory.path().join(name), text).unwrap();
+    };
+    add("two.csv", "2026-01-29T20:00:00Z,MLB,a,X,Y,");
+    add(
+        "moved.csv",
+        "2026-01-30T20:00:00Z,NFL,a,KC,BUF,2026-01-20T00:00:00Z",
+    );
+    let said = "two.csv:2: X v Y (MLB): id \"a\" is taken by a different fixture, KC v BUF (NFL) \
+                at one.csv:2; make the ids of each file its own";
+    for command in ["check", "import", "list"] {
+        let both = tipoff(directory.path(), &[command, "one.csv", "two.csv"]);
+        assert_eq!(both.code, 2, "{command}: {}", both.stdout);
+        assert!(both.stderr.contains(said), "{command}: {}", both.stderr);
+        let moved = tipoff(directory.path(), &[command, "one.csv", "moved.csv"]);
+        assert_eq!(moved.code, 0, "{command}: {}", moved.stderr);
+    }
+}
+
+#[test]
+fn what_a_table_cannot_hold_is_told_when_one_is_written() {
+    let directory = with_file(
+        "full.yaml",
+        "fixtures:\n  - id: a\n    start: 2026-01-28T20:00:00Z\n    competition: NFL\n    \
+         refs: {espn: '4'}\n    locks: [{name: x, at: 2026-01-28T19:00:00Z}, {name: y, at: \
+         2026-01-28T19:30:00Z}]\n",
+    );
+    let table = tipoff(directory.path(), &["import", "full.yaml", "--to", "csv"]);
+    assert_eq!(table.code, 0, "{}", table.stderr);
+    for field in ["refs", "all locks but the first"] {
+        let said = format!("warning  a table does not hold {field} of a; write YAML");
+        assert!(table.stderr.contains(&said), "{}", table.stderr);
+    }
+    let yaml = tipoff(directory.path(), &["import", "full.yaml", "--to", "yaml"]);
+    assert_eq!(yaml.stderr, "");
+}
