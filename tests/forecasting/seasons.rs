@@ -163,8 +163,9 @@ fn figures(played: &[Played]) -> (Figures, Figures) {
 #[test]
 fn six_hours_before_the_lock_entries_make_peaks_surer_and_silence_is_said() {
     let made = season::generate(&Preset::Season.season(), None, 7).unwrap();
-    let played = play(&made, TimeDelta::hours(6), 16, 2);
-    assert!(played.len() >= 12, "{}", played.len());
+    // what reserves for 95 of 100 peaks is of sixteen windows the largest, and chance
+    let played = play(&made, TimeDelta::hours(6), 8, 1);
+    assert!(played.len() >= 60, "{}", played.len());
     let (with, without) = figures(&played);
     assert!(
         with.error() < without.error(),
