@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 22] = [
+const CONSTANTS: [(&str, &[&str]); 23] = [
     (
         "learn.rs",
         &[
@@ -80,6 +80,7 @@ const CONSTANTS: [(&str, &[&str]); 22] = [
     ("quantile.rs", &["MEMORY", "UNSEEN"]),
     ("replay/mod.rs", &["PSEUDO"]),
     ("replay/crowd.rs", &["LEAST_CROWD"]),
+    ("replay/windows.rs", &["PECULIAR"]),
     (
         "lead.rs",
         &[
@@ -102,6 +103,7 @@ const CONSTANTS: [(&str, &[&str]); 22] = [
             "WIDEN",
             "WIDEST",
             "SETTLE",
+            "EXTREME",
         ],
     ),
     ("response.rs", &["RUSH"]),

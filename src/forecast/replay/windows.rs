@@ -22,7 +22,7 @@ const MOST_UNKNOWN: f64 = 0.25;
 
 /// How far a top above or below the fit's counts as peculiar to the kick-off, log load: a factor of
 /// four. Beyond it lie bursts and loads that were shed, which do not come with the kick-off.
-const PECULIAR: f64 = 2.0 * std::f64::consts::LN_2;
+const PECULIAR: f64 = 1.4;
 
 /// Sums over the origins of one window in one bucket: they err together and count once.
 #[derive(Debug, Clone, Copy, Default)]
