@@ -47,6 +47,9 @@ const CENSORED_SPREAD: f64 = 0.22;
 /// middle half-life forgets seven eighths.
 const BREAK: usize = 21 * DAY / PERIOD;
 
+/// Periods between two looks at what has rested: a week, for each costs a fit.
+const LOOK: usize = 7 * DAY / PERIOD;
+
 /// Penalty under which the growth line is nothing to seven digits of log load.
 const NOT_AT_ALL: f64 = 1e12;
 
@@ -244,20 +247,27 @@ impl Believed {
         }
     }
 
-    /// Whether some column has rested for long enough by the end of a period.
+    /// Whether some column has rested for long enough since the last look, a week before.
     fn rests(&self, period: usize) -> bool {
-        period >= BREAK && self.last.contains(&Some(period - BREAK))
+        let rested = |last: &Option<usize>| last.is_some_and(|last| is_new_rest(last, period));
+        period.is_multiple_of(LOOK) && self.last.iter().any(rested)
     }
 
     /// What has rested for so long is held to what it is known to be.
     fn hold(&mut self, period: usize, known: &[f64]) {
         let columns = self.means.iter_mut().zip(known).skip(self.events);
         for ((mean, known), last) in columns.zip(&self.last) {
-            if last.is_some_and(|last| last + BREAK == period) {
+            if last.is_some_and(|last| is_new_rest(last, period)) {
                 *mean = *known;
             }
         }
     }
+}
+
+/// Whether what had its last row in one period has rested for long enough in another, and had not
+/// a week before.
+fn is_new_rest(last: usize, period: usize) -> bool {
+    (last + BREAK..last + BREAK + LOOK).contains(&period)
 }
 
 /// What counts as usual in one period.
@@ -361,9 +371,12 @@ mod tests {
             } else if period % 14 == 0 {
                 believed.see(&[column(0)], period);
             }
-            assert_eq!(believed.rests(period), period == 6 + BREAK, "{period}");
-            believed.hold(period, &known);
-            let held = period >= 6 + BREAK;
+            // three weeks later, at the next look
+            assert_eq!(believed.rests(period), period == 4 * LOOK, "{period}");
+            if believed.rests(period) {
+                believed.hold(period, &known);
+            }
+            let held = period >= 4 * LOOK;
             let expected = if held { 0.8 } else { prior[first + 1] };
             assert_eq!(believed.means[first + 1], expected, "{period}");
         }
