@@ -173,8 +173,8 @@ impl Grid {
     }
 
     /// Turns stretches of next to nothing into gaps where the days around have load at that time.
-    /// A service that is quiet every night is believed, and so is one that has been switched off
-    /// for days; once load is back it was an outage, however long.
+    /// A service that is quiet every night or every weekend is believed, and so is one that has been
+    /// switched off for days; once load is back it was an outage, however long.
     fn without_outages(&mut self) {
         let highest = self.values.iter().copied().fold(0.0, f64::max);
         // what is not small beside the largest load is small beside none
@@ -186,23 +186,24 @@ impl Grid {
                 from += 1;
                 continue;
             }
-            let length = self.values[from..]
-                .iter()
-                .take_while(|v| small(**v))
-                .count();
-            let stretch = from..from + length;
-            let due: Vec<usize> = (stretch.clone())
-                .filter(|&bin| self.is_lost(bin, &stretch))
-                .collect();
+            let length = self.values[from..].iter().position(|&value| !small(value));
+            let stretch = from..length.map_or(self.values.len(), |length| from + length);
+            let lost = |beside: &dyn Fn(usize) -> Range<usize>| -> Vec<usize> {
+                let lost = |&bin: &usize| self.is_lost(bin, &beside(bin));
+                stretch.clone().filter(lost).collect()
+            };
+            let mut lost_of_it = lost(&|_| stretch.clone());
             let known = self.values[stretch.clone()].iter().filter(|v| !v.is_nan());
-            if due.len() as f64 <= DUE * known.count() as f64 {
-                gaps.extend(
-                    stretch
-                        .clone()
-                        .filter(|&bin| self.is_lost(bin, &(bin..bin + 1))),
-                );
-            } else if stretch.end < self.values.len() || due.len() <= LONGEST_OUTAGE {
-                gaps.extend(due);
+            let is_one = lost_of_it.len() as f64 > DUE * known.count() as f64;
+            if !is_one {
+                lost_of_it = lost(&|bin| bin..bin + 1);
+            }
+            let is_over = stretch.end < self.values.len();
+            let believed = is_one && !is_over && lost_of_it.len() > LONGEST_OUTAGE;
+            let weeks = stretch.len().div_ceil(7 * DAY);
+            let habit = stretch.len() > DAY && self.comes_weekly(&lost_of_it, weeks, small);
+            if !(believed || habit) {
+                gaps.extend(lost_of_it);
             }
             from = stretch.end;
         }
@@ -211,6 +212,19 @@ impl Grid {
             self.floor[bin] = false;
             self.outage += 1;
         }
+    }
+
+    /// Whether so many weeks before and after most of some bins brought next to nothing too, as
+    /// where nobody works on weekends, or nobody knows.
+    fn comes_weekly(&self, bins: &[usize], weeks: usize, small: impl Fn(f64) -> bool) -> bool {
+        let shift = weeks * 7 * DAY;
+        let others = (bins.iter()).flat_map(|&bin| [bin.checked_sub(shift), Some(bin + shift)]);
+        let known = others
+            .flatten()
+            .filter_map(|other| self.values.get(other).copied())
+            .filter(|value| value.is_finite());
+        let (quiet, busy): (Vec<f64>, Vec<f64>) = known.partition(|&value| small(value));
+        quiet.len() >= busy.len()
     }
 
     /// Whether next to nothing came in a bin while days that have none of `stretch` at its time
@@ -370,6 +384,15 @@ mod tests {
         let off = 10 * DAY..11 * DAY + DAY / 2;
         let grid = days_with(21, off, nightly);
         assert_eq!(grid.outage, 2 * (DAY - 96) - DAY / 2);
+        // weekends without load, by day alone and at all
+        let working = |bin: usize| if bin / DAY % 7 < 5 { 100.0 } else { 0.0 };
+        assert_eq!(days_with(24, 0..0, working).outage, 0);
+        assert_eq!(days_with(28, 0..0, working).outage, 0);
+        let office = |bin: usize| if bin % DAY < 96 { 0.0 } else { working(bin) };
+        assert_eq!(days_with(24, 0..0, office).outage, 0);
+        // of a Wednesday and a Thursday that would have been worked
+        let grid = days_with(24, 9 * DAY..11 * DAY, working);
+        assert_eq!(grid.outage, 2 * DAY);
         // games that alone bring load, every fourth day
         let games = |bin: usize| {
             let playing = bin % (4 * DAY) / 12 == 20;

@@ -2,10 +2,11 @@
 //!
 //! A forecast beyond all precedent is still given, by the prior and by what kin have taught, but
 //! it says so: whoever is on duty should know that nothing like it has been measured. Its bands say
-//! the same: more fixtures at once than ever, or more important ones, are as much less sure than
-//! those seen as the first of a competition is than the tenth. On the reference trace that covers
-//! .947 instead of .921 of the peaks a day ahead at the same quantile loss, on generated opening
-//! weeks .915 instead of .874 of the moments around fixtures with entries known (crowds' shock .4).
+//! the same: more fixtures at once than ever, more important ones, or those of a stage nobody has
+//! played, are as much less sure than those seen as the first of a competition is than the tenth.
+//! On the reference trace that covers .947 instead of .921 of the peaks a day ahead at the same
+//! quantile loss, on generated opening weeks .915 instead of .874 of the moments around fixtures
+//! with entries known (crowds' shock .4).
 //! Nor does a second fixture have the whole of its kind behind it: with so few days known, margins
 //! are wider by what their mean is unsure, which covers .942 there.
 

@@ -280,7 +280,7 @@ impl Design {
             .phases
             .values()
             .map(|&first| usize::from(first) + PHASES);
-        let latest = self.stages.values().map(|latest| latest.column);
+        let latest = self.stages.values().filter_map(|latest| latest.column);
         let amplitudes =
             (self.amplitudes.values().copied().chain(latest)).map(|column| usize::from(column) + 1);
         let crowding = self.crowding.map(|column| usize::from(column) + 1);
@@ -302,7 +302,7 @@ impl Design {
             .values()
             .chain(self.phases.values())
             .chain(&self.crowding)
-            .chain(self.stages.values().map(|latest| &latest.column))
+            .chain(self.stages.values().flat_map(|latest| &latest.column))
             .min();
         if self.events != calm || least.is_some_and(|&least| usize::from(least) < common) {
             return Some("its columns are not where they should be".to_owned());

@@ -14,8 +14,8 @@
 //! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
 //! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
 //! so a first-ever fixture inherits what its kin have taught; a new stage answers as the stage before
-//! it ([`stages`]). Days and weekends are those of the
-//! audience's own clock, and pass into each other over the hours around midnight.
+//! it ([`stages`]). Days and weekends are those of the audience's own clock, and pass into each
+//! other over the hours around midnight.
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
@@ -232,7 +232,8 @@ impl Design {
         }
         let latest = self.stages.get(&slot.competition);
         let latest = latest.filter(|latest| latest.precedes(slot));
-        amplitudes.extend(latest.map(|latest| (latest.column, 1.0)));
+        let column = latest.and_then(|latest| latest.column);
+        amplitudes.extend(column.map(|column| (column, 1.0)));
         if let Some(column) = self.crowding {
             amplitudes.push((column, slot.count.max(1.0).ln()));
         }

@@ -27,8 +27,8 @@ pub(crate) fn kind(stage: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Latest {
-    /// Column of its amplitude.
-    pub(super) column: u16,
+    /// Column of its amplitude; `None` when no stage has one.
+    pub(super) column: Option<u16>,
     /// Kinds of stage that have been played.
     kinds: BTreeSet<String>,
     /// Importance of the greatest slot so far.
@@ -36,7 +36,7 @@ pub(super) struct Latest {
 }
 
 impl Latest {
-    /// By competition, where its latest stage has an amplitude. Slots come in order of their starts.
+    /// By competition. Slots come in order of their starts.
     pub(super) fn of(
         past: &[&Slot],
         column: impl Fn(&str) -> Option<u16>,
@@ -47,17 +47,13 @@ impl Latest {
             let Some(stage) = &slot.stage else { continue };
             let count = counts.entry((&slot.competition, stage)).or_default();
             *count += 1;
-            let played = *count >= PLAYED;
-            let Some(column) = column(stage) else {
-                continue;
-            };
             let so_far = (latest.entry(slot.competition.clone())).or_insert_with(|| Self {
-                column,
+                column: None,
                 kinds: BTreeSet::new(),
                 importance: slot.importance,
             });
-            if played {
-                so_far.column = column;
+            if *count >= PLAYED || so_far.column.is_none() {
+                so_far.column = column(stage).or(so_far.column);
             }
             so_far.kinds.insert(kind(stage));
             so_far.importance = so_far.importance.max(slot.importance);
@@ -115,7 +111,7 @@ mod tests {
             let past: Vec<&Slot> = slots[..last].iter().collect();
             let latest = Latest::of(&past, column);
             let latest = latest.get("cup")?;
-            latest.precedes(&slots[last]).then_some(latest.column)
+            latest.column.filter(|_| latest.precedes(&slots[last]))
         };
         assert_eq!(
             [1, 2, 3, 4, 5].map(before),
@@ -138,6 +134,11 @@ mod tests {
         let past: Vec<&Slot> = slots[..1].iter().collect();
         let latest = &Latest::of(&past, |_| Some(7))["cup"];
         assert!(!latest.precedes(&slots[1]) && !latest.precedes(&slots[2]));
-        assert!(Latest::of(&past, |_| None).is_empty());
+        // without a column of its own a stage has been played all the same
+        let slots = cup(&["group", "play-in", "play-in"]);
+        let past: Vec<&Slot> = slots[..2].iter().collect();
+        let latest = &Latest::of(&past, |stage| (stage == "group").then_some(7))["cup"];
+        assert_eq!(latest.column, Some(7));
+        assert!(!latest.precedes(&slots[2]));
     }
 }
