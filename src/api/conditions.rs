@@ -75,6 +75,8 @@ pub mod reason {
     pub const NONE_NAMED: &str = "NoneNamed";
     /// A calendar is named that the controller's configuration does not hold.
     pub const NOT_CONFIGURED: &str = "NotConfigured";
+    /// Two calendars that are named give one id to different games; the message says which.
+    pub const FIXTURES_CLASH: &str = "FixturesClash";
     /// `mode: Enforce` and nothing in the way.
     pub const ENFORCED: &str = "Enforced";
     /// `mode: Recommend`.

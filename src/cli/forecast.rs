@@ -290,38 +290,3 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_of_a_span_is_that_of_the_bins_that_meet_it() {
-        let at = |second: i64| Timestamp::UNIX_EPOCH + TimeDelta::seconds(second);
-        let path = [3.0, 9.0, 4.0, 9.0, 1.0, 0.5];
-        let forecast = Forecast {
-            origin: at(0),
-            start: at(600),
-            step: TimeDelta::seconds(300),
-            paths: [1.0, 2.0, 3.0, 4.0].map(|factor| path.iter().map(|v| v * factor).collect()),
-            peaks: Vec::new(),
-            model: "a model".to_owned(),
-            notes: Vec::new(),
-        };
-        for from in (0..3_000).step_by(50) {
-            for to in (0..3_000).step_by(50) {
-                let meeting = (0..path.len()).filter(|&bin| {
-                    let begin = forecast.time(bin);
-                    begin <= at(to) && begin + forecast.step > at(from)
-                });
-                let largest = meeting.max_by(|&a, &b| path[a].total_cmp(&path[b]));
-                let expected = largest.map(|bin| {
-                    let rate = Rate::per_second(path[bin] * 2.0);
-                    (forecast.time(bin).max(at(from)), rate)
-                });
-                let found = forecast.max_over(Quantile::P90, at(from), at(to));
-                assert_eq!(found, expected, "{from} to {to}");
-            }
-        }
-    }
-}

@@ -345,11 +345,16 @@ fn fixtures(
         let (whole, clashes) = Calendar::joined(lists.iter().map(Arc::as_ref));
         (whole, clashes.iter().map(ToString::to_string).collect())
     });
+    let why = if missing.is_empty() {
+        reason::FIXTURES_CLASH
+    } else {
+        reason::NOT_CONFIGURED
+    };
     missing.extend(left_out.iter().cloned());
     let missing = (!missing.is_empty()).then(|| missing.join("; "));
     let condition = ConditionType::CalendarAvailable;
     let finding = if let Some(missing) = &missing {
-        Finding::new(condition, false, reason::NOT_CONFIGURED, missing.as_str())
+        Finding::new(condition, false, why, missing.as_str())
     } else if names.is_empty() {
         Finding::new(
             condition,

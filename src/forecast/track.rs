@@ -10,13 +10,11 @@ use chrono::TimeDelta;
 use super::drift::{DAYS, DayErrors, Rival, Tally, Track};
 use super::grid::{DAY, STEP};
 use super::lead;
+use super::repetition::MOST_PERIODS;
 use crate::units::Timestamp;
 
 /// The lead bucket followed beside that of a day ahead: one to four hours.
 const FOUR_HOURS: usize = 2;
-
-/// Periods a naive looks back before it has nothing to say.
-const MOST_PERIODS: usize = 5;
 
 /// Seconds per day.
 const SECONDS: i64 = 86_400;
