@@ -243,6 +243,14 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         Ok(inputs) => inputs,
         Err(error) => return Ok(bad_input(&error)),
     };
+    if !scenario.unread.is_empty() {
+        progress(&format!(
+            "note: {}: nothing reads {} without cluster and policy: forecasts alone are scored; \
+             write both to compare policies",
+            args.scenario.display(),
+            scenario.unread.join(", ")
+        ));
+    }
     if args.forecasts_only {
         scenario.arena = None;
     }

@@ -353,3 +353,27 @@ forecast: {protocols: [day], challengers: []}
         "load.csv are up to 1h apart, and forecasts are scored every 5m: evaluate from there on",
     ]);
 }
+
+#[test]
+fn what_only_policies_would_read_is_told_where_there_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = format!("timestamp_utc,value\n{}", rows(0..24 * 26, 5));
+    fs::write(folder.path().join("load.csv"), load).unwrap();
+    let scenario = "\
+load: {file: load.csv}
+evaluate: {from: 1970-01-25T00:00:00Z, to: 1970-01-26T00:00:00Z}
+forecast: {protocols: [day], challengers: []}
+";
+    let quiet = bad_scenario("backtest", folder.path(), scenario);
+    assert!(!quiet.stderr.contains("note: "), "{}", quiet.stderr);
+    let more = format!("{scenario}peers: [oracle]\nsimulation: {{step: 1s}}\n");
+    let told = bad_scenario("backtest", folder.path(), &more);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let note = "bad.yaml: nothing reads peers, simulation without cluster and policy: forecasts \
+                alone are scored; write both to compare policies";
+    assert!(told.stderr.contains(note), "{}", told.stderr);
+    assert_eq!(
+        told.stdout.replace("bad.yaml", ""),
+        quiet.stdout.replace("bad.yaml", "")
+    );
+}

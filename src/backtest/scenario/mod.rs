@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chrono::{DurationRound as _, SecondsFormat, TimeDelta};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
@@ -63,6 +63,8 @@ pub struct Scenario {
     pub equal_service: Vec<f64>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Fields that are written and read by nobody: without an arena there are no policies.
+    pub unread: Vec<&'static str>,
 }
 
 /// Load history.
@@ -170,21 +172,25 @@ struct Raw {
     cluster: Option<Spanned<RawCluster>>,
     #[serde(default)]
     policy: Option<Spanned<RawPolicy>>,
-    #[serde(default = "default_peers")]
-    peers: Vec<Spanned<Peer>>,
-    #[serde(default = "fifteen_seconds", deserialize_with = "span")]
-    metric_lag: HumanDuration,
     #[serde(default)]
-    simulation: Simulation,
+    peers: Option<Vec<Spanned<Peer>>>,
+    #[serde(default, deserialize_with = "some_span")]
+    metric_lag: Option<HumanDuration>,
+    #[serde(default)]
+    simulation: Option<Simulation>,
     #[serde(default, deserialize_with = "shares")]
     equal_service: Vec<f64>,
     #[serde(default)]
     seed: u64,
 }
 
-fn fifteen_seconds() -> HumanDuration {
-    // a usual scrape interval
-    HumanDuration(TimeDelta::seconds(15))
+/// Age of the load metric where none is written: a usual scrape interval.
+const METRIC_LAG: HumanDuration = HumanDuration(TimeDelta::seconds(15));
+
+fn some_span<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<HumanDuration>, D::Error> {
+    span(deserializer).map(Some)
 }
 
 /// Reads a scenario from the text of the file `name`.
@@ -207,7 +213,7 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
     check(raw, name)
 }
 
-fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
+fn check(mut raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
     let evaluate = raw.evaluate.value;
     if evaluate.to <= evaluate.from {
         let reason = format!(
@@ -236,7 +242,7 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         return Err(refuse(name, place, "evaluate.from", &reason));
     }
     let equal_service = (!raw.equal_service.is_empty()).then_some("equalService");
-    let arena = match (raw.cluster, raw.policy) {
+    let arena = match (raw.cluster.take(), raw.policy.take()) {
         (Some(cluster), Some(policy)) => Some(arena(cluster.value, &policy, equal_service, name)?),
         (None, None) => None,
         (Some(cluster), None) => {
@@ -247,6 +253,10 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
             let reason = "cluster is missing: write both, or neither to score forecasts only";
             return Err(refuse(name, policy.referenced, "policy", reason));
         }
+    };
+    let unread = match arena {
+        Some(_) => Vec::new(),
+        None => unread(&raw),
     };
     Ok(Scenario {
         title: raw.title.unwrap_or_else(|| name.to_owned()),
@@ -259,12 +269,28 @@ fn check(raw: Raw, name: &str) -> Result<Scenario, ScenarioError> {
         evaluate,
         forecast: raw.forecast,
         arena,
-        peers: told_apart(raw.peers, name)?,
-        metric_lag: raw.metric_lag.0,
-        simulation: raw.simulation,
+        peers: told_apart(raw.peers.unwrap_or_else(default_peers), name)?,
+        metric_lag: raw.metric_lag.unwrap_or(METRIC_LAG).0,
+        simulation: raw.simulation.unwrap_or_default(),
         equal_service: raw.equal_service,
         seed: raw.seed,
+        unread,
     })
+}
+
+/// The fields of a scenario that only policies would read.
+fn unread(raw: &Raw) -> Vec<&'static str> {
+    let fields = [
+        (
+            "peers",
+            raw.peers.as_ref().is_some_and(|peers| !peers.is_empty()),
+        ),
+        ("metricLag", raw.metric_lag.is_some()),
+        ("simulation", raw.simulation.is_some()),
+        ("equalService", !raw.equal_service.is_empty()),
+    ];
+    let written = fields.into_iter().filter(|&(_, written)| written);
+    written.map(|(field, _)| field).collect()
 }
 
 #[cfg(test)]

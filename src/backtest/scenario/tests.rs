@@ -88,6 +88,14 @@ fn entries_and_faults_are_named_and_policies_may_be_left_out() {
     assert_eq!(scenario.faults, Some(PathBuf::from("faults.csv")));
     assert_eq!(parse(MINIMAL, "s.yaml").unwrap().entries, None);
 
+    let none = Vec::<&str>::new();
+    assert_eq!(scenario.unread, none);
+    let text = format!("{head}peers: [oracle]\nmetricLag: 1m\nsimulation: {{step: 1s}}\n");
+    let scenario = parse(&text, "s.yaml").unwrap();
+    assert_eq!(scenario.unread, ["peers", "metricLag", "simulation"]);
+    let text = format!("{MINIMAL}peers: [oracle]\nsimulation: {{step: 1s}}\n");
+    assert_eq!(parse(&text, "s.yaml").unwrap().unread, none);
+
     let alone = format!("{head}cluster:\n  perReplica: 50\n  startUp: {{constant: 10m}}\n");
     let message = parse(&alone, "s.yaml").unwrap_err().to_string();
     assert!(
