@@ -38,6 +38,17 @@ pub(crate) fn spans<'de, D: Deserializer<'de>>(
     checked.map_err(de::Error::custom)
 }
 
+/// Pods that a node has room for: one of none would never be enough.
+pub(crate) fn pods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        0 => Err(de::Error::custom(
+            "0 pods fit on no number of nodes: write 1 or more, or leave nodes out if there is always \
+             room",
+        )),
+        pods => Ok(pods),
+    }
+}
+
 /// Pods per second.
 pub(crate) fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let rate = f64::deserialize(deserializer)?;

@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, LogNormal};
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{LONGEST, span, spans};
+use super::bounds::{LONGEST, pods, span, spans};
 use super::loan::{CpuOrder, Loans, ResizeModel};
 use crate::plan::bridges::CpuState;
 use crate::units::{HumanDuration, Timestamp};
@@ -94,6 +94,7 @@ impl StartUpTime {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nodes {
     /// Pods of this workload one node holds.
+    #[serde(deserialize_with = "pods")]
     pub pods_per_node: u32,
     /// Nodes that are always there.
     pub standing: u32,

@@ -259,6 +259,12 @@ fn what_no_simulation_lasts_is_refused() {
         ),
         (
             "cluster:\n",
+            "cluster:\n  nodes: {podsPerNode: 0, standing: 1, bootTime: 2m}\n",
+            "s.yaml:6:24: cluster.nodes.podsPerNode",
+            "0 pods fit on no number of nodes: write 1 or more",
+        ),
+        (
+            "cluster:\n",
             "cluster:\n  termination: 99999999d\n",
             "cluster.termination",
             long,
