@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::plan::policy::LiveCover;
 use crate::units::{HumanDuration, Timestamp, quoted};
@@ -111,12 +111,42 @@ pub(crate) fn some_replicas<'de, D: Deserializer<'de>>(
 
 pub(crate) fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<f64>::deserialize(deserializer)?;
-    match values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
-        None => Ok(values),
-        Some(value) => Err(serde::de::Error::custom(format!(
+    if let Some(value) = values.iter().find(|&&x| !(x > 0.0 && x < 1.0)) {
+        return Err(serde::de::Error::custom(format!(
             "{value} is out of range: write shares of the demand such as 0.001"
-        ))),
+        )));
     }
+    match repeated(&values) {
+        None => Ok(values),
+        Some(place) => Err(serde::de::Error::custom(twice(values[place]))),
+    }
+}
+
+/// A list in which nothing stands twice.
+pub(crate) fn once<'de, D: Deserializer<'de>, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de> + Serialize + PartialEq,
+{
+    let values = Vec::<T>::deserialize(deserializer)?;
+    match repeated(&values) {
+        None => Ok(values),
+        Some(place) => {
+            let name = serde_json::to_value(&values[place]).unwrap_or_default();
+            let name = name.as_str().unwrap_or("an item");
+            Err(serde::de::Error::custom(twice(name)))
+        }
+    }
+}
+
+/// Place of the first item of a list that stands there before: it would be worked out, and shown,
+/// as often as it is written.
+pub(crate) fn repeated<T: PartialEq>(items: &[T]) -> Option<usize> {
+    (1..items.len()).find(|&place| items[..place].contains(&items[place]))
+}
+
+/// What to say of one.
+pub(crate) fn twice(item: impl std::fmt::Display) -> String {
+    format!("{item} is there twice: keep one of the two")
 }
 
 /// `auto` or `2x`.

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use self::fields::{any_span, cadence, shares, simulation_step, timestamp, zone};
+use self::fields::{any_span, cadence, once, shares, simulation_step, timestamp, zone};
 use super::challengers::Challenger;
 use super::origin::{Protocol, TARGET};
 use crate::forecast::{REFIT, REISSUE};
@@ -112,8 +112,10 @@ pub struct Forecasting {
     #[serde(deserialize_with = "cadence")]
     pub reissue: TimeDelta,
     /// Protocols to score.
+    #[serde(deserialize_with = "once")]
     pub protocols: Vec<Protocol>,
     /// Forecasters scored beside the one that decides.
+    #[serde(deserialize_with = "once")]
     pub challengers: Vec<Challenger>,
 }
 

@@ -303,6 +303,29 @@ fn what_no_simulation_lasts_is_refused() {
 }
 
 #[test]
+fn what_is_written_twice_is_not_worked_out_twice() {
+    for (written, expected) in [
+        (
+            "equalService: [0.001, 0.01, 0.001]",
+            "s.yaml:12:15: equalService: 0.001 is there twice: keep one of the two",
+        ),
+        (
+            "forecast: {protocols: [day, h4, day]}",
+            "forecast.protocols: day is there twice",
+        ),
+        (
+            "forecast: {challengers: [mstl, mstl]}",
+            "forecast.challengers: mstl is there twice",
+        ),
+    ] {
+        let message = parse(&format!("{MINIMAL}{written}\n"), "s.yaml").unwrap_err();
+        let message = message.to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(!message.contains(":0:0:"), "{message}");
+    }
+}
+
+#[test]
 fn a_zone_that_was_written_is_told_from_none() {
     let scenario = |zone: &str| {
         let text = MINIMAL.replacen("zone: Europe/Paris\n", zone, 1);

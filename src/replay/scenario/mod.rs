@@ -160,7 +160,7 @@ struct Raw {
     cluster: Spanned<RawCluster>,
     policy: Spanned<RawPolicy>,
     #[serde(default)]
-    covers: Vec<Cover>,
+    covers: Vec<Spanned<Cover>>,
     #[serde(default = "default_peers")]
     peers: Vec<Spanned<Peer>>,
     #[serde(default = "fifteen_seconds", deserialize_with = "span")]
@@ -280,17 +280,23 @@ pub fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         "cluster.startUp",
         "cluster.resize",
         "peers[]",
+        "covers[]",
     ];
     let raw: Raw = place::read(text, name, &spanned)?;
     let spans = spans(&raw, name)?;
     check_load(&raw, name)?;
     let mut covers = Vec::new();
     for (index, cover) in raw.covers.iter().enumerate() {
-        match cover.0 {
+        let refuse = |reason: &str| {
+            let field = format!("covers[{index}]");
+            Err(refuse(name, cover.referenced, &field, reason))
+        };
+        match cover.value.0 {
             Some(LiveCover::Multiple(multiple)) if !(1.0..=100.0).contains(&multiple) => {
-                let field = format!("covers[{index}]");
-                let reason = "is out of range: write from 1x to 100x";
-                return Err(refuse(name, raw.policy.referenced, &field, reason));
+                return refuse("is out of range: write from 1x to 100x");
+            }
+            Some(cover) if covers.contains(&cover) => {
+                return refuse("is there twice: keep one of the two");
             }
             cover => covers.extend(cover),
         }

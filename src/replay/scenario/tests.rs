@@ -112,6 +112,7 @@ fn every_fault_names_its_place_and_what_to_write() {
             told("minReplicas: 2", "minReplicas: 300"),
             told("zone: America/New_York", "zone: New York"),
             told("zone:", "covers: [0.5x]\nzone:"),
+            told("zone:", "covers: [2x, auto, 2x]\nzone:"),
             told("zone:", "dayStarts: early\nzone:"),
             told("  capacity: {perReplica: 50}\n", "equalCost: true\n"),
         ]
