@@ -12,7 +12,9 @@ use serde_saphyr::Spanned;
 
 use crate::backtest::contest::View;
 use crate::backtest::scenario::arena::{RawCluster, RawPolicy, arena};
-use crate::backtest::scenario::fields::{any_span, cadence, live_cover, simulation_step, zone};
+use crate::backtest::scenario::fields::{
+    any_span, cadence, live_cover, repeated, simulation_step, twice, zone,
+};
 use crate::backtest::scenario::peers::{told_apart, unwritten};
 use crate::backtest::scenario::place::{self, refuse};
 use crate::backtest::scenario::{
@@ -355,6 +357,14 @@ fn spans(raw: &Raw, name: &str) -> Result<Vec<Span>, ScenarioError> {
     if spans.is_empty() {
         let reason = "is empty: write at least one";
         return Err(refuse(name, referenced, field, reason));
+    }
+    if let Some(place) = repeated(&spans) {
+        let written = match &raw.days {
+            Some(days) => days.value.get(place).map(|Day(day)| day.to_string()),
+            None => Some(format!("the span from {}", spans[place].from.to_rfc3339())),
+        };
+        let reason = twice(written.unwrap_or_default());
+        return Err(refuse(name, referenced, field, &reason));
     }
     for span in &spans {
         let length = span.to - span.from;

@@ -113,6 +113,11 @@ fn every_fault_names_its_place_and_what_to_write() {
             told("zone: America/New_York", "zone: New York"),
             told("zone:", "covers: [0.5x]\nzone:"),
             told("zone:", "covers: [2x, auto, 2x]\nzone:"),
+            told("2023-11-05]", "2023-11-05, 2023-11-12, 2023-11-05]"),
+            told(
+                "days: [2023-11-05]",
+                "spans:\n  - &day {from: 2023-11-05T12:00:00Z, to: 2023-11-05T14:00:00Z}\n  - *day"
+            ),
             told("zone:", "dayStarts: early\nzone:"),
             told("  capacity: {perReplica: 50}\n", "equalCost: true\n"),
         ]
