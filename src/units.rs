@@ -22,6 +22,10 @@ impl Rate {
     /// No load at all.
     pub const ZERO: Self = Self(0.0);
 
+    /// The largest load there is, units per second: a thousand times what all the world asks for,
+    /// and as much as a model's numbers may be, so that sums of products stay numbers.
+    pub const LARGEST: Self = Self(1e15);
+
     /// `value` units per second.
     pub const fn per_second(value: f64) -> Self {
         Self(value)
@@ -32,9 +36,9 @@ impl Rate {
         self.0
     }
 
-    /// True for a number that can be a load: finite and not negative.
+    /// True for a number that can be a load: from 0 to [`Rate::LARGEST`].
     pub fn is_valid(self) -> bool {
-        self.0.is_finite() && self.0 >= 0.0
+        (0.0..=Self::LARGEST.0).contains(&self.0)
     }
 
     /// The larger of two rates; a NaN never wins.
@@ -326,6 +330,16 @@ mod tests {
             (1.5e300, "1.500e300/s"),
         ] {
             assert_eq!(Rate::per_second(rate).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_load_is_none() {
+        for load in [0.0, 1e-300, 1e9, 1e15] {
+            assert!(Rate::per_second(load).is_valid(), "{load}");
+        }
+        for none in [-1.0, 1.1e15, 1e300, f64::INFINITY, f64::NAN] {
+            assert!(!Rate::per_second(none).is_valid(), "{none}");
         }
     }
 

@@ -32,10 +32,10 @@ pub enum SampleError {
     #[error("its interval must be longer than 0 s and at most 60 s")]
     Interval,
     /// Offered load is not one.
-    #[error("offered load must be a finite number, 0 or more")]
+    #[error("offered load must be a number from 0 to 1e15 per second")]
     Offered,
     /// Queue length is not one.
-    #[error("queued must be a finite number, 0 or more")]
+    #[error("queued must be a number from 0 to 1e15")]
     Queued,
     /// The standard error is not one.
     #[error("the standard error must be a finite number, 0 or more")]
@@ -55,7 +55,8 @@ impl LiveSample {
         if !self.offered.is_valid() {
             return Err(SampleError::Offered);
         }
-        let amount = |x: f64| x.is_finite() && x >= 0.0;
+        // as large as what waits for a second of the largest load
+        let amount = |x: f64| Rate::per_second(x).is_valid();
         if !self.queued.is_none_or(amount) {
             return Err(SampleError::Queued);
         }
@@ -121,6 +122,7 @@ mod tests {
         assert_eq!(sample(1000, -1.0).validated(), Err(SampleError::Offered));
         let nan = sample(1000, f64::NAN).validated();
         assert_eq!(nan, Err(SampleError::Offered));
+        assert_eq!(sample(1000, 1e300).validated(), Err(SampleError::Offered));
         let queued = LiveSample {
             queued: Some(f64::INFINITY),
             ..sample(1000, 1.0)

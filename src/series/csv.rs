@@ -170,7 +170,7 @@ fn read(
         previous = Some(at);
         rows.push((
             at.timestamp_millis(),
-            per.rate(value_of(value, name, line)?),
+            per.rate(value_of(value, per, name, line)?),
         ));
         if rows.len() > MAX_ROWS {
             return Err(LoadError::TooLarge {
@@ -257,11 +257,18 @@ fn time_of(cell: &[u8], name: &str, line: u64) -> Result<Timestamp, LoadError> {
 }
 
 /// Units per interval, NaN for an empty cell.
-fn value_of(cell: &[u8], name: &str, line: u64) -> Result<f64, LoadError> {
+fn value_of(cell: &[u8], per: Per, name: &str, line: u64) -> Result<f64, LoadError> {
     if cell.is_empty() {
         return Ok(f64::NAN);
     }
-    rows::read_number(cell).map_err(|(text, reason)| LoadError::Value {
+    let value = rows::read_number(cell).and_then(|value| {
+        if Rate::per_second(per.rate(value)).is_valid() {
+            return Ok(value);
+        }
+        let text = String::from_utf8_lossy(cell);
+        Err((quoted(&text), "more than 1e15 per second"))
+    });
+    value.map_err(|(text, reason)| LoadError::Value {
         name: name.to_owned(),
         line,
         text,
@@ -401,6 +408,7 @@ mod tests {
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,-1\n")), @r#"load.csv:3: "-1" is not a load: negative; leave the value empty for a gap"#);
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,NaN\n")), @r#"load.csv:3: "NaN" is not a load: not finite; leave the value empty for a gap"#);
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,inf\n")), @r#"load.csv:3: "inf" is not a load: not finite; leave the value empty for a gap"#);
+        assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,1e300\n")), @r#"load.csv:3: "1e300" is not a load: more than 1e15 per second; leave the value empty for a gap"#);
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,many\n")), @r#"load.csv:3: "many" is not a load: not a number; leave the value empty for a gap"#);
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z,1,2\n")), @"load.csv:3: 3 columns instead of 2; write timestamp_utc,value");
         assert_snapshot!(refusal(&format!("{head}2026-01-01T00:02:00Z;1\n")), @"load.csv:3: 1 columns instead of 2; write timestamp_utc,value, separated by a comma");

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::SourceError;
 use super::response::Point;
-use crate::units::Timestamp;
+use crate::units::{Rate, Timestamp};
 
 /// Prometheus refuses range queries of more points per series (`web/api/v1`, "exceeded maximum
 /// resolution of 11,000 points per timeseries").
@@ -68,7 +68,7 @@ impl Range {
         })
     }
 
-    /// Puts points into their bins; what is not a number, infinite or negative stays a gap.
+    /// Puts points into their bins; what is no load stays a gap.
     ///
     /// # Errors
     /// The first point that is on no bin's end, or no number at all.
@@ -83,7 +83,7 @@ impl Range {
             let (Some(bin), Some(number)) = (bin, point.number()) else {
                 return Err(point.clone());
             };
-            if number >= 0.0 {
+            if Rate::per_second(number).is_valid() {
                 *bin = number;
             }
         }

@@ -145,6 +145,28 @@ async fn counts_become_demand() {
 }
 
 #[tokio::test]
+async fn what_no_load_can_be_is_not_taken() {
+    let stage = Stage::new(|_| {}).await;
+    stage.clock.advance(TimeDelta::seconds(10));
+    let (status, answer) = stage
+        .samples(json!([
+            {"workload": NAME, "served": 1e300},
+            {"workload": NAME, "served": 1e15, "seconds": 0.5},
+            {"workload": NAME, "served": 1, "queued": 1e300},
+        ]))
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = answer["errors"].as_array().unwrap().iter();
+    let messages: Vec<_> = errors
+        .map(|error| error["message"].as_str().unwrap())
+        .collect();
+    let offered = "offered load must be a number from 0 to 1e15 per second";
+    let queued = "queued must be a number from 0 to 1e15";
+    assert_eq!(messages, [offered, offered, queued]);
+    assert!(stage.taken().is_empty());
+}
+
+#[tokio::test]
 async fn a_wrong_item_costs_itself_only_and_says_why() {
     let stage = Stage::new(|_| {}).await;
     stage.inbox.open("dfs/scraped", LiveSource::Scrape);
