@@ -20,6 +20,7 @@ use crate::forecast::{FittedEventResponse, Forecast, Horizon, Predict, Quantile}
 use crate::units::{DurationError, HumanDuration, Rate, Timestamp};
 
 mod add;
+mod odds;
 
 use add::{parse_fixture, starts};
 
@@ -141,6 +142,7 @@ pub fn run(args: &WhatIfArgs) -> Result<(), CliError> {
 /// As [`run`].
 pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
     check_horizon(args.horizon.0)?;
+    odds::check(args)?;
     let inputs = args.inputs.read(args.at)?;
     let fitted = inputs
         .fit()
@@ -235,6 +237,7 @@ fn change(args: &WhatIfArgs, inputs: &Inputs) -> Result<Changed, InputError> {
                 inputs.titles(std::slice::from_ref(&fixture.id)),
             )));
         }
+        odds::check_added(args, fields, &fixture)?;
         changes.push(format!("{} added {}", fixture.title(), starts(&fixture)));
         inputs.calendar.insert(fixture.clone());
         added.push(fixture);

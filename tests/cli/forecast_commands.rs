@@ -605,6 +605,39 @@ fn what_if_shows_before_and_after() {
             &["--add", "start=2024-04-22T12:00:00Z,competition=x,wieght=3"],
             "\"wieght\" is no column: did you mean weight?",
         ),
+        (
+            &["--fixture", "new", "--cancel", "day-21"],
+            "--fixture new and --cancel: --fixture says whose --multiplier, --extra-time or --delay \
+             it is, and none is given",
+        ),
+        (
+            &["--fixture", "day-21", "--cancel", "day-21"],
+            "--fixture day-21 and --cancel day-21: --cancel says alone that it is off",
+        ),
+        (
+            &[
+                "--fixture",
+                "day-21",
+                "--cancel",
+                "day-21",
+                "--multiplier",
+                "2x",
+            ],
+            "--multiplier and --cancel are both for day-21: what is off is no larger",
+        ),
+        (
+            &["--cancel", "day-21", "--cancel", "day-21"],
+            "--cancel day-21 is given twice",
+        ),
+        (
+            &[
+                "--add",
+                "start=2024-04-22T12:00:00Z,competition=league,id=mine",
+                "--cancel",
+                "mine",
+            ],
+            "id=mine\" and --cancel mine: what is added is not off",
+        ),
     ] {
         let told = run(line).unwrap_err();
         assert!(told.contains(said), "{line:?}: {told}");
@@ -626,6 +659,9 @@ fn what_if_says_when_nothing_within_the_horizon_changes() {
     assert!(beyond.contains(said), "{beyond}");
     let same = run(&["--multiplier", "1x"]);
     assert!(same.contains("ends at 2024-04-22T02:00:00Z\n"), "{same}");
+    // two changes of two games are no contradiction
+    let both = run(&["--fixture", "new", "--delay", "60m", "--cancel", "day-21"]);
+    assert!(both.contains("off"), "{both}");
     let larger = run(&["--multiplier", "2x"]);
     assert!(!larger.contains("alters nothing"), "{larger}");
 }
