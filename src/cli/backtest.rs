@@ -385,7 +385,12 @@ fn read(path: &Path, outputs: &[Named]) -> anyhow::Result<Inputs> {
         None => Entries::NONE,
     };
     let faults = match &scenario.faults {
-        Some(file) => evidence::faults(&beside(file)).map_err(|error| field("faults", error))?,
+        Some(file) => {
+            let file = beside(file);
+            let faults = evidence::faults(&file).map_err(|error| field("faults", error))?;
+            evidence::told(&file, &faults, (load.start(), load.end()));
+            faults
+        }
         None => Faults::NONE,
     };
     Ok(Inputs {

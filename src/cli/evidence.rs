@@ -43,18 +43,27 @@ impl EvidenceArgs {
         entries.chain(faults).collect()
     }
 
-    /// What was known at a time; nothing where no file is named.
+    /// What was known at a time; nothing where no file is named. `load` is the span over which load is
+    /// known; faults that all lie outside of it are spoken of.
     ///
     /// # Errors
     /// What is wrong with a file, where, and what to do.
-    pub fn known_at(&self, at: Timestamp) -> Result<(Entries, Faults), String> {
+    pub fn known_at(
+        &self,
+        at: Timestamp,
+        load: (Timestamp, Timestamp),
+    ) -> Result<(Entries, Faults), String> {
         let per = self.entries_per.map(Per::interval);
         let entries = match &self.entries {
             Some(path) => entries(path, per, Some(at))?,
             None => Entries::NONE,
         };
         let faults = match &self.faults {
-            Some(path) => faults(path)?.before(at),
+            Some(path) => {
+                let faults = faults(path)?;
+                told(path, &faults, load);
+                faults.before(at)
+            }
             None => Faults::NONE,
         };
         Ok((entries, faults))
@@ -89,6 +98,29 @@ pub fn entries(
 pub fn faults(path: &Path) -> Result<Faults, String> {
     let (name, file) = open(path)?;
     read_faults(file, &name).map_err(|error| error.to_string())
+}
+
+/// Says when none of some faults lies in the load, known over a span: a slip of the year, or of the
+/// zone, makes them all mean nothing.
+pub fn told(path: &Path, faults: &Faults, (from, to): (Timestamp, Timestamp)) {
+    let Some(first) = faults.iter().map(|fault| fault.from).min() else {
+        return;
+    };
+    let mut within = faults.iter();
+    if within.any(|fault| fault.from < to && fault.to > from) {
+        return;
+    }
+    let last = faults.iter().map(|fault| fault.to).max().unwrap_or(first);
+    let show = |at: Timestamp| at.format("%FT%TZ");
+    progress(&format!(
+        "note: {}: no span of it lies in the load that is known, {} to {}, so it changes nothing: \
+         they lie between {} and {}; check their times",
+        path.display(),
+        show(from),
+        show(to),
+        show(first),
+        show(last),
+    ));
 }
 
 fn open(path: &Path) -> Result<(String, File), String> {

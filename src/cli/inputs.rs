@@ -140,7 +140,9 @@ impl InputArgs {
         for warning in warnings {
             progress(&format!("warning: {warning}"));
         }
-        let (entries, faults) = self.known.evidence.known_at(at).map_err(InputError)?;
+        let span = (load.start(), load.end().min(at));
+        let evidence = &self.known.evidence;
+        let (entries, faults) = evidence.known_at(at, span).map_err(InputError)?;
         Ok(Inputs {
             at,
             zone: self.known.zone.unwrap_or(Tz::UTC),

@@ -377,3 +377,30 @@ fn what_cannot_be_read_is_told_in_few_words_and_by_the_name_of_the_program() {
     ended.assert_refused(&["is not the header"]);
     assert!(ended.stderr.len() < 400, "{}", ended.stderr.len());
 }
+
+#[test]
+fn faults_of_another_time_than_the_load_are_spoken_of() {
+    let at = start() + TimeDelta::days(30);
+    let folder = tempfile::tempdir().unwrap();
+    let faults = folder.path().join("faults.csv");
+    let told = |from: TimeDelta| {
+        let (from, to) = (at + from, at + from + TimeDelta::hours(1));
+        let row = format!("{},{},outage", from.format("%FT%TZ"), to.format("%FT%TZ"));
+        std::fs::write(&faults, format!("from,to,cause\n{row}\n")).unwrap();
+        let ended = of_load(&wave(60, 9.0), &["--faults", faults.to_str().unwrap()]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let said = "faults.csv: no span of it lies in the load that is known, 2024-04-01T00:00:00Z to \
+                2024-05-01T00:00:00Z, so it changes nothing: they lie between ";
+    for idle in [
+        TimeDelta::zero(),
+        TimeDelta::days(365),
+        TimeDelta::days(-365),
+    ] {
+        let told = told(idle);
+        assert!(told.contains(said), "{told}");
+    }
+    let of_use = told(TimeDelta::days(-1));
+    assert!(!of_use.contains("note: "), "{of_use}");
+}
