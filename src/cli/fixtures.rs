@@ -55,7 +55,8 @@ enum Command {
     Import {
         #[command(flatten)]
         input: Input,
-        /// Where to write; `-` is standard output.
+        /// Where to write; `-` is standard output. A file that is there stays as it was when an
+        /// entry is rejected.
         #[arg(long, short, value_name = "FILE", default_value = STANDARD)]
         output: PathBuf,
         /// Which of our formats to write; by default from the output's name, else YAML.
@@ -344,6 +345,14 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
     if output == Path::new(STANDARD) {
         print(&text)?;
     } else {
+        if !findings.rejects.is_empty() && output.is_file() {
+            complain(&format!(
+                "kept     {}: stays as it was, because of what was rejected: correct that, or name \
+                 another file for the rest\n",
+                output.display()
+            ))?;
+            return Ok(findings.exit());
+        }
         beside::whole(output, |file| file.write_all(text.as_bytes()))
             .map_err(|error| beside::failed("--output", output, &error))?;
         complain(&format!(

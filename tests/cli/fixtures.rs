@@ -506,3 +506,44 @@ fn what_a_table_cannot_hold_is_told_when_one_is_written() {
     let yaml = tipoff(directory.path(), &["import", "full.yaml", "--to", "yaml"]);
     assert_eq!(yaml.stderr, "");
 }
+
+#[test]
+fn a_file_that_was_whole_is_not_replaced_by_what_is_left_of_another() {
+    let directory = with_file(
+        "games.csv",
+        "id,start,competition\na,2090-01-01T20:00:00Z,NFL\nb,soon,NFL\n",
+    );
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("kept.yaml"), "what was read last week").unwrap();
+    let run = tipoff(
+        directory.path(),
+        &["import", "games.csv", "-o", "kept.yaml"],
+    );
+    assert_eq!(run.code, 2);
+    let said = "kept     kept.yaml: stays as it was, because of what was rejected: correct that, or \
+                name another file for the rest\n";
+    assert!(
+        run.stderr.contains("reject   games.csv:3"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.ends_with(said), "{}", run.stderr);
+    let kept = fs::read_to_string(at("kept.yaml")).unwrap();
+    assert_eq!(kept, "what was read last week");
+
+    let run = tipoff(
+        directory.path(),
+        &["import", "games.csv", "-o", "rest.yaml"],
+    );
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.ends_with("rest.yaml: 1 fixture written\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        fs::read_to_string(at("rest.yaml"))
+            .unwrap()
+            .contains("2090-01-01")
+    );
+}
