@@ -14,6 +14,7 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::apart::{self, Named};
+use super::beside::Draft;
 use super::inputs::told;
 use super::output::progress;
 use super::{beside, evidence};
@@ -80,33 +81,21 @@ struct ForecastFiles {
     peaks: Option<Sink>,
 }
 
-/// A file, and the first error of writing it. It takes the place of what had its name once it is
-/// whole; what is no file, a pipe, is written to as it comes.
+/// A file, and the first error of writing it.
 struct Sink {
     path: PathBuf,
-    /// What is written until then; removed where it does not come to that.
-    part: Option<PathBuf>,
+    draft: Draft,
     file: BufWriter<File>,
     failed: Option<io::Error>,
 }
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            // of work that was given up nothing is left; there is nobody to tell if it is
-            let _ = fs::remove_file(part);
-        }
-    }
-}
-
 impl Sink {
     fn create(path: PathBuf, header: &str) -> anyhow::Result<Self> {
-        let part = beside::part(&path);
-        let file = File::create(part.as_ref().unwrap_or(&path));
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let (draft, file) =
+            Draft::begin(&path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut sink = Self {
             path,
-            part,
+            draft,
             file: BufWriter::new(file),
             failed: None,
         };
@@ -121,12 +110,8 @@ impl Sink {
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
-        let mut ended = self.failed.take().map_or_else(|| self.file.flush(), Err);
-        if ended.is_ok()
-            && let Some(part) = self.part.take()
-        {
-            ended = fs::rename(&part, &self.path);
-        }
+        let written = self.failed.take().map_or_else(|| self.file.flush(), Err);
+        let ended = written.and_then(|()| self.draft.finish());
         ended.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }

@@ -21,6 +21,7 @@ pub fn check(option: &str, path: Option<&Path>) -> Result<(), CliError> {
 }
 
 fn writable(path: &Path) -> Result<(), String> {
+    let path = &followed(path);
     let denied = |error: io::Error| format!("cannot be written: {error}; name another file");
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err("is a folder; name a file in it".to_owned()),
@@ -45,16 +46,75 @@ fn writable(path: &Path) -> Result<(), String> {
     }
 }
 
-/// What to write instead of a file until it is whole, to be renamed then, so that nobody reads half
-/// of it. `None` for what is there and is no file, such as a pipe or a device: that is written to,
-/// a rename would put a file in its place.
-pub fn part(path: &Path) -> Option<PathBuf> {
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return None;
+/// A file that takes the place of another once it is whole, so that nobody reads half of it, and
+/// that is gone where it does not come to that. It has the mode of the one it replaces, and a link
+/// goes on leading to it. What is there and is no file, a pipe or a device, is written to as it
+/// comes: a rename would put a file in its place.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    /// What is written until then.
+    part: Option<PathBuf>,
+}
+
+impl Draft {
+    /// The draft of a file, and what to write to.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made.
+    pub fn begin(path: &Path) -> io::Result<(Self, File)> {
+        let path = followed(path);
+        let there = fs::metadata(&path).ok();
+        if there.as_ref().is_some_and(|found| !found.is_file()) {
+            let file = File::create(&path)?;
+            return Ok((Self { path, part: None }, file));
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = File::create(&part)?;
+        let draft = Self {
+            path,
+            part: Some(part),
+        };
+        if let Some(there) = there {
+            // before there is anything in it to read; a file system without modes loses none
+            let _ = file.set_permissions(there.permissions());
+        }
+        Ok((draft, file))
     }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    Some(part.into())
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// Whatever keeps it from there.
+    pub fn finish(mut self) -> io::Result<()> {
+        match self.part.take() {
+            None => Ok(()),
+            Some(part) => fs::rename(&part, &self.path).inspect_err(|_| self.part = Some(part)),
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            // what went wrong is told; half a file is worth nothing, and nobody is there to tell
+            // if it stays
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// Where a path leads, by links too; a link to nothing leads to where a file may be made.
+fn followed(path: &Path) -> PathBuf {
+    if let Ok(found) = fs::canonicalize(path) {
+        return found;
+    }
+    match fs::read_link(path) {
+        Ok(link) => path.parent().unwrap_or(Path::new("")).join(link),
+        Err(_) => path.to_owned(),
+    }
 }
 
 /// Writes a file so that what was there before stays until the new one is whole, and stays at all
@@ -63,20 +123,11 @@ pub fn part(path: &Path) -> Option<PathBuf> {
 /// # Errors
 /// Whatever keeps it from being written.
 pub fn whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let filled = |path: &Path| {
-        let mut file = BufWriter::new(File::create(path)?);
-        fill(&mut file)?;
-        file.flush()
-    };
-    let Some(part) = part(path) else {
-        return filled(path);
-    };
-    let ended = filled(&part).and_then(|()| fs::rename(&part, path));
-    if ended.is_err() {
-        // what went wrong is told; half a file is worth nothing
-        let _ = fs::remove_file(&part);
-    }
-    ended
+    let (draft, file) = Draft::begin(path)?;
+    let mut file = BufWriter::new(file);
+    fill(&mut file)?;
+    file.flush()?;
+    draft.finish()
 }
 
 /// Writes a file, and says so. What is to be printed is to be printed whatever came of it: look at
@@ -144,5 +195,37 @@ mod tests {
         whole(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_the_link_to_it() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+        let fill = |file: &mut dyn Write| file.write_all(b"new");
+        fs::write(path("secret.yaml"), "old").unwrap();
+        fs::set_permissions(path("secret.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::create_dir(path("links")).unwrap();
+        symlink("../secret.yaml", path("links/there.yaml")).unwrap();
+        symlink("../later.yaml", path("links/nowhere.yaml")).unwrap();
+        for (name, leads) in [
+            ("there.yaml", "secret.yaml"),
+            ("nowhere.yaml", "later.yaml"),
+        ] {
+            let link = path("links").join(name);
+            check("--out", Some(&link)).unwrap();
+            whole(&link, fill).unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{name}");
+            assert_eq!(fs::read_to_string(path(leads)).unwrap(), "new");
+        }
+        assert_eq!(mode("secret.yaml"), 0o640);
+        // half of it was no more for everybody to read than the whole
+        let (draft, file) = Draft::begin(&path("secret.yaml")).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(path("links")).unwrap().count(), 2);
     }
 }
