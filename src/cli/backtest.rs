@@ -16,7 +16,7 @@ use clap::Args;
 use super::apart::{self, Named};
 use super::beside::Draft;
 use super::inputs::told;
-use super::output::progress;
+use super::output::{print, progress};
 use super::{beside, evidence};
 use crate::backtest::origin::{Protocol, TARGET};
 use crate::backtest::scenario::{self, Scenario};
@@ -264,9 +264,10 @@ pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     let report = args.html.as_deref().map_or(Ok(()), |path| {
         beside::write("--html", path, "report", &html::page(&outcome))
     });
-    print(&outcome, args.json)?;
+    let printed = print(&text(&outcome, args.json)?);
     forecasts?;
     report?;
+    printed?;
     if let Some(usage) = usage() {
         progress(&usage);
     }
@@ -387,20 +388,11 @@ fn read(path: &Path, outputs: &[Named]) -> anyhow::Result<Inputs> {
     })
 }
 
-/// Prints the report; a reader who stops reading is no failure.
-fn print(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
-    let text = if json {
-        let mut text = serde_json::to_string_pretty(&outcome.report)?;
-        text.push('\n');
-        text
-    } else {
-        outcome.report.text()
-    };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to standard output"),
+fn text(outcome: &Outcome, json: bool) -> anyhow::Result<String> {
+    if !json {
+        return Ok(outcome.report.text());
     }
+    Ok(serde_json::to_string_pretty(&outcome.report)? + "\n")
 }
 
 /// Time and peak memory of this process, where the system tells.

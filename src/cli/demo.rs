@@ -4,7 +4,6 @@
 //! that is several hundred times faster than life. Puts the parts together, shows what they do
 //! and compares it; decides nothing.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::output::{Output, progress};
+use super::output::{self, progress};
 use super::{CliError, beside};
 use crate::backtest::html;
 use crate::clock::{Clock as _, ScaledClock};
@@ -107,8 +106,9 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
     let page = html::page(&outcome);
     // what was seen is to be told whatever came of the report
     let written = beside::whole(&path, |file| file.write_all(page.as_bytes()));
-    print(&screen.closing(&outcome, &path))?;
+    let printed = print(&screen.closing(&outcome, &path));
     written.map_err(|error| beside::failed("--report", &path, &error))?;
+    printed?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,9 +116,7 @@ fn print(text: &str) -> Result<(), CliError> {
     if text.is_empty() {
         return Ok(());
     }
-    let mut output = Output::lock();
-    output.write_all(text.as_bytes())?;
-    output.finish()
+    output::print(text)
 }
 
 async fn stop_on_interrupt(stop: CancellationToken) {

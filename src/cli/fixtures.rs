@@ -14,8 +14,9 @@ use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::apart::{self, Named};
-use super::beside;
 use super::inputs::zone;
+use super::output::{self, copy, legible};
+use super::{CliError, beside};
 use crate::fixture::import::{Declared, Format, Imported, time};
 use crate::fixture::validate::{Warning, validate};
 use crate::fixture::{Calendar, Fixture, Start, export};
@@ -343,7 +344,7 @@ fn convert(input: &Input, output: &Path, to: Option<Target>) -> anyhow::Result<E
         }
     }
     if output == Path::new(STANDARD) {
-        print(&text)?;
+        heard(copy(&text))?;
     } else {
         if !findings.rejects.is_empty() && output.is_file() {
             complain(&format!(
@@ -405,20 +406,22 @@ fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes to standard output; a reader that has gone away is no fault.
+/// Writes a table to standard output.
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("standard output cannot be written")
-        }
-        _ => Ok(()),
+    heard(output::print(text))
+}
+
+/// That a reader has gone away is no reason not to say what is wrong.
+fn heard(written: Result<(), CliError>) -> anyhow::Result<()> {
+    match written {
+        Err(CliError::ClosedPipe) => Ok(()),
+        other => Ok(other?),
     }
 }
 
 /// Writes to standard error.
 fn complain(text: &str) -> anyhow::Result<()> {
-    match io::stderr().lock().write_all(text.as_bytes()) {
+    match io::stderr().lock().write_all(legible(text).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("standard error cannot be written")
         }

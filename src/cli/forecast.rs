@@ -5,7 +5,6 @@
 //! load and entries files from `--at` on are not even read.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::apart::{self, Named};
 use super::inputs::InputArgs;
-use super::output::progress;
+use super::output::{print, progress};
 use super::train::load_model;
 use super::{CliError, beside};
 use crate::fixture::Calendar;
@@ -82,13 +81,10 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
     beside::check("--svg", args.svg.as_deref())?;
     match answer(args) {
         Ok((text, drawn)) => {
-            let printed = io::stdout().lock().write_all(text.as_bytes());
-            if let Err(error) = printed
-                && error.kind() != io::ErrorKind::BrokenPipe
-            {
-                return Err(error.into());
-            }
+            let printed = print(&text);
+            // a reader that has gone away does not make a picture that failed a success
             drawn?;
+            printed?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

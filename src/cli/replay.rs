@@ -83,8 +83,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     let written = args.html.as_deref().map_or(Ok(()), |path| {
         beside::write("--html", path, "report", &html::page(&outcome))
     });
-    print(&text(&outcome, args.json)?)?;
-    written
+    let printed = print(&text(&outcome, args.json)?);
+    written?;
+    printed
 }
 
 fn text(outcome: &Outcome, json: bool) -> Result<String, CliError> {

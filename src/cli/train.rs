@@ -51,8 +51,9 @@ pub struct TrainArgs {
 /// Bad input, or a file that cannot be written.
 pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     let (text, written) = answer(args)?;
-    print(&text)?;
-    written
+    let printed = print(&text);
+    written?;
+    printed
 }
 
 /// What the command prints, once it has written what it was told to.

@@ -547,3 +547,22 @@ fn a_file_that_was_whole_is_not_replaced_by_what_is_left_of_another() {
             .contains("2090-01-01")
     );
 }
+
+#[test]
+fn names_do_not_command_the_terminal_and_are_converted_as_they_are() {
+    let name = "Reds\u{1b}[2J\u{7}";
+    let rows = format!(
+        "id,start,competition,home,away\na,2090-01-01T20:00:00Z,NFL,{name},Blues\n\
+         b,2090-01-01T21:00:00Z,NFL,{name},Blues\n"
+    );
+    let directory = with_file("games.csv", &rows);
+    let run = tipoff(directory.path(), &["check", "games.csv"]);
+    assert!(
+        run.stdout.contains("Reds\\u001b[2J\\u0007 v Blues"),
+        "{}",
+        run.stdout
+    );
+    assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'));
+    let run = tipoff(directory.path(), &["import", "games.csv", "--to", "csv"]);
+    assert!(run.stdout.contains(name), "{:?}", run.stdout);
+}
