@@ -7,7 +7,8 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, LocalResult, TimeDelta, TimeZone as _, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point in time, always UTC. Zones exist only where people read or write.
@@ -121,6 +122,18 @@ pub(crate) fn decimals(number: f64) -> usize {
     let leading = (-number.log10().floor()).clamp(0.0, 300.0);
     // a digit more than the zeros behind the point and the first that is none
     (leading as usize + 1).max(2)
+}
+
+/// A moment by a zone's clock, in a format of `chrono`; with the zone's name at that time where
+/// the clock shows it twice, as in the night in which clocks go back.
+pub(crate) fn by_clock(at: Timestamp, zone: Tz, format: &str) -> String {
+    let local = at.with_timezone(&zone);
+    let twice = matches!(
+        zone.from_local_datetime(&local.naive_local()),
+        LocalResult::Ambiguous(..)
+    );
+    let name = if twice { " %Z" } else { "" };
+    local.format(&format!("{format}{name}")).to_string()
 }
 
 /// A text as an error quotes it: as much as shows which it is.
@@ -331,6 +344,21 @@ mod tests {
         ] {
             assert_eq!(Rate::per_second(rate).to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_time_that_the_clock_shows_twice_is_told_from_the_other() {
+        let shown = |zone: Tz, first: &str| {
+            let first: Timestamp = first.parse().unwrap();
+            [0, 1, 2, 3].map(|hour| by_clock(first + TimeDelta::hours(hour), zone, "%a %R"))
+        };
+        let new_york = shown(Tz::America__New_York, "2026-11-01T04:00:00Z");
+        let back = ["Sun 00:00", "Sun 01:00 EDT", "Sun 01:00 EST", "Sun 02:00"];
+        assert_eq!(new_york, back);
+        let adelaide = shown(Tz::Australia__Adelaide, "2026-04-04T15:00:00Z");
+        assert_eq!(adelaide[1..3], ["Sun 02:30 ACDT", "Sun 02:30 ACST"]);
+        let on = shown(Tz::America__New_York, "2026-03-08T06:00:00Z");
+        assert_eq!(on[..2], ["Sun 01:00", "Sun 03:00"]);
     }
 
     #[test]

@@ -7,11 +7,11 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::CliError;
-use super::forecast::{InputError, time};
+use super::forecast::{DAY_AND_TIME, InputError, time};
 use super::inputs::{InputArgs, Inputs, LONGEST};
 use super::output::print;
 use crate::forecast::{Explanation, Horizon};
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{HumanDuration, Rate, Timestamp, by_clock};
 
 /// Fixtures shown one by one.
 const SHOWN: usize = 6;
@@ -90,7 +90,7 @@ fn show(value: f64) -> String {
 }
 
 fn clock(at: Timestamp, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%a %F %R").to_string()
+    by_clock(at, zone, DAY_AND_TIME)
 }
 
 fn screen(found: &Explanation, inputs: &Inputs) -> String {

@@ -20,7 +20,10 @@ use super::{CliError, beside};
 use crate::fixture::Calendar;
 use crate::forecast::{Artefact, Fit, Forecast, Forecaster, Horizon, Predict, Quantile};
 use crate::plot;
-use crate::units::{HumanDuration, Rate, Timestamp};
+use crate::units::{HumanDuration, Rate, Timestamp, by_clock};
+
+/// How tables name a moment.
+pub(super) const DAY_AND_TIME: &str = "%a %F %R";
 
 /// Most bins one call may ask for.
 const MOST_BINS: i64 = 1_000_000;
@@ -237,9 +240,17 @@ pub(super) fn column(rates: impl Iterator<Item = f64>) -> usize {
 fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
     let show = |value: f64| Rate::per_second(value).to_string();
     let width = column(forecast.paths.iter().flatten().copied());
+    let mut hours = Vec::new();
+    let mut from = forecast.start;
+    while from < forecast.end() {
+        let to = (from + TimeDelta::hours(1)).min(forecast.end());
+        hours.push((by_clock(from, zone, DAY_AND_TIME), from, to));
+        from = to;
+    }
+    let name = hours.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     let mut out = format!(
-        "Load from {} ({zone}), {} model, largest of each hour:\n\n{:<20}",
-        forecast.origin.with_timezone(&zone).format("%F %R"),
+        "Load from {} ({zone}), {} model, largest of each hour:\n\n{:<name$}",
+        by_clock(forecast.origin, zone, "%F %R"),
         forecast.model,
         "hour",
     );
@@ -247,10 +258,8 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
         let _ = write!(out, " {name:>width$}");
     }
     out.push('\n');
-    let mut from = forecast.start;
-    while from < forecast.end() {
-        let to = (from + TimeDelta::hours(1)).min(forecast.end());
-        let _ = write!(out, "{:<20}", from.with_timezone(&zone).format("%a %F %R"));
+    for (hour, from, to) in hours {
+        let _ = write!(out, "{hour:<name$}");
         for quantile in Quantile::ALL {
             let last = to - TimeDelta::seconds(1);
             if let Some((_, rate)) = forecast.max_over(quantile, from, last) {
@@ -258,7 +267,6 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
             }
         }
         out.push('\n');
-        from = to;
     }
     if !forecast.peaks.is_empty() {
         out.push_str("\nPeaks of fixtures:\n\n");
@@ -273,8 +281,8 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
         let _ = writeln!(
             out,
             "{}  about {}: {} (p95 {}, p99 {})  {}",
-            peak.start.with_timezone(&zone).format("%a %F %R"),
-            peak.at.with_timezone(&zone).format("%R"),
+            by_clock(peak.start, zone, DAY_AND_TIME),
+            by_clock(peak.at, zone, "%R"),
             show(peak.quantiles[0]),
             show(peak.quantiles[2]),
             show(peak.quantiles[3]),

@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
-use super::forecast::{InputError, column, time};
+use super::forecast::{DAY_AND_TIME, InputError, column, time};
 use super::inputs::{InputArgs, Inputs, check_horizon};
 use super::output::print;
 use crate::fixture::edit::{Aim, Edit};
 use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::forecast::what_if::{extrapolation, larger, larger_crowd, paced};
 use crate::forecast::{FittedEventResponse, Forecast, Horizon, Predict, Quantile};
-use crate::units::{DurationError, HumanDuration, Rate, Timestamp};
+use crate::units::{DurationError, HumanDuration, Rate, Timestamp, by_clock};
 
 mod add;
 mod odds;
@@ -365,7 +365,7 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
     let (before, after) = (&answer.before, &answer.after);
     let zone = inputs.zone;
     let show = |value: f64| Rate::per_second(value).to_string();
-    let clock = |at: Timestamp| at.with_timezone(&zone).format("%a %F %R").to_string();
+    let clock = |at: Timestamp| by_clock(at, zone, DAY_AND_TIME);
     let mut out = format!("What if, seen from {} ({zone}):\n", clock(before.origin));
     for change in &answer.changes {
         let _ = writeln!(out, "  {change}");
@@ -375,9 +375,17 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
         let peaks = forecast.peaks.iter().flat_map(|peak| peak.quantiles);
         forecast.paths.iter().flatten().copied().chain(peaks)
     }));
-    let head = |first: &str| {
+    let next = |from: &Timestamp| Some(*from + TimeDelta::hours(1)).filter(|&to| to < before.end());
+    let hours = std::iter::successors(Some(before.start), next);
+    let peaks = [before, after]
+        .into_iter()
+        .flat_map(|forecast| &forecast.peaks);
+    let named = hours.clone().chain(peaks.map(|peak| peak.at));
+    // not less than the longer of the heads
+    let first = named.map(|at| clock(at).len()).max().unwrap_or(0).max(21);
+    let head = |what: &str| {
         format!(
-            "\n{first:<21} {:>width$} {:>width$}   {:>width$} {:>width$}{:>9}\n",
+            "\n{what:<first$} {:>width$} {:>width$}   {:>width$} {:>width$}{:>9}\n",
             "p50 now", "p95 now", "p50 then", "p95 then", "p95"
         )
     };
@@ -397,7 +405,7 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
             _ => String::new(),
         };
         let line = format!(
-            "{name:<21} {:>width$} {:>width$}   {:>width$} {:>width$}{ratio:>9}  {rest}",
+            "{name:<first$} {:>width$} {:>width$}   {:>width$} {:>width$}{ratio:>9}  {rest}",
             cell(one, Quantile::P50),
             cell(one, Quantile::P95),
             cell(other, Quantile::P50),
@@ -435,8 +443,7 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
         }
     }
     out.push_str(&head("largest of each hour"));
-    let mut from = before.start;
-    while from < before.end() {
+    for from in hours {
         let to = (from + TimeDelta::hours(1)).min(before.end());
         let top = |forecast: &Forecast| -> Option<[f64; 4]> {
             let mut values = [0.0; 4];
@@ -447,7 +454,6 @@ fn table(answer: &Answer, changed: &Inputs, inputs: &Inputs) -> String {
             Some(values)
         };
         out.push_str(&row(&clock(from), top(before), top(after), ""));
-        from = to;
     }
     for flag in &answer.extrapolation {
         let _ = writeln!(out, "\nextrapolation: {flag}");

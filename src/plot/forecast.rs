@@ -9,7 +9,7 @@ use super::{Axis, Chart, Colour, Layer, Point, Shape, Span, seconds};
 use crate::fixture::{Calendar, FixtureId};
 use crate::forecast::{Forecast, PeakForecast, Quantile};
 use crate::series::Series;
-use crate::units::{Rate, Timestamp};
+use crate::units::{Rate, Timestamp, by_clock};
 
 /// Shortest and longest stretch of the past that is shown.
 const PAST: (TimeDelta, TimeDelta) = (TimeDelta::hours(24), TimeDelta::hours(48));
@@ -65,7 +65,7 @@ pub fn picture(load: &Series, forecast: &Forecast, calendar: &Calendar, zone: Tz
     }
     let heading = format!(
         "Load from {}, {}",
-        origin.with_timezone(&zone).format("%A, %-d %B %Y %H:%M"),
+        by_clock(origin, zone, "%A, %-d %B %Y %H:%M"),
         forecast.model
     );
     chart.file(&heading, &key, &below(forecast, calendar, zone))
@@ -234,10 +234,10 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
         format!(
             "{}  {}  {}: peak about {} at {} (p95 {}, p99 {})",
             letter(place),
-            peak.start.with_timezone(&zone).format("%a %-d %b %H:%M"),
+            by_clock(peak.start, zone, "%a %-d %b %H:%M"),
             names(&peak.fixtures, calendar),
             rate(0),
-            peak.at.with_timezone(&zone).format("%H:%M"),
+            by_clock(peak.at, zone, "%H:%M"),
             rate(2),
             rate(3),
         )

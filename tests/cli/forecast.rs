@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::synthetic::{Season, start};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args as _, Command, FromArgMatches as _};
 use tipoff::cli::forecast::{ForecastArgs, text};
 
@@ -403,4 +403,56 @@ fn faults_of_another_time_than_the_load_are_spoken_of() {
     }
     let of_use = told(TimeDelta::days(-1));
     assert!(!of_use.contains("note: "), "{of_use}");
+}
+
+#[test]
+fn hours_of_the_night_in_which_clocks_go_back_are_told_apart() {
+    let table = of_load(
+        &wave(60, 9.0),
+        &["--zone", "Europe/Paris", "--horizon", "4h"],
+    );
+    assert!(!table.stdout.contains("CE"), "{}", table.stdout);
+    let mut load = String::from("timestamp_utc,value\n");
+    let origin: DateTime<Utc> = "2024-10-26T23:00:00Z".parse().unwrap();
+    for hour in (1..=24 * 14).rev() {
+        let at = origin - TimeDelta::hours(hour);
+        let _ = writeln!(load, "{},{}", at.format("%FT%TZ"), 5 + hour % 24);
+    }
+    let folder = folder(&load, "");
+    let file = folder.path().join("load.csv").display().to_string();
+    let at = origin.format("%FT%TZ").to_string();
+    let line = [
+        "--load",
+        &file,
+        "--at",
+        &at,
+        "--zone",
+        "Europe/Paris",
+        "--horizon",
+        "4h",
+    ];
+    for (command, more, head) in [
+        ("forecast", &["--step", "1h"][..], "hour"),
+        ("what-if", &["--multiplier", "2x"], "largest of each hour"),
+    ] {
+        let ended = subcommand(command, &[&line[..], more].concat());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let rows: Vec<&str> = ended.stdout.lines().collect();
+        let begin = rows.iter().position(|row| row.starts_with(head)).unwrap();
+        let rows = &rows[begin..begin + 5];
+        for (row, hour) in rows[1..].iter().zip([
+            "Sun 2024-10-27 01:00    ",
+            "Sun 2024-10-27 02:00 CEST",
+            "Sun 2024-10-27 02:00 CET",
+            "Sun 2024-10-27 03:00    ",
+        ]) {
+            assert!(row.starts_with(hour), "{}", ended.stdout);
+            assert_eq!(
+                row.chars().count(),
+                rows[0].chars().count(),
+                "{}",
+                ended.stdout
+            );
+        }
+    }
 }
