@@ -17,7 +17,7 @@ const PAST: (TimeDelta, TimeDelta) = (TimeDelta::hours(24), TimeDelta::hours(48)
 /// A fixture's window before its lock and after its expected end, as the forecast's peaks have it.
 const WINDOW: (TimeDelta, TimeDelta) = (TimeDelta::minutes(60), TimeDelta::minutes(75));
 
-/// Windows that are named one by one.
+/// Windows that have a letter and a line of text.
 const NAMED: usize = 16;
 
 /// Fixtures of one window that are named.
@@ -164,7 +164,7 @@ fn chart(
             tag,
         };
         tops.push(point(p50, Shape::Diamond, String::new()));
-        tops.push(point(p95, Shape::Dash, letter(place)));
+        tops.push(point(p95, Shape::Dash, named(place)));
     }
     // two windows may peak at one moment: in one layer their letters give way to each other
     layers.push(Layer::Points(tops));
@@ -206,16 +206,32 @@ fn spans(forecast: &Forecast, calendar: &Calendar, from: Timestamp) -> Vec<Span>
             });
         }
     }
+    let mut unnamed = Vec::new();
     for (place, peak) in forecast.peaks.iter().enumerate() {
         if peak.from < forecast.end() {
+            if place >= NAMED {
+                unnamed.push(spans.len());
+            }
             spans.push(Span {
                 from: seconds(peak.from),
                 to: seconds(peak.to.min(forecast.end())),
-                name: letter(place),
+                name: named(place),
             });
         }
     }
+    if let Some(&middle) = unnamed.get(unnamed.len() / 2) {
+        spans[middle].name = format!("+{} more", unnamed.len());
+    }
     spans
+}
+
+/// The letter of a window; none where no line of text would say whose it is.
+fn named(place: usize) -> String {
+    if place < NAMED {
+        letter(place)
+    } else {
+        String::new()
+    }
 }
 
 /// `A` to `Z`, then `AA` and so on.
@@ -310,176 +326,4 @@ fn means(load: &Series, from: Timestamp, to: Timestamp, step: TimeDelta) -> Vec<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::Fixture;
-
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + TimeDelta::hours(hour)
-    }
-
-    fn forecast(peaks: Vec<PeakForecast>) -> Forecast {
-        Forecast {
-            origin: at(48),
-            start: at(48),
-            step: TimeDelta::minutes(30),
-            paths: [1.0, 2.0, 3.0, 50.0].map(|factor| vec![10.0 * factor; 48]),
-            peaks,
-            model: "event-response".to_owned(),
-            notes: vec!["a note ".repeat(40)],
-        }
-    }
-
-    fn peak(id: &str) -> PeakForecast {
-        PeakForecast {
-            fixtures: vec![FixtureId(id.to_owned())],
-            start: at(60),
-            from: at(59),
-            to: at(64),
-            at: at(62),
-            quantiles: [12.0, 20.0, 28.0, 40.0],
-            novelty: None,
-        }
-    }
-
-    #[test]
-    fn windows_have_letters_names_and_whiskers_and_past_ones_only_their_shade() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
-        let mut game = Fixture::game("game", "cup", at(60));
-        (game.home, game.away) = (Some("Reds".into()), Some("Blues <b>".into()));
-        let past = Fixture::game("past", "cup", at(40));
-        let calendar: Calendar = [game, past].into_iter().collect();
-        let svg = picture(&load, &forecast(vec![peak("game")]), &calendar, Tz::UTC);
-        assert!(svg.contains(">A</text>"), "{svg}");
-        assert!(
-            svg.contains("A  Sat 3 Jan 12:00  Reds v Blues &lt;b&gt;: peak about 12.0/s at 14:00 (p95 28.0/s, p99 40.0/s)"),
-            "{svg}"
-        );
-        assert_eq!(svg.matches("class=\"f-fixture\" x").count(), 2);
-        assert_eq!(
-            svg.matches("class=\"s-short\"").count(),
-            1 + 1,
-            "a whisker and its bound"
-        );
-        assert!(svg.matches("note").count() == 40 && !svg.contains("NaN"));
-    }
-
-    #[test]
-    fn a_line_of_long_names_is_broken_and_loses_nothing() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
-        let games = ["a", "b", "c"].map(|id| {
-            let mut game = Fixture::game(id, "cup", at(60));
-            game.home = Some("Wolverhampton Wanderers".into());
-            game.away = Some("Brighton & Hove Albion".into());
-            game
-        });
-        let mut peak = peak("a");
-        peak.fixtures = games.iter().map(|game| game.id.clone()).collect();
-        let calendar: Calendar = games.into_iter().collect();
-        let ahead = forecast(vec![peak]);
-        let lines = below(&ahead, &calendar, Tz::UTC);
-        for line in &lines {
-            assert!(12.0 + CHARACTER * line.chars().count() as f64 <= 1000.0 - 12.0);
-        }
-        let told = lines.join(" ");
-        assert_eq!(
-            told.matches("Wolverhampton Wanderers v Brighton").count(),
-            3
-        );
-        assert!(told.contains("peak about 12.0/s at 14:00 (p95 28.0/s, p99 40.0/s)"));
-        let svg = picture(&load, &ahead, &calendar, Tz::UTC);
-        assert!(svg.contains(">A  Sat 3 Jan 12:00  Wolverhampton"), "{svg}");
-    }
-
-    /// Places of the texts that say `word`.
-    fn places(svg: &str, word: &str) -> Vec<(f64, f64)> {
-        let text = format!(">{word}</text>");
-        let said = svg.match_indices(&text);
-        said.map(|(end, _)| {
-            let tag = &svg[svg[..end].rfind('<').unwrap()..end];
-            let number = |name: &str| {
-                let value = tag.split(&format!(" {name}=\"")).nth(1).unwrap();
-                value.split('"').next().unwrap().parse().unwrap()
-            };
-            (number("x"), number("y"))
-        })
-        .collect()
-    }
-
-    #[test]
-    fn letters_of_windows_that_peak_at_one_moment_do_not_stand_over_each_other() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
-        let peaks = vec![peak("a"), peak("b"), peak("c")];
-        let svg = picture(&load, &forecast(peaks), &Calendar::default(), Tz::UTC);
-        let letters: Vec<(f64, f64)> = ["A", "B", "C"]
-            .iter()
-            // the last is the one at the peak, after the one in the window
-            .filter_map(|letter| {
-                places(&svg, letter)
-                    .into_iter()
-                    .min_by(|a, b| b.1.total_cmp(&a.1))
-            })
-            .collect();
-        assert_eq!(letters.len(), 3);
-        for (place, a) in letters.iter().enumerate() {
-            for b in &letters[place + 1..] {
-                let apart = (a.0 - b.0).abs() >= 7.0 || (a.1 - b.1).abs() >= 12.0;
-                assert!(apart, "{letters:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_label_of_an_axis_from_midnight_is_whole() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![8.0; 48 * 60]);
-        let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
-        // the picture begins a day before the origin, at midnight
-        let label = "Fri 2 Jan";
-        let at = places(&svg, label);
-        let half = super::super::frame::CHARACTER * label.len() as f64 / 2.0;
-        assert!(at.len() == 1 && at[0].0 >= half, "{at:?}");
-    }
-
-    #[test]
-    fn nothing_known_and_no_fixtures_is_still_a_picture() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![f64::NAN; 48 * 60]);
-        let svg = picture(&load, &forecast(Vec::new()), &Calendar::default(), Tz::UTC);
-        assert!(svg.contains("origin") && !svg.contains("class=\"f-fixture\""));
-        assert!(!svg.contains("NaN"), "{svg}");
-    }
-
-    #[test]
-    fn a_forecast_of_one_step_is_drawn_as_the_step_it_is() {
-        let load = Series::from_raw(at(0), TimeDelta::hours(1), vec![8.0; 48]);
-        let mut alone = forecast(Vec::new());
-        alone.step = TimeDelta::hours(1);
-        alone.paths = [1.0, 2.0, 3.0, 50.0].map(|factor| vec![10.0 * factor]);
-        let svg = picture(&load, &alone, &Calendar::default(), Tz::UTC);
-        let median = svg.split("class=\"s-median\"").nth(1).unwrap();
-        let path = median.split("d=\"").nth(1).unwrap();
-        let places = path.split('"').next().unwrap().replace(['M', 'L'], " ");
-        let places: Vec<f64> = places.split(' ').filter_map(|n| n.parse().ok()).collect();
-        assert!(
-            places.len() == 4 && places[2] > places[0] + 10.0,
-            "{places:?}"
-        );
-    }
-
-    #[test]
-    fn letters_go_on_after_z() {
-        assert_eq!(
-            [0, 25, 26, 701, 702].map(letter),
-            ["A", "Z", "AA", "ZZ", "AAA"]
-        );
-    }
-
-    #[test]
-    fn recent_load_is_averaged_to_the_step_of_the_forecast() {
-        let load = Series::from_raw(at(0), TimeDelta::minutes(1), vec![1.0, 3.0, f64::NAN, 8.0]);
-        let to = at(0) + TimeDelta::minutes(4);
-        let two = means(&load, at(0), to, TimeDelta::minutes(2));
-        assert_eq!(two, [(60.0, 2.0), (180.0, 8.0)]);
-        let finer = means(&load, at(0), to, TimeDelta::seconds(10));
-        assert_eq!(finer.len(), 4);
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::axis::Tick;
+use super::names::{self, Placed, half};
 use super::{Chart, Colour, Layer, Point, Shape, escape};
 
 /// Room right of the plot, where half of the last label stands.
@@ -141,30 +142,58 @@ impl Frame<'_> {
         }
     }
 
-    /// The names of spans, at the top; one that would touch another stands below it.
-    fn names(&self, out: &mut String) {
-        const LANES: usize = 4;
-        let mut free = [0.0; LANES];
-        for span in self.chart.spans.iter().filter(|span| !span.name.is_empty()) {
-            let half = CHARACTER * span.name.chars().count() as f64 / 2.0;
+    /// The names of spans, at the top.
+    fn named(&self) -> Vec<Placed> {
+        let named = self.chart.spans.iter().filter(|span| !span.name.is_empty());
+        let names = named.map(|span| {
             // a moment is named to its left, a span in its middle
             let middle = if span.to > span.from {
                 f64::midpoint(self.x(span.from), self.x(span.to))
             } else {
-                self.x(span.from) - half - 4.0
+                self.x(span.from) - half(&span.name) - 4.0
             };
-            let lane = (0..LANES)
-                .find(|&lane| middle - half >= free[lane])
-                .unwrap_or(LANES - 1);
-            free[lane] = middle + half + 4.0;
+            (middle, span.name.as_str())
+        });
+        names::placed(names.collect())
+    }
+
+    /// The line a name of a lane stands on.
+    fn lane(&self, lane: usize) -> f64 {
+        self.top + 14.0 + 15.0 * lane as f64
+    }
+
+    fn names(&self, out: &mut String) {
+        for name in self.named() {
             let _ = write!(
                 out,
                 "<text class=\"f-ink b\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                Short(middle),
-                Short(self.top + 14.0 + 15.0 * lane as f64),
-                escape(&span.name)
+                Short(name.middle),
+                Short(self.lane(name.lane)),
+                escape(&name.text)
             );
         }
+    }
+
+    /// What the names of spans and the whiskers take up.
+    fn taken(&self) -> Vec<Room> {
+        let names = self.named().into_iter().map(|name| {
+            let (half, base) = (half(&name.text), self.lane(name.lane));
+            Room {
+                from: (name.middle - half, base - 10.0),
+                to: (name.middle + half, base + 2.0),
+            }
+        });
+        let whiskers = self.chart.layers.iter().filter_map(|layer| {
+            let Layer::Whisker { at, from, to, .. } = layer else {
+                return None;
+            };
+            let (x, from, to) = (self.x(*at), self.y(*from), self.y(*to));
+            Some(Room {
+                from: (x - 1.0, from.min(to)),
+                to: (x + 1.0, from.max(to)),
+            })
+        });
+        names.chain(whiskers).collect()
     }
 
     fn layer(&self, out: &mut String, layer: &Layer) {
@@ -292,16 +321,19 @@ impl Frame<'_> {
             (x.is_finite() && y.is_finite()).then_some((point, x, y))
         });
         let seen: Vec<(&Point, f64, f64)> = seen.collect();
-        let mut taken: Vec<Room> = Vec::new();
+        let mut taken = self.taken();
         for &(point, x, y) in &seen {
             mark(out, point, (x, y));
             taken.push(Room {
-                from: (x - 5.0, y - 5.0),
-                to: (x + 5.0, y + 5.0),
+                from: (x - 6.0, y - 5.0),
+                to: (x + 6.0, y + 5.0),
             });
         }
         for (point, x, y) in seen.into_iter().filter(|seen| !seen.0.tag.is_empty()) {
-            let tag = self.tag(point, (x, y), &taken);
+            // what nobody could read says nothing; the point has its name still
+            let Some(tag) = self.tag(point, (x, y), &taken) else {
+                continue;
+            };
             let anchor = if tag.leftwards {
                 " text-anchor=\"end\""
             } else {
@@ -320,10 +352,10 @@ impl Frame<'_> {
     }
 
     /// Where the tag of a point stands: to its right, else to its left, else a little higher or
-    /// lower; to the right after all where nothing is free.
-    fn tag(&self, point: &Point, (x, y): (f64, f64), taken: &[Room]) -> Tag {
+    /// lower; `None` where nothing is free.
+    fn tag(&self, point: &Point, (x, y): (f64, f64), taken: &[Room]) -> Option<Tag> {
         const LINE: f64 = 14.0;
-        let length = CHARACTER * point.tag.chars().count() as f64;
+        let length = 2.0 * half(&point.tag);
         let width = f64::from(self.chart.width);
         let place = |leftwards: bool, lines: f64| {
             let at = if leftwards { x - 8.0 } else { x + 8.0 };
@@ -347,9 +379,7 @@ impl Frame<'_> {
             from.0 >= 0.0 && to.0 <= width && from.1 >= 0.0 && to.1 <= self.bottom
         };
         let mut places = sides.chain(higher).map(|(side, lines)| place(side, lines));
-        let free = places.find(|tag| within(tag) && !taken.iter().any(|room| room.meets(tag.room)));
-        // what has no room to the right of its point stands to the left
-        free.unwrap_or_else(|| place(x + 8.0 + length > width, 0.0))
+        places.find(|tag| within(tag) && !taken.iter().any(|room| room.meets(tag.room)))
     }
 }
 

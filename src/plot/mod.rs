@@ -9,6 +9,7 @@ mod chart;
 mod colour;
 pub mod forecast;
 mod frame;
+mod names;
 mod over_time;
 pub mod page;
 mod table;
