@@ -60,13 +60,14 @@ impl CliError {
     }
 }
 
-/// Only for errors of writing output: reading input has a file to name, so say so there.
+/// Only for errors of writing standard output: what has a file to name says so
+/// there.
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::ClosedPipe
         } else {
-            Self::failed(error)
+            Self::failed(format!("standard output: cannot be written: {error}"))
         }
     }
 }
@@ -108,7 +109,9 @@ mod tests {
         let pipe = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(CliError::from(pipe).exit_code(), 0);
         let disk = io::Error::from(io::ErrorKind::StorageFull);
-        assert_eq!(CliError::from(disk).exit_code(), 1);
+        let disk = CliError::from(disk);
+        assert_eq!(disk.exit_code(), 1);
+        assert!(disk.to_string().starts_with("standard output: "), "{disk}");
     }
 
     #[test]

@@ -299,6 +299,9 @@ fn a_picture_that_cannot_be_written_costs_no_forecast() {
         )
     };
     run(&file("absent/x.svg"), "not even read").assert_refused(&["--svg ", "there is no folder"]);
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
     let full = run("/dev/full", &load);
     assert_eq!(full.code, 1, "{}", full.stderr);
     assert_eq!(full.stdout.lines().count(), 1 + 288);

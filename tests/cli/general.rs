@@ -167,3 +167,31 @@ fn settings_that_are_not_usable_are_bad_input_with_the_place() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_standard_output_that_takes_no_more_is_named() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = folder.path().join("a.csv");
+    std::fs::write(
+        &fixtures,
+        "id,start,competition\na,2090-01-01T20:00:00Z,NFL\n",
+    )
+    .unwrap();
+    let fixtures = fixtures.to_str().unwrap();
+    for arguments in [
+        &["crds"][..],
+        &["completions", "bash"],
+        &["fixtures", "check", fixtures],
+        &["fixtures", "import", fixtures],
+    ] {
+        let mut command = tipoff(arguments);
+        command.stdout(full.try_clone().unwrap());
+        let output = command.assert().code(1).get_output().clone();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = "tipoff: standard output: cannot be written: No space left on device";
+        assert!(text.starts_with(said), "{arguments:?}: {text}");
+    }
+}
