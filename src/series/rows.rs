@@ -21,7 +21,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Rows one after another.
 pub(crate) struct Rows<'r> {
-    csv: csv::Reader<PlainLines<Box<dyn Read + 'r>>>,
+    csv: csv::Reader<PlainLines<Box<dyn BufRead + 'r>>>,
     record: csv::ByteRecord,
     /// Bytes that may still be read before the next row ends.
     allowance: Rc<Cell<usize>>,
@@ -31,18 +31,20 @@ impl<'r> Rows<'r> {
     /// Rows of a file; gzip is recognised by its first bytes.
     pub(crate) fn open(reader: impl Read + 'r) -> io::Result<Self> {
         let mut buffered = BufReader::with_capacity(1 << 16, reader);
-        let start = buffered.fill_buf()?;
+        let mut plain: Box<dyn BufRead + 'r> = if buffered.fill_buf()?.starts_with(&GZIP) {
+            let unpacked = MultiGzDecoder::new(buffered);
+            Box::new(BufReader::with_capacity(1 << 16, unpacked))
+        } else {
+            Box::new(buffered)
+        };
+        let start = plain.fill_buf()?;
         if is_utf16(start) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it is UTF-16; save it as UTF-8",
             ));
         }
-        let plain: Box<dyn Read + 'r> = if start.starts_with(&GZIP) {
-            Box::new(MultiGzDecoder::new(buffered))
-        } else {
-            Box::new(buffered)
-        };
+        let returns = ends_in_returns(start);
         let allowance = Rc::new(Cell::new(MAX_ROW_BYTES));
         let csv = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -50,6 +52,7 @@ impl<'r> Rows<'r> {
             .trim(csv::Trim::All)
             .from_reader(PlainLines {
                 inner: plain,
+                returns,
                 last: b'\n',
                 allowance: Rc::clone(&allowance),
             });
@@ -72,9 +75,12 @@ impl<'r> Rows<'r> {
     }
 }
 
-/// Drops carriage returns and ends the last line, so that lines can be counted by line feeds.
+/// Drops carriage returns, or makes line feeds of them where they alone end the lines, and ends the
+/// last line, so that lines can be counted by line feeds.
 struct PlainLines<R> {
     inner: R,
+    /// Lines end in carriage returns alone.
+    returns: bool,
     last: u8,
     allowance: Rc<Cell<usize>>,
 }
@@ -100,8 +106,12 @@ impl<R: Read> Read for PlainLines<R> {
             }
             let mut kept = 0;
             for index in 0..filled {
-                if buffer[index] != b'\r' {
-                    buffer[kept] = buffer[index];
+                let byte = match buffer[index] {
+                    b'\r' if self.returns => b'\n',
+                    byte => byte,
+                };
+                if byte != b'\r' {
+                    buffer[kept] = byte;
                     kept += 1;
                 }
             }
@@ -111,6 +121,18 @@ impl<R: Read> Read for PlainLines<R> {
             }
         }
     }
+}
+
+/// True for text whose first line ends in a carriage return alone, as old Macs and what still
+/// writes for them end all lines.
+pub(crate) fn ends_in_returns(start: &[u8]) -> bool {
+    let end = start.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let Some(end) = end.filter(|&end| start[end] == b'\r') else {
+        return false;
+    };
+    // two returns and a feed are one line end, written by who took the first for a part of the line
+    let next = start[end..].iter().find(|&&byte| byte != b'\r');
+    next.is_some_and(|&next| next != b'\n')
 }
 
 /// True for text of which every character has two bytes, as some spreadsheets write it: by its mark,
@@ -217,6 +239,24 @@ mod tests {
                 assert_eq!(error.to_string(), "it is UTF-16; save it as UTF-8");
             }
             assert!(Rows::open(text.as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
+    fn lines_that_end_in_returns_alone_are_read_and_counted() {
+        let text = "timestamp_utc,v\r2026-01-01T00:00:00Z,1\r\r2026-01-01T00:01:00Z,2\r";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        for file in [text.as_bytes(), &packed.finish().unwrap()] {
+            let mut rows = Rows::open(file).unwrap();
+            let mut seen = Vec::new();
+            while let Some((line, record)) = rows.next().unwrap() {
+                seen.push((line, record.len()));
+            }
+            assert_eq!(seen, [(1, 2), (2, 2), (4, 2)]);
+        }
+        for other in ["a\r\nb\r\n", "a\r\r\nb\r\r\n", "a\nb\rc\n", "a\r", "a", ""] {
+            assert!(!ends_in_returns(other.as_bytes()), "{other:?}");
         }
     }
 

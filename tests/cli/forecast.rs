@@ -375,7 +375,7 @@ fn what_cannot_be_read_is_told_in_few_words_and_by_the_name_of_the_program() {
     let ended = subcommand("forecast", &line);
     ended.assert_refused(&[said]);
     assert!(ended.stderr.starts_with("tipoff: "), "{}", ended.stderr);
-    std::fs::write(&load, wave(60, 9.0).replace('\n', "\r")).unwrap();
+    std::fs::write(&load, wave(60, 9.0).replace('\n', " ")).unwrap();
     let ended = subcommand("forecast", &line);
     ended.assert_refused(&["is not the header"]);
     assert!(ended.stderr.len() < 400, "{}", ended.stderr.len());
@@ -458,4 +458,12 @@ fn hours_of_the_night_in_which_clocks_go_back_are_told_apart() {
             );
         }
     }
+}
+
+#[test]
+fn lines_that_end_in_carriage_returns_alone_are_read() {
+    let feeds = of_load(&wave(60, 9.0), &["--format", "csv"]);
+    let returns = of_load(&wave(60, 9.0).replace('\n', "\r"), &["--format", "csv"]);
+    assert_eq!(feeds.code, 0, "{}", feeds.stderr);
+    assert_eq!(returns.stdout, feeds.stdout);
 }
