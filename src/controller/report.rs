@@ -81,14 +81,19 @@ pub(super) async fn report(
     }
     let undecided = match ending {
         Ending::Decided(_) => None,
-        Ending::Refused(refusal, now) => Some((refusal.finding().message, *now)),
-        Ending::Unreadable(finding, now) => Some((finding.message.clone(), *now)),
+        Ending::Refused(refusal, now) => Some((refusal.finding(), *now)),
+        Ending::Unreadable(finding, now) => Some((finding.clone(), *now)),
     };
+    log_undecided(
+        key,
+        undecided.as_ref().map(|(why, _)| why),
+        &mut state.logged,
+    );
     if let Some((why, now)) = undecided {
         ctx.metrics.undecided(&key.namespace, &key.name);
         ctx.show_live_age(key, now);
         ctx.workloads
-            .undecided(&key.namespace, &key.name, now, &why);
+            .undecided(&key.namespace, &key.name, now, &why.message);
     }
     if !ctx.leadership.is_leader() {
         // the leader's words count; what it wrote is read back should we lead one day
@@ -129,6 +134,23 @@ pub(super) async fn report(
     }
     for event in &news {
         publish(ctx, key, event).await;
+    }
+}
+
+/// Tells the log why nothing is decided, once for each reason: nobody may look at the status.
+fn log_undecided(key: &PolicyKey, why: Option<&Finding>, logged: &mut Option<String>) {
+    let reason = why.map(events::key);
+    if *logged == reason {
+        return;
+    }
+    *logged = reason;
+    if let Some(Finding {
+        reason, message, ..
+    }) = why
+    {
+        tracing::warn!(policy = %key, reason, "nothing is decided: {message}");
+    } else {
+        tracing::info!(policy = %key, "what kept it from a decision is over");
     }
 }
 

@@ -168,6 +168,8 @@ pub(super) struct PolicyState {
     pub(super) unsaid: Option<WrittenBetween>,
     /// What Events have told.
     pub(super) told: Option<Told>,
+    /// Why nothing was decided, as the log was last told.
+    pub(super) logged: Option<String>,
     /// What is known of its bridges.
     pub(super) bridges: BridgeMemory,
 }

@@ -1,6 +1,6 @@
 //! The command line from outside: exit codes, and which stream carries what.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, Read as _};
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt as _;
@@ -194,4 +194,56 @@ fn a_standard_output_that_takes_no_more_is_named() {
         let said = "tipoff: standard output: cannot be written: No space left on device";
         assert!(text.starts_with(said), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn a_policy_that_is_not_usable_is_told_in_the_log_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let settings = "prometheus: {url: 'http://127.0.0.1:9'}\nlisten: 127.0.0.1:0\ntick: 5s\n";
+    let settings = file("tipoff.yaml", settings);
+    let policy = "\
+apiVersion: tipoff.dev/v1alpha1
+kind: PredictiveAutoscaler
+metadata: {name: entry, namespace: default}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: entry}
+  minReplicas: 4
+  maxReplicas: 2
+  load: {prometheus: {query: up}}
+";
+    let policy = file("policy.yaml", policy);
+    let arguments = [
+        "run",
+        "--embedded",
+        "--config",
+        &settings,
+        "--apply",
+        &policy,
+    ];
+    let mut child = tipoff(&arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut lines = log.lines().map(Result::unwrap);
+    let told = lines.find(|line| line.contains("nothing is decided"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let told = told.unwrap();
+    for part in [
+        "WARN",
+        "default/entry",
+        "InvalidSpec",
+        "minReplicas 4 is above maxReplicas 2",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let again = lines.filter(|line| line.contains("nothing is decided"));
+    assert_eq!(again.count(), 0);
 }
