@@ -163,18 +163,17 @@ impl Forecast {
     /// Raises what is said of each peak to the highest of the paths in its window: the largest load
     /// exceeds a level at least as often as the load of any five minutes does.
     fn hold_peaks_over_paths(&mut self) {
-        let (start, step) = (self.start, self.step);
-        for peak in &mut self.peaks {
-            for (quantile, path) in peak.quantiles.iter_mut().zip(&self.paths) {
-                let highest = path
-                    .iter()
-                    .zip(0..)
-                    .map(|(&value, bin)| (start + step * bin, value))
-                    .filter(|&(at, _)| at < peak.to && at + step > peak.from)
-                    .fold(0.0, |highest: f64, (_, value)| highest.max(value));
-                *quantile = quantile.max(highest);
+        let mut peaks = std::mem::take(&mut self.peaks);
+        for peak in &mut peaks {
+            // a bin that begins when the window is over is none of it
+            let last = peak.to - TimeDelta::milliseconds(1);
+            for (quantile, value) in Quantile::ALL.into_iter().zip(&mut peak.quantiles) {
+                if let Some((_, highest)) = self.max_over(quantile, peak.from, last) {
+                    *value = value.max(highest.as_per_second());
+                }
             }
         }
+        self.peaks = peaks;
     }
 
     /// Number of bins.
