@@ -27,6 +27,7 @@ pub mod clock;
 pub mod controller;
 pub mod embedded;
 pub mod guard;
+mod rewatch;
 pub mod serve;
 pub mod settings;
 pub mod source;

@@ -60,13 +60,14 @@ const CRATES: [&str; 13] = [
 const STANDARD: [&str; 5] = ["fs", "net", "env", "process", "thread"];
 
 /// Modules of the shell.
-const SHELL: [&str; 13] = [
+const SHELL: [&str; 14] = [
     "api",
     "cli",
     "clock",
     "controller",
     "embedded",
     "guard",
+    "rewatch",
     "serve",
     "settings",
     "source",

@@ -77,6 +77,8 @@ pub mod reason {
     pub const NOT_CONFIGURED: &str = "NotConfigured";
     /// Two calendars that are named give one id to different games; the message says which.
     pub const FIXTURES_CLASH: &str = "FixturesClash";
+    /// Two calendars that are named disagree about a game; the message says what is planned for.
+    pub const FIXTURES_DISPUTED: &str = "FixturesDisputed";
     /// `mode: Enforce` and nothing in the way.
     pub const ENFORCED: &str = "Enforced";
     /// `mode: Recommend`.

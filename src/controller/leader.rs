@@ -152,10 +152,12 @@ impl Elector {
 
     /// Looks, decides and carries out; the time until the next look.
     async fn turn(&mut self) -> Duration {
-        self.look().await;
+        let looked = self.look().await;
         let retry = self.me.timing.retry_period;
         let now = self.clock.monotonic();
         match lease::next(self.seen.as_ref(), &self.me, now) {
+            // who cannot see the lease does not know that nobody has it
+            Step::Acquire if !looked => retry,
             Step::Wait(until) => until.saturating_sub(now).min(retry),
             Step::StandDown => {
                 self.stand_down("the lease is not ours, or could not be renewed in time");
@@ -169,7 +171,8 @@ impl Elector {
         }
     }
 
-    async fn look(&mut self) {
+    /// Reads the lease; false when it could not be read.
+    async fn look(&mut self) -> bool {
         let (api, name) = (self.api.clone(), self.name.clone());
         match self.in_time(async move { api.get_opt(&name).await }).await {
             Ok(Some(lease)) => {
@@ -181,8 +184,12 @@ impl Elector {
             }
             // what was seen stays: its holder may not know yet that the lease is gone
             Ok(None) => self.lease = None,
-            Err(reason) => warn!(%reason, lease = self.name, "failed to read the lease"),
+            Err(reason) => {
+                warn!(%reason, lease = self.name, "failed to read the lease");
+                return false;
+            }
         }
+        true
     }
 
     /// Says whom this process waits for, once for each: one that never leads is easily taken for

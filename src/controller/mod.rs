@@ -200,6 +200,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
     });
     let controller = kube::runtime::Controller::new(api, watcher::Config::default())
         .with_config(Config::default().concurrency(CONCURRENCY))
+        .trigger_backoff(crate::rewatch::Rewatch::new())
         .reconcile_all_on(changes(live, leadership))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();

@@ -64,35 +64,53 @@ impl From<ConditionType> for ConditionName {
 pub(super) struct Merged<T> {
     parts: Vec<Arc<T>>,
     whole: Arc<T>,
+    doubts: Doubts,
+}
+
+/// What there is to say of lists that are one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Doubts {
     /// What of the parts the whole lacks, and why.
-    left_out: Vec<String>,
+    pub(super) left_out: Vec<String>,
+    /// What they say differently of one thing, and what is made of it.
+    pub(super) disputed: Vec<String>,
 }
 
 impl<T> Merged<T> {
-    /// All items of the lists, the very same as long as the lists are the same, and what was left
-    /// out of them.
+    /// All items of the lists, the very same as long as the lists are the same, and what there is
+    /// to say of them.
     pub(super) fn of(
         &mut self,
         parts: Vec<Arc<T>>,
-        merge: impl FnOnce(&[Arc<T>]) -> (T, Vec<String>),
-    ) -> (Arc<T>, &[String]) {
+        merge: impl FnOnce(&[Arc<T>]) -> (T, Doubts),
+    ) -> (Arc<T>, &Doubts) {
         let same = parts.len() == self.parts.len()
             && (parts.iter().zip(&self.parts)).all(|(new, old)| Arc::ptr_eq(new, old));
         if !same {
-            (self.whole, self.left_out) = match parts.as_slice() {
-                [one] => (Arc::clone(one), Vec::new()),
+            (self.whole, self.doubts) = match parts.as_slice() {
+                [one] => (Arc::clone(one), Doubts::default()),
                 several => {
-                    let (whole, left_out) = merge(several);
-                    (Arc::new(whole), left_out)
+                    let (whole, doubts) = merge(several);
+                    (Arc::new(whole), doubts)
                 }
             };
-            for note in &self.left_out {
+            for note in self.doubts.left_out.iter().chain(&self.doubts.disputed) {
                 tracing::warn!("{note}");
             }
             self.parts = parts;
         }
-        (Arc::clone(&self.whole), &self.left_out)
+        (Arc::clone(&self.whole), &self.doubts)
     }
+}
+
+/// Calendars as one, and what there is to say of that.
+pub(super) fn joined(calendars: &[Arc<Calendar>]) -> (Calendar, Doubts) {
+    let joined = Calendar::joined(calendars.iter().map(Arc::as_ref));
+    let doubts = Doubts {
+        left_out: joined.clashes.iter().map(ToString::to_string).collect(),
+        disputed: joined.disputes.iter().map(ToString::to_string).collect(),
+    };
+    (joined.calendar, doubts)
 }
 
 /// What the settings hold of the lists a policy names.
@@ -136,7 +154,7 @@ impl Lists {
         let parts = names.iter().filter_map(|name| self.known.get(name));
         let (faults, _) = self.faults.of(parts.cloned().collect(), |lists| {
             let all = lists.iter().flat_map(|list| list.iter());
-            (all.copied().collect(), Vec::new())
+            (all.copied().collect(), Doubts::default())
         });
         let joined = |notes: Vec<String>| (!notes.is_empty()).then(|| notes.join("; "));
         NamedFaults {
@@ -332,22 +350,18 @@ mod tests {
         };
         let parts = vec![of("NFL", "one"), of("MLB", "two")];
         let mut merged = Merged::default();
-        let merge = |lists: &[Arc<Calendar>]| {
-            let (whole, clashes) = Calendar::joined(lists.iter().map(Arc::as_ref));
-            (whole, clashes.iter().map(ToString::to_string).collect())
-        };
         for _ in 0..2 {
-            let (whole, left_out) = merged.of(parts.clone(), merge);
+            let (whole, doubts) = merged.of(parts.clone(), joined);
             let [game] = whole.iter().collect::<Vec<_>>()[..] else {
                 panic!("not one game");
             };
             assert_eq!(game.competition, "NFL");
             assert!(
-                left_out[0].starts_with("two: MLB: id \"a\""),
-                "{left_out:?}"
+                doubts.left_out[0].starts_with("two: MLB: id \"a\""),
+                "{doubts:?}"
             );
         }
-        let (_, left_out) = merged.of(parts[..1].to_vec(), merge);
-        assert!(left_out.is_empty());
+        let (_, doubts) = merged.of(parts[..1].to_vec(), joined);
+        assert!(doubts.left_out.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use super::act::Order;
 use super::gather::{Raw, Reading};
 use super::lesson::Lesson;
 use super::pulse::WrittenBetween;
-use super::state::{Lists, Merged, NamedFaults};
+use super::state::{Lists, Merged, NamedFaults, joined};
 use super::trainer::Outlook;
 use crate::api::conditions::{ConditionType, Finding, Holds, reason};
 use crate::api::live::LiveFeed;
@@ -341,16 +341,13 @@ fn fixtures(
         }
     }
     // with all versions, so that the past is learnt from what was known then
-    let (calendar, left_out) = merged.of(parts, |lists| {
-        let (whole, clashes) = Calendar::joined(lists.iter().map(Arc::as_ref));
-        (whole, clashes.iter().map(ToString::to_string).collect())
-    });
+    let (calendar, doubts) = merged.of(parts, joined);
     let why = if missing.is_empty() {
         reason::FIXTURES_CLASH
     } else {
         reason::NOT_CONFIGURED
     };
-    missing.extend(left_out.iter().cloned());
+    missing.extend(doubts.left_out.iter().cloned());
     let missing = (!missing.is_empty()).then(|| missing.join("; "));
     let condition = ConditionType::CalendarAvailable;
     let finding = if let Some(missing) = &missing {
@@ -362,6 +359,9 @@ fn fixtures(
             reason::NONE_NAMED,
             "the policy names no calendar, so no fixture is planned for",
         )
+    } else if !doubts.disputed.is_empty() {
+        let words = doubts.disputed.join("; ");
+        Finding::new(condition, true, reason::FIXTURES_DISPUTED, words)
     } else {
         Finding::new(
             condition,

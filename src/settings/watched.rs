@@ -85,7 +85,12 @@ impl<S: Source> Watched<S> {
                     None => (Some(Arc::new(new)), None),
                 },
                 Err(reason) => {
-                    error!(name = source.name(), %reason, "{} refused", S::KIND.noun());
+                    let stays = if before.is_some() {
+                        "; the version before stays in force until a restart"
+                    } else {
+                        ""
+                    };
+                    error!(name = source.name(), %reason, "{} refused{stays}", S::KIND.noun());
                     (before, Some(reason))
                 }
             };

@@ -15,6 +15,8 @@ use kube::api::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 
+use crate::rewatch::Rewatch;
+
 /// Annotation that names the port of a pod's metrics.
 const PORT: &str = "prometheus.io/port";
 
@@ -97,7 +99,7 @@ pub async fn follow(
 ) {
     let api: Api<Pod> = Api::namespaced(client, namespace);
     let config = watcher::Config::default().labels(selector);
-    let events = watcher(api, config).default_backoff();
+    let events = watcher(api, config).backoff(Rewatch::new());
     pin_mut!(events);
     let mut pods: BTreeMap<String, ReadyPod> = BTreeMap::new();
     let mut listed = BTreeMap::new();

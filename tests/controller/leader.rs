@@ -218,6 +218,22 @@ async fn a_claim_whose_answer_was_lost_is_found_again() {
 }
 
 #[tokio::test]
+async fn who_may_not_read_the_lease_never_leads() {
+    let stage = Stage::new();
+    let read = Matcher::any()
+        .agent("blind")
+        .resource("leases")
+        .verb(Verb::Get);
+    stage.cluster.faults().always(read, Fault::status(403));
+    let blind = stage.start("blind");
+    stage.pass(20, &[&blind]).await;
+    assert!(!blind.leads(), "there may be a leader it cannot see");
+    let other = stage.start("other");
+    stage.pass(20, &[&blind, &other]).await;
+    assert!(other.leads() && !blind.leads());
+}
+
+#[tokio::test]
 async fn many_that_see_the_lease_run_out_make_one_leader() {
     let stage = Stage::new();
     let first = stage.start("first");
