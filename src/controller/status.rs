@@ -14,19 +14,14 @@ use crate::api::v1alpha1::{
 };
 use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::forecast::Forecast;
-use crate::plan::{Cover, Hold, Peak, Plan};
+use crate::plan::{Cover, Hold, ManualOverride, Peak, Plan};
 use crate::serve::Standing;
 use crate::target::TargetError;
 use crate::units::{HumanDuration, Timestamp};
 
-/// A number this close to the one last written says nothing new.
-const ALIKE: f64 = 0.05;
+mod news;
 
-/// Numbers alone are not written more often than this.
-const NUMBERS_EVERY: TimeDelta = TimeDelta::seconds(30);
-
-/// A status is written at least this often, so that its age tells whether anybody is at work.
-const HEARTBEAT: TimeDelta = TimeDelta::minutes(5);
+pub(super) use news::worth_writing;
 
 /// Notes on a forecast that a status holds.
 const MOST_NOTES: usize = 8;
@@ -85,6 +80,13 @@ pub(super) fn of_applied(
     if let Outcome::HeldBack { reason } = outcome {
         reasons.push(format!("held back: {reason}"));
     }
+    reasons.extend(
+        facts
+            .observed
+            .manual
+            .as_ref()
+            .and_then(|order| run_out(order, now)),
+    );
     let unchanged = bridged.notes.iter();
     reasons.extend(unchanged.map(|note| format!("bridge not changed: {note}")));
     let scale_up_time = facts
@@ -215,73 +217,16 @@ fn ready(plan: &Plan, outcome: &Outcome) -> Finding {
     )
 }
 
-/// Whether `new` should be written over `old`: at once when something changed that a person or a
-/// script acts on, every half minute when numbers moved, every five minutes as a sign of life.
-pub(super) fn worth_writing(
-    new: &PredictiveAutoscalerStatus,
-    old: Option<&PredictiveAutoscalerStatus>,
-) -> bool {
-    let Some(old) = old else { return true };
-    let (Some(now), Some(then)) = (new.updated_at, old.updated_at) else {
-        return true;
-    };
-    let age = now - then;
-    !same_state(new, old)
-        || age >= HEARTBEAT
-        || age < TimeDelta::zero()
-        || (age >= NUMBERS_EVERY && !alike(new, old))
-}
-
-fn same_state(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) -> bool {
-    let conditions = |status: &PredictiveAutoscalerStatus| {
-        status
-            .conditions
-            .iter()
-            .map(|c| {
-                (
-                    c.type_.clone(),
-                    c.status.clone(),
-                    c.reason.clone(),
-                    c.observed_generation,
-                )
-            })
-            .collect::<Vec<_>>()
-    };
-    let model = |status: &PredictiveAutoscalerStatus| {
-        status
-            .forecast
-            .as_ref()
-            .map(|f| (f.model.clone(), f.notes.clone()))
-    };
-    a.observed_generation == b.observed_generation
-        && a.current_replicas == b.current_replicas
-        && a.desired_replicas == b.desired_replicas
-        && a.ready_replicas == b.ready_replicas
-        && a.covering == b.covering
-        && a.last_scale == b.last_scale
-        && a.spikes == b.spikes
-        && a.peak.is_some() == b.peak.is_some()
-        && model(a) == model(b)
-        && conditions(a) == conditions(b)
-}
-
-fn alike(a: &PredictiveAutoscalerStatus, b: &PredictiveAutoscalerStatus) -> bool {
-    let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() <= ALIKE * a.abs().max(b.abs()),
-        (None, None) => true,
-        _ => false,
-    };
-    let peak = |s: &PredictiveAutoscalerStatus| s.peak.as_ref().map(|p| (p.at, p.replicas));
-    let messages = |s: &PredictiveAutoscalerStatus| -> Vec<String> {
-        s.conditions.iter().map(|c| c.message.clone()).collect()
-    };
-    let carries = |s: &PredictiveAutoscalerStatus| s.capacity.as_ref().and_then(|c| c.per_replica);
-    close(a.offered_load, b.offered_load)
-        && close(a.headroom, b.headroom)
-        && close(carries(a), carries(b))
-        && peak(a) == peak(b)
-        && a.problems == b.problems
-        && messages(a) == messages(b)
+/// What to know of an order by hand whose time is over: somebody may wait for it, as after a slip of
+/// the time zone.
+fn run_out(order: &ManualOverride, now: Timestamp) -> Option<String> {
+    (order.expires <= now).then(|| {
+        format!(
+            "manual: not followed, it ran out at {} ({}): give it a later `expires`, or take it out",
+            order.expires.format("%Y-%m-%d %H:%M UTC"),
+            order.reason
+        )
+    })
 }
 
 /// What to know of a forecast, signals first: a missing signal can be mended.
@@ -408,6 +353,20 @@ fn to_second(at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::ManualAction;
+
+    #[test]
+    fn an_order_whose_time_is_over_is_told() {
+        let order = ManualOverride {
+            action: ManualAction::Boost(30),
+            expires: Timestamp::UNIX_EPOCH,
+            reason: "final".into(),
+        };
+        let ago = |seconds| run_out(&order, order.expires - TimeDelta::seconds(seconds));
+        assert_eq!(ago(1), None);
+        let said = ago(0).unwrap();
+        assert!(said.contains("1970-01-01 00:00 UTC (final)"), "{said}");
+    }
 
     #[test]
     fn sentences_are_for_people() {
@@ -457,27 +416,5 @@ mod tests {
         let said = notes(&forecast, None);
         assert_eq!(said.len(), 9);
         assert_eq!(said[8], "and 12 more");
-    }
-
-    fn status(second: i64, load: f64, desired: u32) -> PredictiveAutoscalerStatus {
-        PredictiveAutoscalerStatus {
-            updated_at: Timestamp::from_timestamp(second, 0),
-            offered_load: Some(load),
-            desired_replicas: Some(desired),
-            ..PredictiveAutoscalerStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_status_is_written_when_it_says_something_new() {
-        let old = status(0, 100.0, 4);
-        let worth = |new: &PredictiveAutoscalerStatus| worth_writing(new, Some(&old));
-        assert!(worth_writing(&old, None));
-        assert!(!worth(&status(15, 100.0, 4)), "nothing changed");
-        assert!(!worth(&status(15, 180.0, 4)), "numbers wait half a minute");
-        assert!(worth(&status(30, 180.0, 4)));
-        assert!(!worth(&status(60, 103.0, 4)), "noise");
-        assert!(worth(&status(1, 100.0, 5)), "a size does not wait");
-        assert!(worth(&status(300, 100.0, 4)), "a sign of life");
     }
 }
