@@ -26,7 +26,6 @@
 use std::collections::BTreeSet;
 
 use super::audience::{LocalClock, is_weekend, share_of_day};
-use super::grid::{DAY, STEP};
 use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
@@ -88,7 +87,6 @@ impl Design {
         let mut rows = Rows::default();
         let mut scratch = vec![0.0; self.columns()];
         let mut clock = LocalClock::new(self.zone);
-        let mut waves = Waves::new();
         for at in moments {
             while let Some(slot) = waiting.next_if(|&slot| known[slot].span.0 <= at) {
                 active.push(slot);
@@ -102,7 +100,7 @@ impl Design {
                 0.0
             };
             let after = at as f64 - self.learnt_until as f64;
-            self.calm_part(&mut scratch, after, waves.at(second), weekend, matchday);
+            self.calm_part(&mut scratch, after, second, weekend, matchday);
             let chosen;
             let counted: &[usize] = if tallest {
                 chosen = one_of_each(known, &active, at);
@@ -135,9 +133,15 @@ impl Design {
     }
 
     /// Level, growth, daily and weekly terms of a moment so many seconds `after` the end of load.
-    fn calm_part(&self, row: &mut [f64], after: f64, waves: &Wave, weekend: f64, matchday: f64) {
+    fn calm_part(&self, row: &mut [f64], after: f64, second: i64, weekend: f64, matchday: f64) {
         row[0] = 1.0;
-        row[1..=waves.len()].copy_from_slice(waves);
+        let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
+        let (mut s, mut c) = (s1, c1);
+        for harmonic in 0..HARMONICS {
+            row[1 + 2 * harmonic] = s;
+            row[2 + 2 * harmonic] = c;
+            (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
+        }
         row[GROWTH] = growth::line(after);
         let mut next = GROWTH + 1;
         if self.weekly {
@@ -246,33 +250,6 @@ impl Design {
 
     fn local(&self, at: i64) -> (i64, i64) {
         LocalClock::new(self.zone).read(at)
-    }
-}
-
-/// Sine and cosine of every harmonic of the day at one second of it.
-type Wave = [f64; 2 * HARMONICS];
-
-/// Those of the seconds asked for lately: a grid asks for the same ones every day.
-struct Waves(Vec<(i64, Wave)>);
-
-impl Waves {
-    fn new() -> Self {
-        Self(vec![(-1, [0.0; 2 * HARMONICS]); DAY])
-    }
-
-    fn at(&mut self, second: i64) -> &Wave {
-        let place = (second / STEP).rem_euclid(DAY as i64) as usize;
-        let (known, wave) = &mut self.0[place];
-        if *known != second {
-            *known = second;
-            let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
-            let (mut s, mut c) = (s1, c1);
-            for harmonic in wave.chunks_exact_mut(2) {
-                harmonic.copy_from_slice(&[s, c]);
-                (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
-            }
-        }
-        wave
     }
 }
 
