@@ -60,8 +60,7 @@ impl CliError {
     }
 }
 
-/// Only for errors of writing standard output: what has a file to name says so
-/// there.
+/// Only for errors of writing standard output: what has a file to name says so there.
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -286,7 +286,7 @@ impl States {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::Fixture;
+    use crate::fixture::{Fixture, Start};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(second, 0).unwrap()
@@ -363,5 +363,16 @@ mod tests {
         }
         let (_, doubts) = merged.of(parts[..1].to_vec(), joined);
         assert!(doubts.left_out.is_empty());
+        // one game at two times is planned for both ways
+        let mut later = parts[0].iter().next().unwrap().clone();
+        later.start = Start::exact(at(7_200));
+        later.provenance.source = "three".to_owned();
+        let three = Arc::new(Calendar::from_iter([later]));
+        let (whole, doubts) = merged.of(vec![Arc::clone(&parts[0]), three], joined);
+        assert_eq!((whole.len(), doubts.left_out.len()), (1, 0));
+        assert!(
+            doubts.disputed[0].contains("disagree about start"),
+            "{doubts:?}"
+        );
     }
 }

@@ -106,14 +106,17 @@ fn a_reader_that_leaves_early_is_no_failure() {
     assert_eq!(errors, "");
 }
 
+/// The path of a file in a folder that holds a text.
+fn written(folder: &std::path::Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
 #[test]
 fn objects_that_are_not_usable_are_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
+    let file = |name: &str, text: &str| written(folder.path(), name, text);
     let settings = "prometheus: {url: 'http://127.0.0.1:9'}\nlisten: 127.0.0.1:0\n";
     let settings = file("tipoff.yaml", settings);
     let head = "apiVersion: tipoff.dev/v1alpha1\nmetadata: {name: a}\n";
@@ -199,11 +202,7 @@ fn a_standard_output_that_takes_no_more_is_named() {
 #[test]
 fn a_policy_that_is_not_usable_is_told_in_the_log_once() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
+    let file = |name: &str, text: &str| written(folder.path(), name, text);
     let settings = "prometheus: {url: 'http://127.0.0.1:9'}\nlisten: 127.0.0.1:0\ntick: 5s\n";
     let settings = file("tipoff.yaml", settings);
     let policy = "\
