@@ -58,18 +58,22 @@ impl Level {
         let explained = |bin: usize| explained.map_or(0.0, |explained| explained[bin]);
         let left = |bin: usize| residuals[bin] - explained(bin);
         scratch.clear();
-        scratch.resize(residuals.len(), 0);
         let mut known = 0;
-        for bin in 0..residuals.len() {
+        scratch.extend((0..residuals.len()).map(|bin| {
             let left = left(bin);
-            scratch[known] = in_order(left.to_bits().cast_signed());
             known += usize::from(left.is_finite());
-        }
+            // what is not known comes after all that is
+            if left.is_finite() {
+                in_order(left.to_bits().cast_signed())
+            } else {
+                i64::MAX
+            }
+        }));
         if known == 0 {
             return Self::default();
         }
         let shrink = (known as f64 / FULL_DAY).min(1.0);
-        let (_, median, _) = scratch[..known].select_nth_unstable(known / 2);
+        let (_, median, _) = scratch.select_nth_unstable(known / 2);
         let day = f64::from_bits(in_order(*median).cast_unsigned()) * shrink;
         let last = residuals.len().saturating_sub(HOUR)..residuals.len();
         let mean = |values: &mut dyn Iterator<Item = f64>| -> Option<f64> {

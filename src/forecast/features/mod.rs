@@ -46,6 +46,10 @@ pub(crate) use rows::{Moment, Rows};
 /// Floor of the shape in `f(t)`, so that far ends of two responses share too.
 const SHAPE_FLOOR: f64 = 0.005;
 
+/// Columns of the event part that a moment touches where a fixture or two reach it: what rows have
+/// room for to begin with.
+const EVENT_COLUMNS: usize = 16;
+
 /// Seconds before the lock and after the end that belong to the event window.
 pub(crate) const WINDOW: (i64, i64) = (60 * 60, 75 * 60);
 
@@ -84,8 +88,10 @@ impl Design {
             .map(|slot| self.local(slot.anchors.start).0)
             .collect();
 
-        let mut rows = Rows::default();
+        let mut rows = Rows::with_room(moments.size_hint().0, self.events + EVENT_COLUMNS);
         let mut scratch = vec![0.0; self.columns()];
+        let mut crowds: Vec<Crowd<'_>> = Vec::new();
+        let mut groups = Vec::new();
         let mut clock = LocalClock::new(self.zone);
         for at in moments {
             while let Some(slot) = waiting.next_if(|&slot| known[slot].span.0 <= at) {
@@ -101,15 +107,14 @@ impl Design {
             };
             let after = at as f64 - self.learnt_until as f64;
             self.calm_part(&mut scratch, after, second, weekend, matchday);
-            let chosen;
-            let counted: &[usize] = if tallest {
-                chosen = one_of_each(known, &active, at);
-                &chosen
-            } else {
-                &active
-            };
+            crowds.clear();
+            crowds.extend(active.iter().map(|&slot| Crowd::of(known, slot, at)));
+            if tallest {
+                one_of_each(&mut crowds);
+            }
+            let overlap = overlap(&crowds, &mut groups);
             let (moment, minute) =
-                self.event_part(&mut scratch, known, counted, at, weekend, &mut rows.crowd);
+                self.event_part(&mut scratch, &crowds, overlap, at, weekend, &mut rows.crowd);
             rows.crowd_ends.push(rows.crowd.len() as u32);
             let used = if active.is_empty() {
                 self.events
@@ -163,31 +168,29 @@ impl Design {
     fn event_part(
         &self,
         row: &mut [f64],
-        known: &[KnownSlot<'_>],
-        active: &[usize],
+        crowds: &[Crowd<'_>],
+        (factor, total): (f64, f64),
         at: i64,
         weekend: f64,
-        crowd: &mut Vec<(u32, f32)>,
+        shares: &mut Vec<(u32, f32)>,
     ) -> (Moment, f64) {
-        let (factor, total) = overlap(known, active, at);
         let event = &mut row[self.events..];
         let mut moment = Moment::Calm;
         let (mut most, mut leading) = (0.0, f64::NAN);
-        for &index in active {
-            let KnownSlot { slot, weight, .. } = &known[index];
-            let minute = slot.anchors.minute(at);
+        for crowd in crowds {
+            let &Crowd { minute, shape, .. } = crowd;
+            let known = crowd.known;
             let phase = response::phase(minute);
-            let shape = slot.prior.shape(minute);
-            let share = shape.max(SHAPE_FLOOR) * weight / total;
-            if slot.in_window(at) {
+            let share = crowd.height / total;
+            if known.slot.in_window(at) {
                 moment = moment.max(Moment::in_phase(phase));
                 if share > most {
                     (most, leading) = (share, minute);
                 }
             }
-            crowd.push((index as u32, share as f32));
-            let weight = weight * factor;
-            event[place::PRIOR] += weight * slot.prior.response.multiple.ln() * shape;
+            shares.push((crowd.place as u32, share as f32));
+            let weight = known.weight * factor;
+            event[place::PRIOR] += weight * known.top * shape;
             for (hat, value) in response::hats(minute) {
                 event[place::HAT + hat] += weight * value;
             }
@@ -196,13 +199,13 @@ impl Design {
                 if weekend > 0.0 {
                     event[place::WEEKEND + phase] += weight * weekend;
                 }
-                event[place::IMPORTANCE + phase] += weight * steps(slot.importance);
-                if let Some(first) = known[index].phases {
+                event[place::IMPORTANCE + phase] += weight * known.importance;
+                if let Some(first) = known.phases {
                     event[usize::from(first) - self.events + phase] += weight;
                 }
             }
             if shape > 0.0 {
-                for &(column, share) in &known[index].amplitudes {
+                for &(column, share) in &known.amplitudes {
                     event[usize::from(column) - self.events] += weight * shape * share;
                 }
             }
@@ -242,6 +245,8 @@ impl Design {
             slot,
             weight: share * crowding::weight(slot.count, unit),
             unit,
+            top: slot.prior.response.multiple.ln(),
+            importance: steps(slot.importance),
             span: slot.span(),
             phases: self.phases.get(&slot.competition).copied(),
             amplitudes,
@@ -277,51 +282,74 @@ struct KnownSlot<'a> {
     weight: f64,
     /// Log load of weight 1.
     unit: f64,
+    /// Top of the sport's prior response, log load.
+    top: f64,
+    /// What its importance counts.
+    importance: f64,
     span: (i64, i64),
     /// First column of its competition's phases.
     phases: Option<u16>,
     amplitudes: Vec<(u16, f64)>,
 }
 
-/// Of every group of active slots the one whose shape is highest at the moment.
-fn one_of_each(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> Vec<usize> {
-    let height = |index: usize| {
-        let slot = known[index].slot;
-        slot.prior.shape(slot.anchors.minute(at))
-    };
-    let mut chosen: Vec<usize> = Vec::with_capacity(active.len());
-    for &index in active {
-        let group = known[index].slot.group;
-        match chosen.iter_mut().find(|c| known[**c].slot.group == group) {
-            Some(best) if height(index) > height(*best) => *best = index,
-            Some(_) => {}
-            None => chosen.push(index),
+/// A slot that reaches a moment.
+struct Crowd<'a> {
+    known: &'a KnownSlot<'a>,
+    /// Place in the list the rows are made for.
+    place: usize,
+    /// Response minute.
+    minute: f64,
+    /// Share of the top of the sport's prior response.
+    shape: f64,
+    /// The same of its weight, and never quite nothing.
+    height: f64,
+}
+
+impl<'a> Crowd<'a> {
+    fn of(known: &'a [KnownSlot<'a>], place: usize, at: i64) -> Self {
+        let known = &known[place];
+        let minute = known.slot.anchors.minute(at);
+        let shape = known.slot.prior.shape(minute);
+        Self {
+            known,
+            place,
+            minute,
+            shape,
+            height: shape.max(SHAPE_FLOOR) * known.weight,
         }
     }
-    chosen
+}
+
+/// Leaves of every group of slots the one whose shape is highest.
+fn one_of_each(crowds: &mut Vec<Crowd<'_>>) {
+    let mut chosen: Vec<Crowd<'_>> = Vec::with_capacity(crowds.len());
+    for crowd in crowds.drain(..) {
+        let group = crowd.known.slot.group;
+        match chosen.iter_mut().find(|c| c.known.slot.group == group) {
+            Some(best) if crowd.shape > best.shape => *best = crowd,
+            Some(_) => {}
+            None => chosen.push(crowd),
+        }
+    }
+    *crowds = chosen;
 }
 
 /// `f(t)` of the module's formula, and the sum of all heights. Slots that exclude each other are
-/// one term of the sums.
-fn overlap(known: &[KnownSlot<'_>], active: &[usize], at: i64) -> (f64, f64) {
-    let height = |index: usize| {
-        let KnownSlot { slot, weight, .. } = &known[index];
-        slot.prior.shape(slot.anchors.minute(at)).max(SHAPE_FLOOR) * weight
-    };
-    if let &[only] = active {
-        return (1.0, height(only));
+/// one term of the sums: `groups` is room for the group, how high it stands and what that adds to
+/// log load.
+fn overlap(crowds: &[Crowd<'_>], groups: &mut Vec<(usize, f64, f64)>) -> (f64, f64) {
+    if let [only] = crowds {
+        return (1.0, only.height);
     }
-    // the group, how high it stands and what that adds to log load
-    let mut groups: Vec<(usize, f64, f64)> = Vec::with_capacity(active.len());
-    for &index in active {
-        let (group, height) = (known[index].slot.group, height(index));
-        let log = height * known[index].unit;
+    groups.clear();
+    for Crowd { known, height, .. } in crowds {
+        let (group, log) = (known.slot.group, height * known.unit);
         match groups.iter_mut().find(|(other, ..)| *other == group) {
             Some((_, sum, logs)) => {
                 *sum += height;
                 *logs += log;
             }
-            None => groups.push((group, height, log)),
+            None => groups.push((group, *height, log)),
         }
     }
     let sum: f64 = groups.iter().map(|(_, height, _)| height).sum();

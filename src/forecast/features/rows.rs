@@ -48,6 +48,21 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Room for so many rows of so many columns.
+    pub(super) fn with_room(rows: usize, columns: usize) -> Self {
+        Self {
+            ends: Vec::with_capacity(rows),
+            columns: Vec::with_capacity(rows * columns),
+            values: Vec::with_capacity(rows * columns),
+            moment: Vec::with_capacity(rows),
+            minute: Vec::with_capacity(rows),
+            calm: Vec::with_capacity(rows),
+            week_bin: Vec::with_capacity(rows),
+            crowd_ends: Vec::with_capacity(rows),
+            crowd: Vec::new(),
+        }
+    }
+
     /// Columns (ascending) and values of one row.
     pub(crate) fn row(&self, index: usize) -> (&[u16], &[f64]) {
         let from = if index == 0 {
