@@ -179,6 +179,14 @@ impl Breakers {
         }
     }
 
+    /// Forgets those of writes: who does not write any more asks none of them, and they would be
+    /// shown as they were.
+    pub fn forget_writes(&self) {
+        for guard in [&self.write, &self.report] {
+            guard.forget();
+        }
+    }
+
     fn all(&self) -> [&Arc<Guard>; 7] {
         let Self {
             live,
@@ -430,6 +438,12 @@ impl Guard {
                 slot.breaker.in_flight() == 0 && now.saturating_sub(slot.asked) > FORGOTTEN_AFTER;
             !gone && !slot.breaker.is_fresh(&limits, now)
         });
+        self.show(&slots);
+    }
+
+    fn forget(&self) {
+        let mut slots = self.slots();
+        slots.retain(|_, slot| slot.breaker.in_flight() > 0);
         self.show(&slots);
     }
 

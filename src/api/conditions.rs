@@ -17,8 +17,8 @@ pub enum ConditionType {
     ForecastAvailable,
     /// Every calendar the policy names is configured.
     CalendarAvailable,
-    /// Decisions are carried out. False with its reason in `Recommend`, or when something else
-    /// owns the workload's size.
+    /// Decisions are made and carried out. False with its reason in `Recommend`, when something else
+    /// owns the workload's size or has set it to 0, and when there is nothing to decide.
     Enforcing,
 }
 
@@ -57,6 +57,8 @@ pub mod reason {
     pub const FRESH: &str = "Fresh";
     /// A signal is older than allowed.
     pub const STALE: &str = "Stale";
+    /// The load is known, but its live samples have stopped; the message says since when.
+    pub const LIVE_SILENT: &str = "LiveSilent";
     /// The last good forecast is in use, because a newer one could not be made.
     pub const NOT_RENEWED: &str = "NotRenewed";
     /// The forecast is recent, but a simpler model makes it; the message says why.
@@ -75,6 +77,9 @@ pub mod reason {
     pub const NONE_NAMED: &str = "NoneNamed";
     /// A calendar is named that the controller's configuration does not hold.
     pub const NOT_CONFIGURED: &str = "NotConfigured";
+    /// A newer version of a calendar cannot be used, and its last good one is in force; the message
+    /// says why.
+    pub const CALENDAR_REFUSED: &str = "CalendarRefused";
     /// Two calendars that are named give one id to different games; the message says which.
     pub const FIXTURES_CLASH: &str = "FixturesClash";
     /// Two calendars that are named disagree about a game; the message says what is planned for.
@@ -85,6 +90,8 @@ pub mod reason {
     pub const RECOMMEND: &str = "Recommend";
     /// A `HorizontalPodAutoscaler` owns the workload's size.
     pub const HPA_PRESENT: &str = "HpaPresent";
+    /// Somebody else has scaled the workload to 0.
+    pub const SWITCHED_OFF: &str = "SwitchedOff";
     /// An older policy names the same workload.
     pub const TARGET_TAKEN: &str = "TargetTaken";
 }

@@ -52,22 +52,32 @@ pub(super) fn optional_share(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A multiple of the load, `1.3x`.
+/// A multiple of the load from `1x` to `100x`, `1.3x`.
 pub(super) fn optional_multiple(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^[0-9]{1,3}(\.[0-9]{1,6})?x$",
+        "pattern": r"^([1-9][0-9]?(\.[0-9]{1,6})?|100)x$",
         "nullable": true,
     })
 }
 
-/// A multiple of the load, `1.3x`, or `auto`.
+/// A multiple of CPU from `1.1x` to `10x`.
+pub(super) fn optional_factor(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 16,
+        "pattern": r"^(1\.[1-9][0-9]{0,5}|[2-9](\.[0-9]{1,6})?|10)x$",
+        "nullable": true,
+    })
+}
+
+/// A multiple of the load from `1x` to `100x`, or `auto`.
 pub(super) fn optional_cover(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^(auto|[0-9]{1,3}(\.[0-9]{1,6})?x)$",
+        "pattern": r"^(auto|([1-9][0-9]?(\.[0-9]{1,6})?|100)x)$",
         "nullable": true,
     })
 }
@@ -79,6 +89,19 @@ pub(super) fn optional_cpu(_: &mut SchemaGenerator) -> Schema {
         "maxLength": 16,
         "pattern": r"^[0-9]{1,6}(\.[0-9]{1,3}|m)?$",
         "nullable": true,
+    })
+}
+
+/// A share of spikes that may be left out: who wants to be ready for fewer than half of them does
+/// not, and nobody knows what one in more than a thousand is like.
+pub(super) fn optional_share_of_spikes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 0.5, "maximum": 0.999, "nullable": true })
+}
+
+/// The group and version of a kind, or `v1`, whose group has no name.
+pub(super) fn api_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 253, "pattern": "^(v1|[^/ ]+/[^/ ]+)$",
     })
 }
 

@@ -44,8 +44,8 @@ pub use status::{
     printcolumn = r#"{"name":"Mode", "type":"string", "jsonPath":".spec.mode"}"#,
     printcolumn = r#"{"name":"Current", "type":"integer", "jsonPath":".status.currentReplicas", "description":"replicas the workload asks for now"}"#,
     printcolumn = r#"{"name":"Desired", "type":"integer", "jsonPath":".status.desiredReplicas", "description":"replicas it should have"}"#,
-    printcolumn = r#"{"name":"Peak", "type":"integer", "jsonPath":".status.peak.replicas", "description":"replicas the next peak takes"}"#,
-    printcolumn = r#"{"name":"Peak-At", "type":"string", "jsonPath":".status.peak.at", "description":"when the next peak is expected"}"#,
+    printcolumn = r#"{"name":"Peak", "type":"integer", "jsonPath":".status.peak.replicas", "description":"replicas that the largest peak of the forecast takes"}"#,
+    printcolumn = r#"{"name":"Peak-At", "type":"string", "jsonPath":".status.peak.at", "description":"when that peak is expected"}"#,
     printcolumn = r#"{"name":"Ready", "type":"string", "jsonPath":".status.conditions[?(@.type==\"Ready\")].status", "description":"whether decisions are made on complete facts"}"#,
     printcolumn = r#"{"name":"Summary", "type":"string", "jsonPath":".status.summary", "priority":1}"#
 )]
@@ -120,7 +120,7 @@ pub struct PredictiveAutoscalerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ScaleTargetRef {
     /// Group and version, for example `apps/v1`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "schema::api_version")]
     pub api_version: String,
     /// Kind, for example `Deployment`.
     #[schemars(length(min = 1, max = 63))]
@@ -275,11 +275,11 @@ pub struct BurstSpec {
     pub false_alarm_every: Option<HumanDuration>,
     /// Share of spikes that the jump on an alarm is large enough for. Default 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::optional_share")]
+    #[schemars(schema_with = "schema::optional_share_of_spikes")]
     pub jump_quantile: Option<f64>,
     /// Share of spikes that `spikeCover: auto` keeps capacity standing for. Default 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::optional_share")]
+    #[schemars(schema_with = "schema::optional_share_of_spikes")]
     pub covered: Option<f64>,
 }
 
@@ -325,7 +325,7 @@ pub struct ResizeSpec {
     pub enabled: bool,
     /// Multiple of the CPU a container has. Default `2x`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::optional_multiple")]
+    #[schemars(schema_with = "schema::optional_factor")]
     pub factor: Option<String>,
     /// Most CPU of one container, for example `4` or `1500m`. Default: no limit but the factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

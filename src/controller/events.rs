@@ -21,7 +21,7 @@ pub(super) fn of_findings(findings: &[Finding], told: &mut Told) -> Vec<Event> {
                 return None;
             }
             let (type_, reason) = words(finding, before.map(|(holds, _)| holds))?;
-            Some(event(type_, reason, "Observe", &finding.message))
+            Some(event(type_, reason, &action(finding), &finding.message))
         })
         .collect()
 }
@@ -40,6 +40,17 @@ pub(super) fn of_outcome(outcome: &Outcome, plan: &Plan) -> Option<Event> {
         &action,
         &format!("from {from} to {to}: {}", plan.summary),
     ))
+}
+
+/// What was being done, as precisely as the finding: repeats of one action are folded with the first
+/// note.
+fn action(finding: &Finding) -> String {
+    let field = finding.message.split(' ').next().unwrap_or_default();
+    if finding.reason == reason::INVALID_SPEC && field.starts_with("spec.") {
+        format!("Read {field}")
+    } else {
+        format!("Observe{}", finding.reason)
+    }
 }
 
 /// What makes a finding another one: of a bad spec, which field; else its reason.
@@ -62,10 +73,17 @@ fn words(finding: &Finding, before: Option<Holds>) -> Option<(EventType, &'stati
         C::ForecastAvailable if lost => Some((EventType::Warning, "ForecastMissing")),
         C::ForecastAvailable if back => Some((EventType::Normal, "ForecastRecovered")),
         C::CalendarAvailable if lost => Some((EventType::Warning, "CalendarMissing")),
+        C::CalendarAvailable if finding.reason == reason::CALENDAR_REFUSED => {
+            Some((EventType::Warning, reason::CALENDAR_REFUSED))
+        }
+        C::CalendarAvailable if finding.reason == reason::FIXTURES_DISPUTED => {
+            Some((EventType::Warning, reason::FIXTURES_DISPUTED))
+        }
         C::CalendarAvailable if back => Some((EventType::Normal, "CalendarRecovered")),
         C::Enforcing if lost => match finding.reason.as_str() {
             reason::HPA_PRESENT => Some((EventType::Warning, reason::HPA_PRESENT)),
             reason::TARGET_TAKEN => Some((EventType::Warning, reason::TARGET_TAKEN)),
+            reason::SWITCHED_OFF => Some((EventType::Warning, reason::SWITCHED_OFF)),
             _ => None,
         },
         C::Ready if lost => match finding.reason.as_str() {
@@ -146,6 +164,43 @@ mod tests {
         assert_eq!(of_findings(&bad("spec.lead"), &mut told).len(), 1);
         assert_eq!(of_findings(&bad("spec.lead"), &mut told).len(), 0);
         assert_eq!(of_findings(&bad("spec.quietCover"), &mut told).len(), 1);
+    }
+
+    #[test]
+    fn different_causes_are_different_actions() {
+        use ConditionType as C;
+
+        let mut told = Told::default();
+        let mut action = |condition, holds: bool, why: &str, message: &str| {
+            let finding = Finding::new(condition, holds, why, message);
+            let events = of_findings(&[finding], &mut told).into_iter();
+            events
+                .map(|event| (event.reason, event.action))
+                .next()
+                .unwrap()
+        };
+        let pair = |reason: &str, action: &str| (reason.to_owned(), action.to_owned());
+        let slow = action(C::LoadAvailable, false, "Timeout", "m");
+        assert_eq!(slow, pair("LoadMissing", "ObserveTimeout"));
+        let empty = action(C::LoadAvailable, false, "Empty", "m");
+        assert_eq!(empty, pair("LoadMissing", "ObserveEmpty"));
+        for field in ["spec.lead", "spec.quietCover"] {
+            let told = action(
+                C::Ready,
+                false,
+                reason::INVALID_SPEC,
+                &format!("{field} is 0"),
+            );
+            assert_eq!(told, pair("InvalidSpec", &format!("Read {field}")));
+        }
+        // a calendar that is in force is worth a warning when it is not the one in the file
+        let old = action(
+            C::CalendarAvailable,
+            true,
+            reason::CALENDAR_REFUSED,
+            "line 3",
+        );
+        assert_eq!(old, pair("CalendarRefused", "ObserveCalendarRefused"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::context::Context;
 use super::pulse::{SeenBetween, WrittenBetween};
 use super::state::PolicyKey;
 use super::trainer::Outlook;
-use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
+use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerSpec};
 use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::plan::memory::RaiseMinute;
 use crate::plan::{BridgesSeen, BurstSight, Mode};
@@ -63,10 +63,10 @@ pub(super) async fn gather(
     ctx: &Context,
     key: &PolicyKey,
     object: &PredictiveAutoscaler,
+    spec: &PredictiveAutoscalerSpec,
     live: Arc<Live>,
     now: Timestamp,
 ) -> Raw {
-    let spec = &object.spec;
     let target = &spec.scale_target_ref;
     let shed = spec
         .load

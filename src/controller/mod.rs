@@ -38,6 +38,7 @@ mod context;
 mod error;
 mod events;
 mod feeders;
+mod findings;
 mod gather;
 mod history;
 pub mod leader;
@@ -52,6 +53,7 @@ mod status;
 mod study;
 mod trainer;
 mod validate;
+mod version;
 
 pub use error::ReconcileError;
 pub use pulse::{Look, Rehearsal};
@@ -68,6 +70,7 @@ use sources::Sources;
 use state::{PolicyKey, Seen, States};
 use trainer::Trainer;
 use validate::validate;
+use version::in_force;
 
 /// What [`ControllerConfig::readiness`] waits for until every policy has been listed.
 pub const READINESS: &str = "policies";
@@ -300,6 +303,9 @@ async fn forget_deleted(ctx: &Context) {
         bridges::forget(ctx, &key, &state.bridges).await;
     }
     ctx.breakers.forget_idle();
+    if !ctx.leadership.is_leader() {
+        ctx.breakers.forget_writes();
+    }
 }
 
 impl PolicyKey {
@@ -345,14 +351,18 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
     let (ending, found) = match &watched.0 {
         Err(invalid) => (Ending::Unreadable(unreadable(&invalid.error), now), None),
         Ok(object) => {
+            let force = in_force(&object.spec, state.last_good.as_ref());
             // client required
-            let mut raw = gather(&ctx, &key, object, live, now).await;
+            let mut raw = gather(&ctx, &key, object, &force.spec, live, now).await;
             state.bridges.raised_between(ctx.pulses.take_cpu(&key));
             state.unsaid = raw.written_between.take().or(state.unsaid.take());
             raw.written_between.clone_from(&state.unsaid);
-            raw.bridges = bridges::look(&ctx, &key, &object.spec, &raw, &mut state.bridges).await;
+            raw.bridges = bridges::look(&ctx, &key, &force.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
-            let ending = match validate(&object.spec, raw, &mut state.lists) {
+            if force.policy.is_ok() && force.refused.is_none() {
+                state.last_good = Some(object.spec.clone());
+            }
+            let ending = match validate(force, raw, &mut state.lists) {
                 Err(refusal) => {
                     // a window in which the workload was not seen is not a full one
                     state.memory.sighted_since = None;

@@ -26,6 +26,12 @@ use crate::target::scale::MANAGER;
 use crate::target::{CallError, TargetError};
 use crate::units::Timestamp;
 
+/// What the log says of a policy about which nothing is decided.
+const UNDECIDED: &str = "nothing is decided";
+
+/// And of one that is followed as it last could be.
+const NOT_FOLLOWED: &str = "the policy is not followed as it is written";
+
 /// What a tick ended in.
 #[derive(Debug)]
 pub(super) enum Ending {
@@ -53,7 +59,21 @@ pub(super) async fn report(
             outcome,
             ..
         } = applied.as_ref();
-        let unwritten = unwritten(outcome);
+        for kind in &facts.source_errors {
+            ctx.metrics.source_error(kind);
+        }
+        let report = Report {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            target: named(&facts.target),
+            mode: facts.policy.mode,
+            observed: Facts::new(&facts.observed, facts.now),
+            standing: facts.standing.clone(),
+            plan: plan.clone(),
+            refused: facts.refused.as_ref().map(|why| why.message.clone()),
+            unwritten: unwritten(outcome),
+            undecided: None,
+        };
         ctx.metrics.workload(WorkloadSample {
             namespace: &key.namespace,
             name: &key.name,
@@ -61,34 +81,25 @@ pub(super) async fn report(
             replicas: facts.size.replicas,
             ready: facts.size.ready,
             standing: facts.standing.as_deref(),
-            unwritten: unwritten.as_ref().is_some_and(|why| why.failed),
+            problems: report.problems(),
         });
-        for kind in &facts.source_errors {
-            ctx.metrics.source_error(kind);
-        }
-        let target = &facts.target;
-        ctx.workloads.put(Report {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            target: named(target),
-            mode: facts.policy.mode,
-            observed: Facts::new(&facts.observed, facts.now),
-            standing: facts.standing.clone(),
-            plan: plan.clone(),
-            unwritten,
-            undecided: None,
-        });
+        ctx.workloads.put(report);
     }
     let undecided = match ending {
         Ending::Decided(_) => None,
         Ending::Refused(refusal, now) => Some((refusal.finding(), *now)),
         Ending::Unreadable(finding, now) => Some((finding.clone(), *now)),
     };
-    log_undecided(
-        key,
-        undecided.as_ref().map(|(why, _)| why),
-        &mut state.logged,
-    );
+    match (ending, &undecided) {
+        (Ending::Decided(applied), _) => {
+            let refused = applied.facts.refused.as_ref();
+            log_slip(key, NOT_FOLLOWED, refused, &mut state.logged);
+        }
+        (_, undecided) => {
+            let why = undecided.as_ref().map(|(why, _)| why);
+            log_slip(key, UNDECIDED, why, &mut state.logged);
+        }
+    }
     if let Some((why, now)) = undecided {
         ctx.metrics.undecided(&key.namespace, &key.name);
         ctx.show_live_age(key, now);
@@ -137,9 +148,10 @@ pub(super) async fn report(
     }
 }
 
-/// Tells the log why nothing is decided, once for each reason: nobody may look at the status.
-fn log_undecided(key: &PolicyKey, why: Option<&Finding>, logged: &mut Option<String>) {
-    let reason = why.map(events::key);
+/// Tells the log why a policy is not followed as it should be, once for each reason: nobody may look
+/// at the status.
+fn log_slip(key: &PolicyKey, what: &str, why: Option<&Finding>, logged: &mut Option<String>) {
+    let reason = why.map(|why| format!("{what}: {}", events::key(why)));
     if *logged == reason {
         return;
     }
@@ -148,9 +160,9 @@ fn log_undecided(key: &PolicyKey, why: Option<&Finding>, logged: &mut Option<Str
         reason, message, ..
     }) = why
     {
-        tracing::warn!(policy = %key, reason, "nothing is decided: {message}");
+        tracing::warn!(policy = %key, reason, "{what}: {message}");
     } else {
-        tracing::info!(policy = %key, "what kept it from a decision is over");
+        tracing::info!(policy = %key, "it is decided again by the policy as it is written");
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::bridges::BridgeMemory;
 use super::pulse::WrittenBetween;
+use crate::api::PredictiveAutoscalerSpec;
 use crate::api::conditions::{ConditionType, Holds};
 use crate::api::v1alpha1::{CapacityProof, PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
@@ -174,6 +175,8 @@ pub(super) struct PolicyState {
     pub(super) target: Option<ScaleTargetRef>,
     /// The last tick.
     pub(super) ticked_at: Option<Timestamp>,
+    /// The policy as it could last be used.
+    pub(super) last_good: Option<PredictiveAutoscalerSpec>,
     /// What the last tick was made for.
     pub(super) seen: Option<Seen>,
     /// When the next one is due.
@@ -186,7 +189,7 @@ pub(super) struct PolicyState {
     pub(super) unsaid: Option<WrittenBetween>,
     /// What Events have told.
     pub(super) told: Option<Told>,
-    /// Why nothing was decided, as the log was last told.
+    /// Why nothing was decided, or not as the policy is written, as the log was last told.
     pub(super) logged: Option<String>,
     /// What is known of its bridges.
     pub(super) bridges: BridgeMemory,

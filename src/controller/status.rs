@@ -7,7 +7,7 @@ use super::act::{Applied, Outcome};
 use super::pulse::WrittenBetween;
 use super::state::named;
 use super::validate::Refusal;
-use crate::api::conditions::{ConditionType, Finding, reason, set_condition};
+use crate::api::conditions::{ConditionType, Finding, Holds, reason, set_condition};
 use crate::api::v1alpha1::{
     CapacityOrigin, CapacityProof, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
     PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
@@ -43,7 +43,7 @@ pub(super) fn of_applied(
     } = applied;
     let now = facts.now;
     let mut findings = facts.findings.clone();
-    findings.insert(0, ready(plan, outcome));
+    findings.insert(0, ready(facts.refused.as_ref(), plan, outcome));
     if let Some(stale) = plan
         .problems
         .iter()
@@ -53,6 +53,13 @@ pub(super) fn of_applied(
         for finding in &mut findings {
             if finding.condition == ConditionType::ForecastAvailable {
                 *finding = Finding::new(finding.condition, false, reason::STALE, stale);
+            }
+        }
+    }
+    if let Some(off) = plan.holds.iter().find(|hold| **hold == Hold::ScaledToZero) {
+        for finding in &mut findings {
+            if finding.condition == ConditionType::Enforcing && finding.holds == Holds::True {
+                *finding = Finding::new(finding.condition, false, reason::SWITCHED_OFF, off.text());
             }
         }
     }
@@ -100,7 +107,7 @@ pub(super) fn of_applied(
         updated_at: Some(to_second(now)),
         summary: Some(plan.summary.clone()),
         reasons,
-        problems: plan.problems.clone(),
+        problems: facts.problems(plan),
         current_replicas: Some(current),
         desired_replicas: Some(plan.desired),
         ready_replicas: Some(facts.size.ready),
@@ -182,13 +189,24 @@ pub(super) fn of_finding(
     status.summary = Some(format!("nothing is decided: {}", finding.message));
     status.reasons.clear();
     status.problems = vec![finding.message.clone()];
-    set_condition(&mut status.conditions, &finding, generation, now);
-    (status, vec![finding])
+    // what is not decided is not carried out either
+    let enforcing = Finding {
+        condition: ConditionType::Enforcing,
+        ..finding.clone()
+    };
+    let findings = vec![finding, enforcing];
+    for finding in &findings {
+        set_condition(&mut status.conditions, finding, generation, now);
+    }
+    (status, findings)
 }
 
-/// Whether decisions are made on complete facts and carried out.
-fn ready(plan: &Plan, outcome: &Outcome) -> Finding {
+/// Whether decisions are made by the policy as it is written, on complete facts, and carried out.
+fn ready(refused: Option<&Finding>, plan: &Plan, outcome: &Outcome) -> Finding {
     let condition = ConditionType::Ready;
+    if let Some(refused) = refused {
+        return refused.clone();
+    }
     match outcome {
         // somebody else was quicker: the next tick decides anew
         Outcome::Failed(TargetError::Overtaken { .. } | TargetError::Conflict)

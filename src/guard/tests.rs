@@ -155,3 +155,21 @@ async fn what_nobody_asks_for_any_more_is_forgotten() {
     breakers.forget_idle();
     assert!(keys().is_empty());
 }
+
+#[tokio::test]
+async fn who_does_not_write_any_more_shows_no_breaker_of_writes() {
+    let (_clock, _live, breakers) = breakers(Limits::default());
+    for guard in [&breakers.write, &breakers.report, &breakers.read] {
+        for _ in 0..3 {
+            fail(guard, "a").await;
+        }
+    }
+    breakers.forget_writes();
+    let open: Vec<_> = breakers
+        .shown()
+        .into_iter()
+        .filter(|guard| !guard.breakers.is_empty())
+        .map(|guard| guard.command)
+        .collect();
+    assert_eq!(open, ["read"], "reads are asked on");
+}

@@ -78,7 +78,7 @@ pub enum Action {
     },
 }
 
-/// The next peak the forecast sees.
+/// The largest peak the forecast sees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peak {
@@ -217,11 +217,7 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         parts.extend(demand::from_burst(&observed.burst, sizing));
     }
     let order = demand::from_manual(observed, now);
-    let order_action = observed
-        .manual
-        .as_ref()
-        .filter(|_| order.is_some())
-        .map(|manual| manual.action);
+    let manual = observed.manual.as_ref().filter(|_| order.is_some());
     parts.extend(order);
 
     let complete = trusted.problems.is_empty() && trusted.forecast_usable && sizing.is_some();
@@ -273,9 +269,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
         holds.push(Hold::ScaledToZero);
         0
     } else {
-        match order_action {
+        match manual.map(|manual| manual.action) {
             Some(ManualAction::Freeze) => {
-                holds.push(Hold::Frozen);
+                holds.extend(manual.map(Hold::frozen));
                 current
             }
             Some(ManualAction::Pin(replicas)) => {
@@ -332,9 +328,9 @@ pub fn plan(observed: &Observed, policy: &Policy, memory: &Memory, now: Timestam
     };
     memory.desired = Some(desired);
 
-    let peak = forecast
-        .zip(sizing)
-        .and_then(|(forecast, sizing)| next_peak(forecast, &crowd, policy, sizing, lookahead, now));
+    let peak = forecast.zip(sizing).and_then(|(forecast, sizing)| {
+        largest_peak(forecast, &crowd, policy, sizing, lookahead, now)
+    });
     let cover = forecast.zip(sizing).and_then(|(forecast, sizing)| {
         let spikes = (&observed.burst.spikes, until_ready);
         standing::price(forecast, &crowd, sizing, spikes, now)
@@ -413,7 +409,7 @@ pub fn until_ready(policy: &Policy, memory: &Memory) -> TimeDelta {
 }
 
 /// The largest need the forecast holds from now on.
-fn next_peak(
+fn largest_peak(
     forecast: &Forecast,
     crowd: &Crowd<'_>,
     policy: &Policy,

@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn bounded(o in observations(), p in policies(), m in memories()) {
         let plan = plan(&o, &p, &m, now());
-        let frozen = plan.holds.contains(&Hold::Frozen);
+        let frozen = plan.holds.iter().any(|hold| matches!(hold, Hold::Frozen { .. }));
         let zero = o.workload.replicas == 0;
         if !frozen && !zero {
             let from = current(&o, &p, &m);

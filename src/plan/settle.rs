@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::demand::{Crowd, DemandPart};
 use super::memory::{Memory, Rung};
-use super::observed::Workload;
+use super::observed::{ManualOverride, Workload};
 use super::policy::{HoldThrough, Policy};
 use crate::fixture::phase::PRE_LOCK;
 use crate::fixture::{Fixture, Phase};
@@ -57,7 +57,12 @@ pub enum Hold {
         replicas: u32,
     },
     /// A person froze the workload.
-    Frozen,
+    Frozen {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
     /// The workload was scaled to zero by somebody else.
     ScaledToZero,
     /// Nothing is known of what a replica carries.
@@ -65,6 +70,14 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// By this order.
+    pub(super) fn frozen(order: &ManualOverride) -> Self {
+        Self::Frozen {
+            until: order.expires,
+            reason: order.reason.clone(),
+        }
+    }
+
     /// In words.
     pub fn text(&self) -> String {
         match self {
@@ -98,7 +111,10 @@ impl Hold {
                 "nothing is lowered while only {ready} of {replicas} replicas are Ready and they are \
                  full: what they serve is not all that is wanted"
             ),
-            Self::Frozen => "frozen by hand".to_owned(),
+            Self::Frozen { until, reason } => {
+                let until = until.format("%Y-%m-%d %H:%M UTC");
+                format!("frozen by hand until {until} ({reason})")
+            }
             Self::ScaledToZero => {
                 "scaled to 0 by somebody else: set replicas above 0 to hand it back".to_owned()
             }

@@ -94,8 +94,8 @@ pub struct WorkloadSample<'p> {
     pub ready: u32,
     /// How far the forecast can be trusted.
     pub standing: Option<&'p Standing>,
-    /// Whether its size was tried to be written and could not be.
-    pub unwritten: bool,
+    /// How much is wrong with it ([`super::Report::problems`]).
+    pub problems: usize,
 }
 
 /// The controller's metrics. Cheap to clone: all clones count into the same registry.
@@ -280,7 +280,7 @@ impl Metrics {
             replicas,
             ready,
             standing,
-            unwritten,
+            problems,
         } = sample;
         let labels = [namespace, name];
         self.forecast.show(labels, standing);
@@ -296,7 +296,7 @@ impl Metrics {
         }
         self.problems
             .with_label_values(&labels)
-            .set(i64::try_from(plan.problems.len() + usize::from(unwritten)).unwrap_or(i64::MAX));
+            .set(i64::try_from(problems).unwrap_or(i64::MAX));
         show(&self.load, labels, plan.offered.map(Rate::as_per_second));
         show(&self.headroom, labels, plan.headroom);
         let peak = plan.peak;

@@ -112,6 +112,7 @@ fn with_workload() -> Shown {
         observed: Facts::new(&observed, noon()),
         standing: Some(Arc::new(standing())),
         plan,
+        refused: None,
         unwritten: None,
         undecided: None,
     });
@@ -126,7 +127,7 @@ fn sample(plan: &Plan) -> WorkloadSample<'_> {
         replicas: 4,
         ready: 4,
         standing: None,
-        unwritten: false,
+        problems: plan.problems.len(),
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Report {
     pub standing: Option<Arc<Standing>>,
     /// The answer, with its reasons and the memory it leaves.
     pub plan: Plan,
+    /// Why it was not made by the policy as it is written, but as it last could be used; `None`
+    /// when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// What keeps the answer from being carried out; `None` when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unwritten: Option<Unwritten>,
@@ -185,8 +189,8 @@ pub struct Summary {
     pub headroom: Option<f64>,
     /// The sentence a person reads first.
     pub summary: String,
-    /// How many signals are missing, stale or not a number, and one more when the answer could not
-    /// be written, or when there is none.
+    /// How many signals are missing, stale or not a number, and one more each when the policy
+    /// cannot be used as it is written, and when the answer could not be written or there is none.
     pub problems: usize,
     /// When it was decided.
     pub at: Option<Timestamp>,
@@ -204,21 +208,27 @@ impl Undecided {
 impl Report {
     /// The sentence a person reads first.
     fn sentence(&self) -> String {
-        let summary = &self.plan.summary;
+        let mut summary = self.plan.summary.clone();
+        if let Some(refused) = &self.refused {
+            summary.push_str("; the policy is not followed as it is written: ");
+            summary.push_str(refused);
+        }
         match (&self.undecided, &self.unwritten) {
             (Some(undecided), _) => undecided.sentence(),
             (None, Some(Unwritten { failed, reason })) => {
                 let what = if *failed { "not written" } else { "held back" };
                 format!("{summary}; {what}: {reason}")
             }
-            (None, None) => summary.clone(),
+            (None, None) => summary,
         }
     }
 
-    /// Facts that are missing, an answer that could not be carried out, or none at all.
-    fn problems(&self) -> usize {
+    /// Facts that are missing, a policy that cannot be used as it is written, an answer that could
+    /// not be carried out, or none at all.
+    pub fn problems(&self) -> usize {
         let failed = self.unwritten.as_ref().is_some_and(|why| why.failed);
-        self.plan.problems.len() + usize::from(failed) + usize::from(self.undecided.is_some())
+        let others = [failed, self.refused.is_some(), self.undecided.is_some()];
+        self.plan.problems.len() + others.into_iter().filter(|there| *there).count()
     }
 }
 

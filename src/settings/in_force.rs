@@ -13,6 +13,8 @@ pub struct InForce<T> {
     good: BTreeMap<String, Arc<T>>,
     /// Why a file has never loaded.
     missing: BTreeMap<String, String>,
+    /// Why the version of a file that lies there is not the one in force.
+    refused: BTreeMap<String, String>,
 }
 
 impl<T> Default for InForce<T> {
@@ -20,6 +22,7 @@ impl<T> Default for InForce<T> {
         Self {
             good: BTreeMap::new(),
             missing: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
     }
 }
@@ -34,6 +37,16 @@ impl<T> InForce<T> {
     pub fn insert(&mut self, name: &str, content: Arc<T>) {
         self.missing.remove(name);
         self.good.insert(name.to_owned(), content);
+    }
+
+    /// Why what is in force under a name is not what its file says, when it is not.
+    pub fn refused(&self, name: &str) -> Option<&str> {
+        self.refused.get(name).map(String::as_str)
+    }
+
+    /// Notes why the version in force under a name is not the newest.
+    pub(crate) fn refuses(&mut self, name: &str, reason: String) {
+        self.refused.insert(name.to_owned(), reason);
     }
 
     /// Takes out of force what was under a name.

@@ -116,7 +116,12 @@ impl<S: Source> Watched<S> {
         let mut in_force = InForce::default();
         for (name, entry) in &self.by_name {
             match (&entry.good, &entry.refused) {
-                (Some(content), _) => in_force.insert(name, Arc::clone(content)),
+                (Some(content), refused) => {
+                    in_force.insert(name, Arc::clone(content));
+                    if let Some(reason) = refused {
+                        in_force.refuses(name, reason.clone());
+                    }
+                }
                 (None, reason) => in_force.lacks(name, reason.clone().unwrap_or_default()),
             }
         }

@@ -207,8 +207,8 @@ async fn a_spike_that_grows_waits_for_no_event() {
     );
 }
 
-/// Six replicas, enough for what is quiet, whose policy was edited into one that no tick decides
-/// by, and then a spike.
+/// Six replicas, enough for what is quiet, whose policy was edited into one that cannot be used, and
+/// then a spike.
 async fn spiking_after(edit: Value) -> Spiking {
     let stage = Spiking::new(&[], TICK, 6).await;
     stage.policy(json!({"push": {}})).await;
@@ -218,7 +218,7 @@ async fn spiking_after(edit: Value) -> Spiking {
     stage.policy_with(json!({"push": {}}), edit).await;
     until("the spec is refused", async || {
         let report = stage.0.workloads.get(NAMESPACE, NAME);
-        report.is_some_and(|report| report.undecided.is_some())
+        report.is_some_and(|report| report.refused.is_some())
     })
     .await;
     stage.push(1_120.0, TimeDelta::zero());
@@ -231,7 +231,7 @@ async fn a_refused_spec_stops_no_raise_and_its_maximum_binds_it() {
     assert_eq!(stage.raised_above(6).await, 8);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.replicas().await, 8);
-    // and a tick that decides nothing tells what was done
+    // and a tick by the version before tells what was done
     let refused = json!({"maxReplicas": 8, "lead": "8d"});
     stage.policy_with(json!({"push": {}}), refused).await;
     until("the size is told", async || {

@@ -32,19 +32,60 @@ fn scale_patch() -> Matcher {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_spec_is_told_by_field_and_remedy() {
     let rig = undersized().await;
-    rig.policy(json!({"spikeCover": "0.5x"})).await;
+    rig.policy(json!({"forecast": {"zone": "Mars/Base"}})).await;
     let controller = rig.controller("tipoff");
     rig.until_condition("Ready", "False", "InvalidSpec").await;
     let (_, _, message) = rig.condition("Ready").await.unwrap();
     assert_eq!(
         message,
-        "spec.spikeCover is 0.5: it must be from 1x to 100x"
+        "spec.forecast.zone is \"Mars/Base\": write an IANA zone, for example America/New_York"
     );
     assert_eq!(rig.until_event("InvalidSpec").await, message);
     assert_eq!(rig.replicas().await, 3);
-    rig.policy(json!({"spikeCover": "2x"})).await;
+    rig.policy(json!({"forecast": {"zone": "UTC"}})).await;
     rig.until("it works once mended", async || rig.replicas().await == 8)
         .await;
+    rig.until_condition("Ready", "True", "Complete").await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_slip_in_an_edit_the_last_good_version_stays_in_force() {
+    let rig = undersized().await;
+    rig.policy(json!({"minReplicas": 4})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is raised", async || rig.replicas().await == 8)
+        .await;
+    // the higher minimum is plain, the zone is not
+    let slip = json!({"minReplicas": 5, "forecast": {"zone": "Mars/Base"}});
+    rig.policy(slip).await;
+    rig.until_condition("Ready", "False", "InvalidSpec").await;
+    let (_, _, message) = rig.condition("Ready").await.unwrap();
+    assert_eq!(
+        message,
+        "spec.forecast.zone is \"Mars/Base\": write an IANA zone, for example America/New_York; \
+         until it is mended the last version that could be used stays in force"
+    );
+    assert_eq!(rig.until_event("InvalidSpec").await, message);
+    let status = rig.status().await;
+    assert_eq!(status.problems.first(), Some(&message));
+    assert_eq!(status.desired_replicas, Some(8));
+    let shown = controller.workloads.summary(NAMESPACE, NAME).unwrap();
+    assert!(shown.problems >= 1);
+    assert!(shown.summary.ends_with(&message), "{}", shown.summary);
+    // what somebody takes away is given back, as ever
+    rig.scale(4).await;
+    rig.until("it is corrected", async || rig.replicas().await == 8)
+        .await;
+    // but what the edit says plainly counts
+    rig.policy(json!({"minReplicas": 20, "forecast": {"zone": "Mars/Base"}}))
+        .await;
+    rig.until("the minimum is met", async || rig.replicas().await == 20)
+        .await;
+    rig.policy(json!({"mode": "Recommend", "forecast": {"zone": "Mars/Base"}}))
+        .await;
+    rig.until_condition("Enforcing", "False", "Recommend").await;
+    rig.policy(json!({"forecast": {"zone": "UTC"}})).await;
     rig.until_condition("Ready", "True", "Complete").await;
     controller.stop().await;
 }
@@ -107,6 +148,9 @@ async fn a_workload_that_somebody_switched_off_stays_off() {
         reasons.contains("scaled to 0 by somebody else")
     })
     .await;
+    rig.until_condition("Enforcing", "False", "SwitchedOff")
+        .await;
+    rig.until_event("SwitchedOff").await;
     rig.pass(TimeDelta::minutes(10)).await;
     assert_eq!(rig.replicas().await, 0);
     rig.scale(1).await;
@@ -206,6 +250,8 @@ async fn a_workload_that_is_not_there_yet_is_waited_for() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(told().await);
+    rig.until_condition("Enforcing", "False", "TargetNotFound")
+        .await;
     api.create(&PostParams::default(), &deployment(NAME, 3))
         .await
         .unwrap();
@@ -214,6 +260,7 @@ async fn a_workload_that_is_not_there_yet_is_waited_for() {
     })
     .await;
     rig.until_condition("Ready", "True", "Complete").await;
+    rig.until_condition("Enforcing", "True", "Enforced").await;
     controller.stop().await;
 }
 

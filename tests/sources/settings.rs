@@ -394,6 +394,8 @@ fn a_bad_calendar_leaves_its_last_good_version_in_force() {
         let live = live.borrow();
         assert_eq!(fixtures(&live), ["late", "opener"]);
         assert!(live.problems[0].contains("nfl.csv"), "{:?}", live.problems);
+        let refused = live.calendars.refused("nfl").unwrap();
+        assert!(refused.contains("nfl.csv"), "{refused}");
     }
     assert!(bench.counted(r#"tipoff_reloads_total{outcome="refused",what="calendar"} 1"#));
 }

@@ -56,7 +56,7 @@ pub struct PredictiveAutoscalerStatus {
     /// What is known of spikes of this load; a restarted controller goes on from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spikes: Option<SpikesStatus>,
-    /// The next peak.
+    /// The largest peak of the forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<PeakStatus>,
     /// What a replica carries and how long one takes.
@@ -73,7 +73,7 @@ pub struct PredictiveAutoscalerStatus {
     pub last_scale: Option<ScaleStatus>,
 }
 
-/// The next peak the forecast sees.
+/// The largest peak the forecast sees.
 #[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeakStatus {

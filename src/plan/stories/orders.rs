@@ -23,7 +23,14 @@ fn manual_orders_are_obeyed_until_they_expire() {
     assert_eq!(story.replicas(), 50);
     story.observed.manual = order(ManualAction::Freeze, &story);
     story.load(9000.0);
-    assert_eq!(story.tick().desired, 50);
+    let plan = story.tick();
+    assert_eq!(plan.desired, 50);
+    assert!(
+        plan.summary.contains("frozen by hand until"),
+        "{}",
+        plan.summary
+    );
+    assert!(plan.summary.contains("war room)"), "{}", plan.summary);
     story.pass(TimeDelta::minutes(11));
     assert_eq!(story.replicas(), 90, "an expired order is no order");
 }

@@ -1,0 +1,195 @@
+//! The version of a policy that a tick goes by: what is written now, or what could last be used.
+//!
+//! A slip in an edit, made in a hurry, must not end decisions in the middle of a game. What could
+//! last be used stays in force, as with settings, calendars and fault lists; but what the edit says
+//! plainly and only ever binds is followed at once: `Recommend`, a lower maximum, a higher minimum,
+//! a bridge that is off, and a person's order. Pure: no client, no clock.
+
+use std::borrow::Cow;
+
+use crate::api::policy::{ValidPolicy, order_by_hand};
+use crate::api::v1alpha1::{BridgesSpec, NodesSpec, ResizeSpec};
+use crate::api::{PredictiveAutoscalerSpec, SpecError};
+use crate::plan::Mode;
+
+/// A spec to decide by.
+#[derive(Debug)]
+pub(super) struct InForce<'s> {
+    /// The spec.
+    pub(super) spec: Cow<'s, PredictiveAutoscalerSpec>,
+    /// The same, checked; `Err` when there is none to decide by.
+    pub(super) policy: Result<ValidPolicy, SpecError>,
+    /// Why it is not the one that is written, when it is not.
+    pub(super) refused: Option<SpecError>,
+}
+
+/// What to decide by, given what is `written` and what could be used the last time.
+pub(super) fn in_force<'s>(
+    written: &'s PredictiveAutoscalerSpec,
+    last_good: Option<&PredictiveAutoscalerSpec>,
+) -> InForce<'s> {
+    let as_written = |policy| InForce {
+        spec: Cow::Borrowed(written),
+        policy,
+        refused: None,
+    };
+    let error = match written.validate() {
+        Ok(policy) => return as_written(Ok(policy)),
+        Err(error) => error,
+    };
+    let bound = last_good.and_then(|last_good| bound(last_good, written));
+    let Some((spec, policy)) = bound else {
+        return as_written(Err(error));
+    };
+    InForce {
+        spec: Cow::Owned(spec),
+        policy: Ok(policy),
+        refused: Some(error),
+    }
+}
+
+/// The last good spec with what `written` binds it by. `None` when it cannot be followed: the
+/// workload is another, or what a person orders is not known.
+fn bound(
+    last_good: &PredictiveAutoscalerSpec,
+    written: &PredictiveAutoscalerSpec,
+) -> Option<(PredictiveAutoscalerSpec, ValidPolicy)> {
+    if last_good.scale_target_ref != written.scale_target_ref {
+        return None;
+    }
+    written
+        .manual
+        .as_ref()
+        .map(order_by_hand)
+        .transpose()
+        .ok()?;
+    let max_replicas = last_good.max_replicas.min(written.max_replicas).max(1);
+    let min_replicas = last_good.min_replicas.max(written.min_replicas);
+    let mut spec = PredictiveAutoscalerSpec {
+        min_replicas: min_replicas.clamp(1, max_replicas),
+        max_replicas,
+        manual: written.manual.clone(),
+        ..last_good.clone()
+    };
+    if written.mode == Mode::Recommend {
+        spec.mode = Mode::Recommend;
+    }
+    let BridgesSpec { resize, nodes } = written.bridges.clone().unwrap_or_default();
+    if let Some(bridges) = &mut spec.bridges {
+        let resized = |resize: &ResizeSpec| resize.enabled;
+        let roomy = |nodes: &NodesSpec| nodes.enabled;
+        bridges.resize = bridges
+            .resize
+            .take()
+            .filter(|_| resize.as_ref().is_some_and(resized));
+        bridges.nodes = bridges
+            .nodes
+            .take()
+            .filter(|_| nodes.as_ref().is_some_and(roomy));
+    }
+    let policy = spec.validate().ok()?;
+    Some((spec, policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1alpha1::PredictiveAutoscaler;
+
+    fn spec(fields: &str) -> PredictiveAutoscalerSpec {
+        let text = format!(
+            "
+apiVersion: tipoff.dev/v1alpha1
+kind: PredictiveAutoscaler
+metadata: {{name: a}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
+  load: {{prometheus: {{query: q}}}}
+{fields}"
+        );
+        serde_saphyr::from_str::<PredictiveAutoscaler>(&text)
+            .unwrap()
+            .spec
+    }
+
+    const GOOD: &str = "
+  mode: Enforce
+  minReplicas: 4
+  maxReplicas: 40
+  spikeCover: 3x
+  bridges: {resize: {enabled: true}, nodes: {enabled: true}}
+";
+
+    #[test]
+    fn what_can_be_used_is_used_as_it_is_written() {
+        let (good, other) = (spec(GOOD), spec("  minReplicas: 1\n  maxReplicas: 2"));
+        let force = in_force(&other, Some(&good));
+        assert_eq!(*force.spec, other);
+        assert!(force.policy.is_ok() && force.refused.is_none());
+    }
+
+    #[test]
+    fn a_slip_leaves_the_last_good_version_in_force() {
+        let good = spec(GOOD);
+        let slip = spec(&GOOD.replace("3x", "0.5x"));
+        let force = in_force(&slip, Some(&good));
+        assert_eq!(*force.spec, good);
+        assert_eq!(force.refused.unwrap().field(), "spikeCover");
+        // with nothing before it there is nothing to decide by
+        let force = in_force(&slip, None);
+        assert_eq!(force.policy.unwrap_err().field(), "spikeCover");
+        assert!(force.refused.is_none());
+    }
+
+    #[test]
+    fn what_only_binds_counts_at_once() {
+        let good = spec(GOOD);
+        let slip = spec(
+            "
+  mode: Recommend
+  minReplicas: 6
+  maxReplicas: 30
+  spikeCover: 0.5x
+  quietCover: 9x
+  bridges: {resize: {enabled: true}, nodes: {enabled: false}}
+  override: {action: Freeze, expires: '2026-09-13T13:00:00Z', reason: final}
+",
+        );
+        let force = in_force(&slip, Some(&good));
+        let expected = PredictiveAutoscalerSpec {
+            mode: Mode::Recommend,
+            min_replicas: 6,
+            max_replicas: 30,
+            manual: slip.manual.clone(),
+            bridges: Some(BridgesSpec {
+                nodes: None,
+                ..good.bridges.clone().unwrap()
+            }),
+            ..good.clone()
+        };
+        assert_eq!(*force.spec, expected);
+        // what would loosen it waits: only the order was a person's, who has taken it back
+        let lax = GOOD
+            .replace("3x", "0.5x")
+            .replace("minReplicas: 4", "minReplicas: 2")
+            .replace("maxReplicas: 40", "maxReplicas: 90");
+        let slip = spec(&lax);
+        let force = in_force(&slip, Some(&expected));
+        let freed = PredictiveAutoscalerSpec {
+            manual: None,
+            ..expected.clone()
+        };
+        assert_eq!(*force.spec, freed);
+    }
+
+    #[test]
+    fn an_edit_that_moves_the_policy_or_orders_what_is_not_known_is_followed_by_nothing() {
+        let good = spec(GOOD);
+        let mut moved = spec(&GOOD.replace("3x", "0.5x"));
+        moved.scale_target_ref.name = "api".to_owned();
+        assert!(in_force(&moved, Some(&good)).policy.is_err());
+        let pin = "  override: {action: Pin, expires: '2026-09-13T13:00:00Z', reason: final}";
+        let pinned = spec(&format!("{GOOD}{pin}"));
+        assert!(in_force(&pinned, Some(&good)).policy.is_err());
+    }
+}
