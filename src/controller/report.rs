@@ -162,7 +162,7 @@ fn log_slip(key: &PolicyKey, what: &str, why: Option<&Finding>, logged: &mut Opt
     {
         tracing::warn!(policy = %key, reason, "{what}: {message}");
     } else {
-        tracing::info!(policy = %key, "it is decided again by the policy as it is written");
+        tracing::info!(policy = %key, "what kept it from being followed is over");
     }
 }
 

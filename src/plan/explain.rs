@@ -11,24 +11,22 @@ impl Plan {
             Decision::Hold => format!("hold {}", self.current),
         };
         let why = match self.decision {
-            Decision::Raise => self
-                .limits
-                .last()
-                .map(super::LimitCut::text)
-                .into_iter()
-                .chain(self.leading_part().map(|part| part.reason.clone()))
-                .next_back(),
+            Decision::Raise => self.wanted(),
             Decision::Lower => Some(self.lowered()),
-            Decision::Hold => self
-                .holds
-                .first()
-                .map(Hold::text)
-                .or_else(|| self.leading_part().map(|part| part.reason.clone())),
+            Decision::Hold => (self.holds.first().map(Hold::text)).or_else(|| self.wanted()),
         };
         match why {
             Some(why) => format!("{verb}: {why}"),
             None => verb,
         }
+    }
+
+    /// What is wanted, and the limits that make another number of it.
+    fn wanted(&self) -> Option<String> {
+        let part = self.leading_part().map(|part| part.reason.clone());
+        let cuts = self.limits.iter().map(super::LimitCut::text);
+        let said: Vec<String> = part.into_iter().chain(cuts).collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// Why fewer do, and why not at once as few as are wanted.

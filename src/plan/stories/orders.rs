@@ -45,6 +45,11 @@ fn a_pin_above_the_maximum_is_cut_and_said() {
     });
     let plan = story.tick();
     assert_eq!(plan.desired, 100);
+    assert!(
+        plan.summary.contains("maxReplicas cuts 500 to 100"),
+        "{}",
+        plan.summary
+    );
     assert_eq!(plan.limits[0].limit, Limit::MaxReplicas);
 }
 
