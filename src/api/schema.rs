@@ -57,7 +57,7 @@ pub(super) fn optional_multiple(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^([1-9][0-9]?(\.[0-9]{1,6})?|100)x$",
+        "pattern": r"^((0{0,2}[1-9]|0?[1-9][0-9])(\.[0-9]{1,6})?|100(\.0{1,6})?)x$",
         "nullable": true,
     })
 }
@@ -67,7 +67,7 @@ pub(super) fn optional_factor(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^(1\.[1-9][0-9]{0,5}|[2-9](\.[0-9]{1,6})?|10)x$",
+        "pattern": r"^(0{0,2}(1\.[1-9][0-9]{0,5}|[2-9](\.[0-9]{1,6})?)|0?10(\.0{1,6})?)x$",
         "nullable": true,
     })
 }
@@ -77,7 +77,7 @@ pub(super) fn optional_cover(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^(auto|([1-9][0-9]?(\.[0-9]{1,6})?|100)x)$",
+        "pattern": r"^(auto|((0{0,2}[1-9]|0?[1-9][0-9])(\.[0-9]{1,6})?|100(\.0{1,6})?)x)$",
         "nullable": true,
     })
 }
@@ -101,7 +101,7 @@ pub(super) fn optional_share_of_spikes(_: &mut SchemaGenerator) -> Schema {
 /// The group and version of a kind, or `v1`, whose group has no name.
 pub(super) fn api_version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "string", "minLength": 1, "maxLength": 253, "pattern": "^(v1|[^/ ]+/[^/ ]+)$",
+        "type": "string", "minLength": 1, "maxLength": 253, "pattern": "^(v1|[^/ ]*/[^/ ]+)$",
     })
 }
 
@@ -186,4 +186,63 @@ pub(super) fn names(_: &mut SchemaGenerator) -> Schema {
         "items": { "type": "string", "minLength": 1, "maxLength": 253 },
         "x-kubernetes-list-type": "set",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::PredictiveAutoscaler;
+
+    /// Whether a policy with this field can be used.
+    fn usable(field: &str) -> bool {
+        let policy = format!(
+            "
+apiVersion: tipoff.dev/v1alpha1
+kind: PredictiveAutoscaler
+metadata: {{name: web}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
+  minReplicas: 1
+  maxReplicas: 2
+  load: {{prometheus: {{query: q}}}}
+  {field}"
+        );
+        let object: PredictiveAutoscaler = serde_saphyr::from_str(&policy).unwrap();
+        object.spec.validate().is_ok()
+    }
+
+    fn pattern(schema: fn(&mut SchemaGenerator) -> Schema) -> regex::Regex {
+        let schema = schema(&mut SchemaGenerator::default());
+        let pattern = schema.get("pattern").and_then(|pattern| pattern.as_str());
+        regex::Regex::new(pattern.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn multiples_that_a_policy_cannot_use_are_refused_and_no_others() {
+        let [cover, multiple, factor] =
+            [optional_cover, optional_multiple, optional_factor].map(pattern);
+        for number in [
+            "0", "0.5", "0.999999", "000", "1", "1.0", "01.5", "002", "1.09", "1.1", "1.10", "2",
+            "9.999999", "10", "010", "10.0", "10.5", "11", "99.9", "099", "100", "100.0", "100.5",
+            "101", "999",
+        ] {
+            let text = format!("{number}x");
+            for (pattern, field) in [
+                (&cover, format!("spikeCover: {text}")),
+                (&multiple, format!("quietCover: {text}")),
+                (
+                    &factor,
+                    format!("bridges: {{resize: {{enabled: true, factor: {text}}}}}"),
+                ),
+            ] {
+                assert_eq!(pattern.is_match(&text), usable(&field), "{field}");
+            }
+        }
+        assert!(cover.is_match("auto") && !multiple.is_match("auto"));
+        assert!(
+            !["2", "2xx", "-2x", "x"]
+                .iter()
+                .any(|text| cover.is_match(text))
+        );
+    }
 }

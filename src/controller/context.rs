@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::claims::Claims;
 use super::feeders::Feeders;
 use super::leader::Leadership;
 use super::pulse::{Latest, Pulses};
@@ -50,6 +51,7 @@ pub(super) struct Context {
     pub(super) resizes: Resizes,
     pub(super) buffers: Buffers,
     pub(super) states: States,
+    pub(super) claims: Claims,
     pub(super) budget: Mutex<Budget>,
     /// Cancelled once the controller is asked to stop.
     pub(super) shutdown: CancellationToken,

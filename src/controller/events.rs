@@ -20,7 +20,7 @@ pub(super) fn of_findings(findings: &[Finding], told: &mut Told) -> Vec<Event> {
             if before.as_ref() == Some(&now) {
                 return None;
             }
-            let (type_, reason) = words(finding, before.map(|(holds, _)| holds))?;
+            let (type_, reason) = words(finding, before.as_ref())?;
             Some(event(type_, reason, &action(finding), &finding.message))
         })
         .collect()
@@ -53,20 +53,21 @@ fn action(finding: &Finding) -> String {
     }
 }
 
-/// What makes a finding another one: of a bad spec, which field; else its reason.
+/// What makes a finding another one: of a bad spec, which field, of a bad calendar, which line; else
+/// its reason.
 pub(super) fn key(finding: &Finding) -> String {
-    if finding.reason == reason::INVALID_SPEC {
-        finding.message.clone()
-    } else {
-        finding.reason.clone()
+    match &*finding.reason {
+        reason::INVALID_SPEC | reason::CALENDAR_REFUSED => finding.message.clone(),
+        other => other.to_owned(),
     }
 }
 
 /// Type and reason of the Event for a changed finding, if it deserves one.
-fn words(finding: &Finding, before: Option<Holds>) -> Option<(EventType, &'static str)> {
+fn words(finding: &Finding, before: Option<&(Holds, String)>) -> Option<(EventType, &'static str)> {
     use ConditionType as C;
     let lost = finding.holds == Holds::False;
-    let back = finding.holds == Holds::True && before == Some(Holds::False);
+    let back =
+        finding.holds == Holds::True && before.is_some_and(|before| before.0 == Holds::False);
     match finding.condition {
         C::LoadAvailable if lost => Some((EventType::Warning, "LoadMissing")),
         C::LoadAvailable if back => Some((EventType::Normal, "LoadRecovered")),
@@ -78,6 +79,12 @@ fn words(finding: &Finding, before: Option<Holds>) -> Option<(EventType, &'stati
         }
         C::CalendarAvailable if finding.reason == reason::FIXTURES_DISPUTED => {
             Some((EventType::Warning, reason::FIXTURES_DISPUTED))
+        }
+        // what was there in an older version, or in doubt, is as it should be
+        C::CalendarAvailable if finding.reason == reason::CONFIGURED => {
+            let in_doubt = |(_, key): &(Holds, String)| key != reason::NONE_NAMED;
+            let recovered = before.is_some_and(in_doubt);
+            recovered.then_some((EventType::Normal, "CalendarRecovered"))
         }
         C::CalendarAvailable if back => Some((EventType::Normal, "CalendarRecovered")),
         C::Enforcing if lost => match finding.reason.as_str() {
@@ -201,6 +208,15 @@ mod tests {
             "line 3",
         );
         assert_eq!(old, pair("CalendarRefused", "ObserveCalendarRefused"));
+        let more = action(
+            C::CalendarAvailable,
+            true,
+            reason::CALENDAR_REFUSED,
+            "line 9",
+        );
+        assert_eq!(more.0, "CalendarRefused", "another line is news");
+        let mended = action(C::CalendarAvailable, true, reason::CONFIGURED, "9 fixtures");
+        assert_eq!(mended.0, "CalendarRecovered");
     }
 
     #[test]

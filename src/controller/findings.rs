@@ -151,10 +151,11 @@ pub(super) fn fixtures(
         reason::NOT_CONFIGURED
     };
     missing.extend(doubts.left_out.iter().cloned());
-    let missing = (!missing.is_empty()).then(|| missing.join("; "));
     let condition = ConditionType::CalendarAvailable;
-    let finding = if let Some(missing) = &missing {
-        Finding::new(condition, false, why, missing.as_str())
+    let told = |parts: [&[String]; 3]| parts.concat().join("; ");
+    let finding = if !missing.is_empty() {
+        let words = told([&missing, &refused, &doubts.disputed]);
+        Finding::new(condition, false, why, words)
     } else if names.is_empty() {
         Finding::new(
             condition,
@@ -163,7 +164,7 @@ pub(super) fn fixtures(
             "the policy names no calendar, so no fixture is planned for",
         )
     } else if !refused.is_empty() {
-        let words = refused.join("; ");
+        let words = told([&refused, &doubts.disputed, &[]]);
         Finding::new(condition, true, reason::CALENDAR_REFUSED, words)
     } else if !doubts.disputed.is_empty() {
         let words = doubts.disputed.join("; ");
@@ -176,6 +177,7 @@ pub(super) fn fixtures(
             format!("{} fixtures", calendar.len()),
         )
     };
+    let missing = (!missing.is_empty()).then(|| missing.join("; "));
     (calendar, missing, finding)
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kube::Resource as _;
 use kube::ResourceExt as _;
 
+use super::claims::Claim;
 use super::context::Context;
 use super::pulse::{SeenBetween, WrittenBetween};
 use super::state::PolicyKey;
@@ -16,7 +17,7 @@ use crate::api::v1alpha1::ScaleTargetRef;
 use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerSpec};
 use crate::burst::{LearntSpikes, SpikeSizes};
 use crate::plan::memory::RaiseMinute;
-use crate::plan::{BridgesSeen, BurstSight, Mode};
+use crate::plan::{BridgesSeen, BurstSight};
 use crate::settings::Live;
 use crate::source::{Sample, SourceError};
 use crate::target::{HpaSight, TargetError, WorkloadSize};
@@ -54,6 +55,8 @@ pub(super) struct Raw {
     pub(super) spikes: Option<(SpikeSizes, LearntSpikes)>,
     /// An older policy in `Enforce` that names the same workload.
     pub(super) rival: Option<String>,
+    /// Why live samples have been missing for so long that a person should know.
+    pub(super) silence: Option<String>,
     /// What stands of the bridges.
     pub(super) bridges: BridgesSeen,
 }
@@ -117,6 +120,7 @@ pub(super) async fn gather(
         hpa,
         rival: rival(ctx, key, object, target),
         // looked up with what is remembered of them
+        silence: None,
         bridges: BridgesSeen::default(),
     }
 }
@@ -128,21 +132,24 @@ fn rival(
     object: &PredictiveAutoscaler,
     target: &ScaleTargetRef,
 ) -> Option<String> {
-    let claim = |object: &PredictiveAutoscaler| {
+    let age = |object: &PredictiveAutoscaler| {
         let created = object.meta().creation_timestamp.as_ref().map(|time| time.0);
         (created, object.name_any())
     };
-    let mine = claim(object);
+    let mine = age(object);
     ctx.policies()
         .into_iter()
         .filter_map(|other| {
             let other = other.0.as_ref().ok()?;
-            let same = other.namespace().as_deref() == Some(&key.namespace)
+            let beside = other.namespace().as_deref() == Some(&key.namespace)
                 && other.name_any() != key.name
-                && other.spec.mode == Mode::Enforce
-                && other.spec.scale_target_ref == *target
                 && other.meta().deletion_timestamp.is_none();
-            (same && claim(other) < mine).then(|| other.name_any())
+            if !beside || age(other) >= mine {
+                return None;
+            }
+            let known = ctx.claims.of(&PolicyKey::of(other.meta()).ok()?);
+            let claim = known.unwrap_or_else(|| Claim::written(&other.spec));
+            claim.takes(target).then(|| other.name_any())
         })
         .min()
 }

@@ -34,6 +34,7 @@ use crate::target::{Buffers, Hpas, READ_TIMEOUT, Resizes, ScaleTargets};
 mod act;
 mod bridges;
 mod budget;
+mod claims;
 mod context;
 mod error;
 mod events;
@@ -60,6 +61,7 @@ pub use pulse::{Look, Rehearsal};
 pub use trainer::Pace;
 
 use act::{Planned, act};
+use claims::{Claim, Claims};
 use context::{Context, Watched};
 use feeders::{Feeders, Kitchen};
 use gather::gather;
@@ -191,6 +193,7 @@ pub async fn run(config: ControllerConfig, shutdown: CancellationToken) {
         buffers: Buffers::new(client.clone(), clock.clone(), breakers.clone()),
         breakers,
         states: States::default(),
+        claims: Claims::default(),
         budget: std::sync::Mutex::default(),
         shutdown: shutdown.clone(),
         store: OnceLock::new(),
@@ -291,6 +294,7 @@ async fn forget_deleted(ctx: &Context) {
     for (key, state) in ctx.states.retain(|key| known.contains(key)) {
         ctx.trainer.dismiss(&key);
         ctx.feeders.dismiss(&key);
+        ctx.claims.forget(&key);
         let mut state = state.lock().await;
         state.bridges.raised_between(ctx.pulses.take_cpu(&key));
         ctx.pulses.dismiss(&key);
@@ -352,11 +356,13 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
         Err(invalid) => (Ending::Unreadable(unreadable(&invalid.error), now), None),
         Ok(object) => {
             let force = in_force(&object.spec, state.last_good.as_ref());
+            ctx.claims.lay(&key, Claim::of(&force));
             // client required
             let mut raw = gather(&ctx, &key, object, &force.spec, live, now).await;
             state.bridges.raised_between(ctx.pulses.take_cpu(&key));
             state.unsaid = raw.written_between.take().or(state.unsaid.take());
             raw.written_between.clone_from(&state.unsaid);
+            raw.silence = state.silence(raw.burst.note.as_deref(), now);
             raw.bridges = bridges::look(&ctx, &key, &force.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
             if force.policy.is_ok() && force.refused.is_none() {
@@ -375,10 +381,12 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     let window = facts.policy.release.window;
                     let capacity = object.status.as_ref().and_then(|s| s.capacity.as_ref());
                     let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
+                    let most = state.most_replicas.max(facts.policy.max_replicas);
+                    state.most_replicas = most;
                     let memory = state.recall(&facts.target, proven, window, now);
                     if let Some(peak) = facts.history_peak {
                         let capacity = std::mem::take(&mut memory.capacity);
-                        memory.capacity = capacity.shown_by(peak, facts.policy.max_replicas);
+                        memory.capacity = capacity.shown_by(peak, most);
                     }
                     memory.count_raise(facts.raised_between);
                     let plan = plan(&facts.observed, &facts.policy, memory, now);

@@ -23,6 +23,9 @@ use crate::series::faults::Faults;
 use crate::settings::Live;
 use crate::units::{Rate, Timestamp};
 
+/// How long live samples are missing before a condition says so: as long as the alert waits for.
+const SILENT_FOR: TimeDelta = TimeDelta::seconds(30);
+
 /// Which policy: two of the same name are not the same when one was deleted in between.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PolicyKey {
@@ -173,6 +176,8 @@ pub(super) struct PolicyState {
     pub(super) memory: Memory,
     /// The workload that memory speaks of.
     pub(super) target: Option<ScaleTargetRef>,
+    /// The largest maximum it has had: with so many at most what history holds was carried.
+    pub(super) most_replicas: u32,
     /// The last tick.
     pub(super) ticked_at: Option<Timestamp>,
     /// The policy as it could last be used.
@@ -191,6 +196,8 @@ pub(super) struct PolicyState {
     pub(super) told: Option<Told>,
     /// Why nothing was decided, or not as the policy is written, as the log was last told.
     pub(super) logged: Option<String>,
+    /// Since when ticks have missed its live samples.
+    pub(super) silent_since: Option<Timestamp>,
     /// What is known of its bridges.
     pub(super) bridges: BridgeMemory,
 }
@@ -222,6 +229,15 @@ impl PolicyState {
         let same = self.seen.as_ref().is_some_and(|last| last.same(seen));
         let rest = self.due_at.filter(|_| same)? - now;
         (rest > TimeDelta::zero() && rest <= tick).then_some(rest)
+    }
+
+    /// Why live samples are missing, once they have been for so long that it is no late sender.
+    /// Nothing is lowered from the first moment on.
+    pub(super) fn silence(&mut self, why: Option<&str>, now: Timestamp) -> Option<String> {
+        let since = why.map(|_| self.silent_since.map_or(now, |since| since.min(now)));
+        self.silent_since = since;
+        let long = now - since? >= SILENT_FOR;
+        why.filter(|_| long).map(str::to_owned)
     }
 
     /// The memory a decision at `now` may use. It is emptied for another workload, and forgets
@@ -293,6 +309,22 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn a_silence_is_told_when_it_lasts() {
+        let mut state = PolicyState::default();
+        let mut told = |second, silent: bool| {
+            let why = silent.then_some("no sample");
+            state.silence(why, at(second)).is_some()
+        };
+        assert!(!told(0, true) && !told(29, true));
+        assert!(told(30, true) && told(45, true));
+        assert!(!told(60, false));
+        assert!(!told(75, true), "another one");
+        // nor by a clock that was set back
+        assert!(!told(10, true) && !told(39, true));
+        assert!(told(40, true));
     }
 
     fn target(name: &str) -> ScaleTargetRef {

@@ -189,12 +189,19 @@ pub(super) fn of_finding(
     status.summary = Some(format!("nothing is decided: {}", finding.message));
     status.reasons.clear();
     status.problems = vec![finding.message.clone()];
-    // what is not decided is not carried out either
+    // what is not decided is not carried out either; but who did not answer once may the next time,
+    // and what stood in the way before still does
+    let stopped = (last.conditions.iter())
+        .any(|c| c.type_ == ConditionType::Enforcing.name() && c.status == "False");
     let enforcing = Finding {
         condition: ConditionType::Enforcing,
         ..finding.clone()
     };
-    let findings = vec![finding, enforcing];
+    let lost = !stopped && finding.reason != reason::TARGET_UNREADABLE;
+    let findings: Vec<Finding> = [Some(finding), lost.then_some(enforcing)]
+        .into_iter()
+        .flatten()
+        .collect();
     for finding in &findings {
         set_condition(&mut status.conditions, finding, generation, now);
     }
@@ -204,9 +211,6 @@ pub(super) fn of_finding(
 /// Whether decisions are made by the policy as it is written, on complete facts, and carried out.
 fn ready(refused: Option<&Finding>, plan: &Plan, outcome: &Outcome) -> Finding {
     let condition = ConditionType::Ready;
-    if let Some(refused) = refused {
-        return refused.clone();
-    }
     match outcome {
         // somebody else was quicker: the next tick decides anew
         Outcome::Failed(TargetError::Overtaken { .. } | TargetError::Conflict)
@@ -216,6 +220,9 @@ fn ready(refused: Option<&Finding>, plan: &Plan, outcome: &Outcome) -> Finding {
         Outcome::Failed(error) => {
             return Finding::new(condition, false, reason::WRITE_FAILED, error.to_string());
         }
+    }
+    if let Some(refused) = refused {
+        return refused.clone();
     }
     if !plan.problems.is_empty() {
         let problems = plan.problems.clone();

@@ -127,6 +127,7 @@ pub(super) fn validate(
         raised_between,
         written_between,
         spikes,
+        silence,
         bridges,
     } = raw;
     let ValidPolicy {
@@ -151,13 +152,7 @@ pub(super) fn validate(
         .filter_map(|reading| reading.as_ref().err())
         .map(SourceError::kind)
         .collect();
-    let load = load_finding(
-        &policy,
-        now,
-        (load, shed, queue),
-        drain,
-        burst.note.as_deref(),
-    );
+    let load = load_finding(&policy, now, (load, shed, queue), drain, silence.as_deref());
     let (calendar, calendar_note, calendar_finding) =
         fixtures(&calendars, &live, &mut lists.calendars);
     let NamedFaults {
@@ -230,7 +225,7 @@ pub(super) fn validate(
         policy,
         findings,
         refused: force.refused.map(|error| {
-            let stays = "until it is mended the last version that could be used stays in force";
+            let stays = "the last version that could be used stays in force until a restart";
             let message = format!("{error}; {stays}");
             Finding::new(ConditionType::Ready, false, reason::INVALID_SPEC, message)
         }),

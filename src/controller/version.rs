@@ -63,10 +63,9 @@ fn bound(
         .map(order_by_hand)
         .transpose()
         .ok()?;
-    let max_replicas = last_good.max_replicas.min(written.max_replicas).max(1);
-    let min_replicas = last_good.min_replicas.max(written.min_replicas);
+    let (min_replicas, max_replicas) = bounds(last_good, written);
     let mut spec = PredictiveAutoscalerSpec {
-        min_replicas: min_replicas.clamp(1, max_replicas),
+        min_replicas,
         max_replicas,
         manual: written.manual.clone(),
         ..last_good.clone()
@@ -89,6 +88,19 @@ fn bound(
     }
     let policy = spec.validate().ok()?;
     Some((spec, policy))
+}
+
+/// The higher minimum and the lower maximum. Those before where what is written contradicts itself,
+/// or what was in force: then one of the two is the slip, and nobody knows which.
+fn bounds(last_good: &PredictiveAutoscalerSpec, written: &PredictiveAutoscalerSpec) -> (u32, u32) {
+    let max_replicas = last_good.max_replicas.min(written.max_replicas);
+    let min_replicas = last_good.min_replicas.max(written.min_replicas);
+    let sound = written.min_replicas > 0 && written.min_replicas <= written.max_replicas;
+    if sound && min_replicas <= max_replicas {
+        (min_replicas, max_replicas)
+    } else {
+        (last_good.min_replicas, last_good.max_replicas)
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +192,30 @@ spec:
             ..expected.clone()
         };
         assert_eq!(*force.spec, freed);
+    }
+
+    #[test]
+    fn bounds_that_contradict_each_other_bind_nothing() {
+        let good = spec(GOOD);
+        let bounds = |min: u32, max: u32| {
+            let mut slip = spec(&GOOD.replace("3x", "0.5x"));
+            (slip.min_replicas, slip.max_replicas) = (min, max);
+            let spec = in_force(&slip, Some(&good)).spec.into_owned();
+            (spec.min_replicas, spec.max_replicas)
+        };
+        assert_eq!(bounds(5, 30), (5, 30));
+        // 30 where 300 was meant, nothing at all, a digit too many
+        for (min, max) in [
+            (31, 30),
+            (0, 0),
+            (0, 40),
+            (4, 0),
+            (4_000, 40),
+            (2, 3),
+            (90, 99),
+        ] {
+            assert_eq!(bounds(min, max), (4, 40), "{min} to {max}");
+        }
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Metrics {
             )?,
             problems: whole(
                 "tipoff_workload_problems",
-                "Signals of the workload that are missing, stale or not a number, and one more while its size cannot be written; one when the workload itself is missing.",
+                "Signals of the workload that are missing, stale or not a number, and one more each while its policy cannot be followed as it is written and while its size cannot be written; one when nothing is decided.",
             )?,
             forecast: ForecastMetrics::new(&registry)?,
             spikes: SpikeMetrics::new(&registry)?,

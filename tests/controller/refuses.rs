@@ -64,7 +64,7 @@ async fn after_a_slip_in_an_edit_the_last_good_version_stays_in_force() {
     assert_eq!(
         message,
         "spec.forecast.zone is \"Mars/Base\": write an IANA zone, for example America/New_York; \
-         until it is mended the last version that could be used stays in force"
+         the last version that could be used stays in force until a restart"
     );
     assert_eq!(rig.until_event("InvalidSpec").await, message);
     let status = rig.status().await;
@@ -250,8 +250,12 @@ async fn a_workload_that_is_not_there_yet_is_waited_for() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(told().await);
-    rig.until_condition("Enforcing", "False", "TargetNotFound")
-        .await;
+    let conditions = rig.status().await.conditions;
+    let enforcing = conditions.iter().find(|c| c.type_ == "Enforcing").unwrap();
+    assert_eq!(
+        (&*enforcing.status, &*enforcing.reason),
+        ("False", "TargetNotFound")
+    );
     api.create(&PostParams::default(), &deployment(NAME, 3))
         .await
         .unwrap();
