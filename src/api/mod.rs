@@ -24,3 +24,20 @@ pub fn crd_yaml() -> Result<String, serde_saphyr::SerializeError> {
     use kube::CustomResourceExt as _;
     serde_saphyr::to_string(&PredictiveAutoscaler::crd())
 }
+
+/// A policy of a Deployment `web` with these fields, each on a line of its own, for tests.
+#[cfg(test)]
+pub(crate) fn of_web(fields: &str) -> PredictiveAutoscalerSpec {
+    let policy = format!(
+        "
+apiVersion: tipoff.dev/v1alpha1
+kind: PredictiveAutoscaler
+metadata: {{name: web}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
+  load: {{prometheus: {{query: q}}}}
+{fields}"
+    );
+    let object: PredictiveAutoscaler = serde_saphyr::from_str(&policy).unwrap();
+    object.spec
+}

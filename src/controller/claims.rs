@@ -70,23 +70,10 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::PredictiveAutoscaler;
+    use crate::api::of_web;
 
     fn spec(fields: &str) -> PredictiveAutoscalerSpec {
-        let text = format!(
-            "
-apiVersion: tipoff.dev/v1alpha1
-kind: PredictiveAutoscaler
-metadata: {{name: a}}
-spec:
-  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
-  minReplicas: 1
-  maxReplicas: 2
-  load: {{prometheus: {{query: q}}}}
-  {fields}"
-        );
-        let object: PredictiveAutoscaler = serde_saphyr::from_str(&text).unwrap();
-        object.spec
+        of_web(&format!("  minReplicas: 1\n  maxReplicas: 2\n  {fields}"))
     }
 
     #[test]

@@ -381,9 +381,10 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     let window = facts.policy.release.window;
                     let capacity = object.status.as_ref().and_then(|s| s.capacity.as_ref());
                     let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
+                    state.recall(&facts.target, proven, window, now);
                     let most = state.most_replicas.max(facts.policy.max_replicas);
                     state.most_replicas = most;
-                    let memory = state.recall(&facts.target, proven, window, now);
+                    let memory = &mut state.memory;
                     if let Some(peak) = facts.history_peak {
                         let capacity = std::mem::take(&mut memory.capacity);
                         memory.capacity = capacity.shown_by(peak, most);

@@ -176,7 +176,7 @@ pub(super) struct PolicyState {
     pub(super) memory: Memory,
     /// The workload that memory speaks of.
     pub(super) target: Option<ScaleTargetRef>,
-    /// The largest maximum it has had: with so many at most what history holds was carried.
+    /// The largest maximum this workload has had: with so many at most what history holds was carried.
     pub(super) most_replicas: u32,
     /// The last tick.
     pub(super) ticked_at: Option<Timestamp>,
@@ -253,6 +253,7 @@ impl PolicyState {
     ) -> &mut Memory {
         if self.target.as_ref() != Some(target) {
             self.memory = Memory::default();
+            self.most_replicas = 0;
             if let Some(proof) = proven.filter(|proof| proof.target == named(target)) {
                 let per_replica = Rate::per_second(proof.per_replica);
                 self.memory.capacity = CapacityEstimate::proven(proof.at, per_replica);

@@ -106,23 +106,7 @@ fn bounds(last_good: &PredictiveAutoscalerSpec, written: &PredictiveAutoscalerSp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1alpha1::PredictiveAutoscaler;
-
-    fn spec(fields: &str) -> PredictiveAutoscalerSpec {
-        let text = format!(
-            "
-apiVersion: tipoff.dev/v1alpha1
-kind: PredictiveAutoscaler
-metadata: {{name: a}}
-spec:
-  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
-  load: {{prometheus: {{query: q}}}}
-{fields}"
-        );
-        serde_saphyr::from_str::<PredictiveAutoscaler>(&text)
-            .unwrap()
-            .spec
-    }
+    use crate::api::of_web as spec;
 
     const GOOD: &str = "
   mode: Enforce
