@@ -33,6 +33,13 @@ pub(super) fn optional_count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "nullable": true })
 }
 
+/// An object of any shape that may be left out: who reads it back checks it.
+pub(super) fn optional_open_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "x-kubernetes-preserve-unknown-fields": true, "nullable": true,
+    })
+}
+
 /// A positive number that may be left out.
 pub(super) fn optional_positive(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

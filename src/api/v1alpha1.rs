@@ -23,8 +23,8 @@ use crate::units::HumanDuration;
 mod status;
 
 pub use status::{
-    CapacityOrigin, CapacityProof, CapacityStatus, CoverStatus, ForecastStatus, PeakStatus,
-    PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
+    CapacityOrigin, CapacityProof, CapacityStatus, CoverStatus, ForecastStatus, LargestMaximum,
+    PeakStatus, PredictiveAutoscalerStatus, ScaleStatus, SpikesStatus,
 };
 
 /// How a workload is sized ahead of its crowd.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::state::PolicyKey;
-use super::version::{InForce, in_force};
-use crate::api::PredictiveAutoscalerSpec;
+use super::version::{InForce, in_force, kept};
+use crate::api::PredictiveAutoscaler;
 use crate::api::v1alpha1::ScaleTargetRef;
 use crate::plan::Mode;
 
@@ -29,9 +29,10 @@ impl Claim {
         }
     }
 
-    /// By what is written, of a policy that has not been looked at.
-    pub(super) fn written(spec: &PredictiveAutoscalerSpec) -> Self {
-        Self::of(&in_force(spec, None))
+    /// By what is written, and what its status keeps, of a policy that has not been looked at.
+    pub(super) fn written(policy: &PredictiveAutoscaler) -> Self {
+        let last_good = kept(policy.status.as_ref());
+        Self::of(&in_force(&policy.spec, last_good.as_ref()))
     }
 
     /// Whether it writes to this workload.
@@ -70,7 +71,9 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::of_web;
+    use crate::api::v1alpha1::PredictiveAutoscalerStatus;
+    use crate::api::{PredictiveAutoscalerSpec, of_web};
+    use crate::controller::version::keep;
 
     fn spec(fields: &str) -> PredictiveAutoscalerSpec {
         of_web(&format!("  minReplicas: 1\n  maxReplicas: 2\n  {fields}"))
@@ -85,14 +88,25 @@ mod tests {
         let takes = |written: &PredictiveAutoscalerSpec, last_good| {
             Claim::of(&in_force(written, last_good)).takes(&target)
         };
+        let unseen = |spec: &PredictiveAutoscalerSpec, last_good| {
+            let mut policy = PredictiveAutoscaler::new("web", spec.clone());
+            policy.status = Some(PredictiveAutoscalerStatus {
+                last_good_spec: Option::and_then(last_good, keep),
+                ..PredictiveAutoscalerStatus::default()
+            });
+            Claim::written(&policy)
+        };
         assert!(takes(&enforces, None) && !takes(&recommends, None));
         // a slip on the way to Enforce stands nobody down; one while it enforces gives nothing up
-        assert!(!takes(&slip, Some(&recommends)) && !Claim::written(&slip).takes(&target));
-        assert!(takes(&slip, Some(&enforces)));
+        assert!(!takes(&slip, Some(&recommends)) && takes(&slip, Some(&enforces)));
+        // also of one that nobody has looked at since a restart
+        assert!(!unseen(&slip, None).takes(&target));
+        assert!(!unseen(&slip, Some(&recommends)).takes(&target));
+        assert!(unseen(&slip, Some(&enforces)).takes(&target));
         let elsewhere = ScaleTargetRef {
             name: "api".to_owned(),
             ..target.clone()
         };
-        assert!(!Claim::written(&enforces).takes(&elsewhere));
+        assert!(!unseen(&enforces, None).takes(&elsewhere));
     }
 }

@@ -148,7 +148,7 @@ fn rival(
                 return None;
             }
             let known = ctx.claims.of(&PolicyKey::of(other.meta()).ok()?);
-            let claim = known.unwrap_or_else(|| Claim::written(&other.spec));
+            let claim = known.unwrap_or_else(|| Claim::written(other));
             claim.takes(target).then(|| other.name_any())
         })
         .min()

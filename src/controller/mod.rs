@@ -72,7 +72,7 @@ use sources::Sources;
 use state::{PolicyKey, Seen, States};
 use trainer::Trainer;
 use validate::validate;
-use version::in_force;
+use version::{in_force, kept};
 
 /// What [`ControllerConfig::readiness`] waits for until every policy has been listed.
 pub const READINESS: &str = "policies";
@@ -353,8 +353,13 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
     let mut due_at = now + tick;
 
     let (ending, found) = match &watched.0 {
-        Err(invalid) => (Ending::Unreadable(unreadable(&invalid.error), now), None),
+        Err(invalid) => {
+            state.keeps = true;
+            (Ending::Unreadable(unreadable(&invalid.error), now), None)
+        }
         Ok(object) => {
+            let found = object.status.as_ref();
+            state.last_good = state.last_good.take().or_else(|| kept(found));
             let force = in_force(&object.spec, state.last_good.as_ref());
             ctx.claims.lay(&key, Claim::of(&force));
             // client required
@@ -365,9 +370,11 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
             raw.silence = state.silence(raw.burst.note.as_deref(), now);
             raw.bridges = bridges::look(&ctx, &key, &force.spec, &raw, &mut state.bridges).await;
             // no client from here on, until act
-            if force.policy.is_ok() && force.refused.is_none() {
+            let followed = force.policy.is_ok() && force.refused.is_none();
+            if followed {
                 state.last_good = Some(object.spec.clone());
             }
+            state.keeps = !followed;
             let ending = match validate(force, raw, &mut state.lists) {
                 Err(refusal) => {
                     // a window in which the workload was not seen is not a full one
@@ -379,9 +386,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     ctx.feeders.follow(&key, facts.feed.as_ref(), &facts.target);
                     ctx.show_live_age(&key, now);
                     let window = facts.policy.release.window;
-                    let capacity = object.status.as_ref().and_then(|s| s.capacity.as_ref());
-                    let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
-                    state.recall(&facts.target, proven, window, now);
+                    let capacity = found.and_then(|status| status.capacity.as_ref());
+                    state.recall(&facts.target, capacity, window, now);
                     let most = state.most_replicas.max(facts.policy.max_replicas);
                     state.most_replicas = most;
                     let memory = &mut state.memory;
@@ -398,8 +404,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     let blind = state.bridges.blind().iter().cloned();
                     applied.bridged.notes.extend(blind);
                     if applied.facts.feed.is_some() {
-                        let status = object.status.as_ref();
-                        let remembered = status.and_then(|status| status.spikes);
+                        let remembered = found.and_then(|status| status.spikes);
                         let remembered = remembered.map(|spikes| spikes.learnt);
                         ctx.pulses
                             .brief(&key, Stance::of(&applied), remembered, now);
@@ -414,7 +419,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     Ending::Decided(Box::new(applied))
                 }
             };
-            (ending, object.status.as_ref())
+            (ending, found)
         }
     };
     // client required

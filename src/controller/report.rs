@@ -15,10 +15,11 @@ use super::act::{Applied, Outcome};
 use super::context::Context;
 use super::state::{PolicyKey, PolicyState, Told, named};
 use super::validate::Refusal;
+use super::version::keep;
 use super::{events, status};
 use crate::api::PredictiveAutoscaler;
 use crate::api::conditions::{ConditionType, Finding, Holds};
-use crate::api::v1alpha1::PredictiveAutoscalerStatus;
+use crate::api::v1alpha1::{LargestMaximum, PredictiveAutoscalerStatus};
 use crate::serve::metrics::WorkloadSample;
 use crate::serve::{Facts, Report, Unwritten};
 use crate::target::call::within;
@@ -125,6 +126,7 @@ pub(super) async fn report(
             status::of_finding(finding.clone(), last.unwrap_or(&empty), generation, *now)
         }
     };
+    keep_for_the_next(state, &mut new);
     match (ending, &state.unsaid) {
         // of two sizes the later is the last
         (Ending::Decided(applied), _) if matches!(applied.outcome, Outcome::Scaled { .. }) => {
@@ -145,6 +147,18 @@ pub(super) async fn report(
     }
     for event in &news {
         publish(ctx, key, event).await;
+    }
+}
+
+/// Adds what a controller that starts anew cannot learn from anything else.
+fn keep_for_the_next(state: &PolicyState, status: &mut PredictiveAutoscalerStatus) {
+    let kept = state.last_good.as_ref().filter(|_| state.keeps);
+    status.last_good_spec = kept.and_then(keep);
+    if let (Some(capacity), Some(target)) = (&mut status.capacity, &state.target) {
+        capacity.largest_maximum = Some(LargestMaximum {
+            replicas: state.most_replicas,
+            target: named(target),
+        });
     }
 }
 

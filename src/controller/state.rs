@@ -1,7 +1,8 @@
 //! What the controller keeps in memory for each policy between two ticks.
 //!
 //! Nothing of it survives a restart but what stands in the status (what a replica was proven to
-//! carry, what spikes were like): the brain then starts with an otherwise empty memory and lowers
+//! carry, the largest maximum, what spikes were like, the last good version of a policy whose newer
+//! one cannot be used): the brain then starts with an otherwise empty memory and lowers
 //! nothing until it has seen a whole window.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,7 @@ use super::bridges::BridgeMemory;
 use super::pulse::WrittenBetween;
 use crate::api::PredictiveAutoscalerSpec;
 use crate::api::conditions::{ConditionType, Holds};
-use crate::api::v1alpha1::{CapacityProof, PredictiveAutoscalerStatus, ScaleTargetRef};
+use crate::api::v1alpha1::{CapacityStatus, PredictiveAutoscalerStatus, ScaleTargetRef};
 use crate::capacity::CapacityEstimate;
 use crate::fixture::Calendar;
 use crate::plan::Memory;
@@ -182,6 +183,8 @@ pub(super) struct PolicyState {
     pub(super) ticked_at: Option<Timestamp>,
     /// The policy as it could last be used.
     pub(super) last_good: Option<PredictiveAutoscalerSpec>,
+    /// Whether the status keeps it, for what is written cannot be used.
+    pub(super) keeps: bool,
     /// What the last tick was made for.
     pub(super) seen: Option<Seen>,
     /// When the next one is due.
@@ -242,18 +245,22 @@ impl PolicyState {
 
     /// The memory a decision at `now` may use. It is emptied for another workload, and forgets
     /// that it saw a whole window when ticks stayed out for as long as one. An empty one begins
-    /// with what the status says was `proven` of the same workload: sizes from less would be many
-    /// times too large until the next peak.
+    /// with what the status holds of the same workload. What was proven: sizes from less would be
+    /// many times too large until the next peak. And the largest maximum: with a later, lower one
+    /// each replica would seem to have carried as many times more.
     pub(super) fn recall(
         &mut self,
         target: &ScaleTargetRef,
-        proven: Option<&CapacityProof>,
+        capacity: Option<&CapacityStatus>,
         window: TimeDelta,
         now: Timestamp,
     ) -> &mut Memory {
         if self.target.as_ref() != Some(target) {
             self.memory = Memory::default();
-            self.most_replicas = 0;
+            let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
+            let most = capacity.and_then(|capacity| capacity.largest_maximum.as_ref());
+            let most = most.filter(|most| most.target == named(target));
+            self.most_replicas = most.map_or(0, |most| most.replicas);
             if let Some(proof) = proven.filter(|proof| proof.target == named(target)) {
                 let per_replica = Rate::per_second(proof.per_replica);
                 self.memory.capacity = CapacityEstimate::proven(proof.at, per_replica);
@@ -306,7 +313,9 @@ impl States {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1alpha1::{CapacityOrigin, CapacityProof, LargestMaximum};
     use crate::fixture::{Fixture, Start};
+    use crate::units::HumanDuration;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(second, 0).unwrap()
@@ -349,19 +358,28 @@ mod tests {
 
     #[test]
     fn a_new_process_goes_on_from_what_was_proven_of_the_same_workload() {
-        let proof = CapacityProof {
-            per_replica: 40.0,
-            at: at(0),
-            target: "Deployment/a".to_owned(),
+        let status = CapacityStatus {
+            per_replica: None,
+            scale_up_time: HumanDuration(TimeDelta::minutes(2)),
+            origin: CapacityOrigin::Learned,
+            proven: Some(CapacityProof {
+                per_replica: 40.0,
+                at: at(0),
+                target: "Deployment/a".to_owned(),
+            }),
+            largest_maximum: Some(LargestMaximum {
+                replicas: 90,
+                target: "Deployment/a".to_owned(),
+            }),
         };
         let window = TimeDelta::minutes(5);
-        let recalled = |name: &str| {
-            let mut state = PolicyState::default();
-            let memory = state.recall(&target(name), Some(&proof), window, at(60));
-            memory.capacity.at(at(60))
+        let mut state = PolicyState::default();
+        let mut recalled = |name: &str| {
+            let memory = state.recall(&target(name), Some(&status), window, at(60));
+            (memory.capacity.at(at(60)), state.most_replicas)
         };
-        assert_eq!(recalled("a"), Some(Rate::per_second(40.0)));
-        assert_eq!(recalled("b"), None);
+        assert_eq!(recalled("a"), (Some(Rate::per_second(40.0)), 90));
+        assert_eq!(recalled("b"), (None, 0));
     }
 
     #[test]

@@ -29,7 +29,8 @@ const MOST_NOTES: usize = 8;
 /// Their longest, characters.
 const LONGEST_NOTE: usize = 400;
 
-/// The status after a decision, and every finding it holds.
+/// The status after a decision, but for what it keeps for a later process, and every finding it
+/// holds.
 pub(super) fn of_applied(
     applied: &Applied,
     last: &PredictiveAutoscalerStatus,
@@ -108,6 +109,7 @@ pub(super) fn of_applied(
         summary: Some(plan.summary.clone()),
         reasons,
         problems: facts.problems(plan),
+        last_good_spec: None,
         current_replicas: Some(current),
         desired_replicas: Some(plan.desired),
         ready_replicas: Some(facts.size.ready),
@@ -135,6 +137,7 @@ pub(super) fn of_applied(
                     at: to_second(at),
                     target: named(&facts.target),
                 }),
+            largest_maximum: None,
         }),
         forecast: facts
             .observed

@@ -225,7 +225,7 @@ pub(super) fn validate(
         policy,
         findings,
         refused: force.refused.map(|error| {
-            let stays = "the last version that could be used stays in force until a restart";
+            let stays = "the last version that could be used stays in force";
             let message = format!("{error}; {stays}");
             Finding::new(ConditionType::Ready, false, reason::INVALID_SPEC, message)
         }),

@@ -7,8 +7,11 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use crate::api::policy::{ValidPolicy, order_by_hand};
-use crate::api::v1alpha1::{BridgesSpec, NodesSpec, ResizeSpec};
+use crate::api::v1alpha1::{BridgesSpec, NodesSpec, PredictiveAutoscalerStatus, ResizeSpec};
 use crate::api::{PredictiveAutoscalerSpec, SpecError};
 use crate::plan::Mode;
 
@@ -46,6 +49,21 @@ pub(super) fn in_force<'s>(
         policy: Ok(policy),
         refused: Some(error),
     }
+}
+
+/// The version that an earlier process kept in the status, to go on from. One that cannot be read
+/// or used is none.
+pub(super) fn kept(
+    status: Option<&PredictiveAutoscalerStatus>,
+) -> Option<PredictiveAutoscalerSpec> {
+    let kept = status?.last_good_spec.as_ref()?;
+    let spec = PredictiveAutoscalerSpec::deserialize(kept).ok()?;
+    spec.validate().is_ok().then_some(spec)
+}
+
+/// The same for the status to keep. A status without it is better than none.
+pub(super) fn keep(last_good: &PredictiveAutoscalerSpec) -> Option<Value> {
+    serde_json::to_value(last_good).ok()
 }
 
 /// The last good spec with what `written` binds it by. `None` when it cannot be followed: the
@@ -176,6 +194,24 @@ mod tests {
             ..expected.clone()
         };
         assert_eq!(*force.spec, freed);
+    }
+
+    #[test]
+    fn what_was_kept_in_a_status_is_gone_on_from_if_it_can_be() {
+        let good = spec(GOOD);
+        let of = |last_good_spec| {
+            let status = PredictiveAutoscalerStatus {
+                last_good_spec,
+                ..PredictiveAutoscalerStatus::default()
+            };
+            kept(Some(&status))
+        };
+        assert_eq!(of(keep(&good)), Some(good));
+        let slip = spec(&GOOD.replace("3x", "0.5x"));
+        assert_eq!(of(keep(&slip)), None);
+        assert_eq!(of(Some(serde_json::json!({"mode": "Guess"}))), None);
+        assert_eq!(of(None), None);
+        assert_eq!(kept(None), None);
     }
 
     #[test]

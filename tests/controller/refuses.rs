@@ -64,7 +64,7 @@ async fn after_a_slip_in_an_edit_the_last_good_version_stays_in_force() {
     assert_eq!(
         message,
         "spec.forecast.zone is \"Mars/Base\": write an IANA zone, for example America/New_York; \
-         the last version that could be used stays in force until a restart"
+         the last version that could be used stays in force"
     );
     assert_eq!(rig.until_event("InvalidSpec").await, message);
     let status = rig.status().await;
@@ -82,11 +82,21 @@ async fn after_a_slip_in_an_edit_the_last_good_version_stays_in_force() {
         .await;
     rig.until("the minimum is met", async || rig.replicas().await == 20)
         .await;
+    // also by a controller that never saw anything else
+    controller.stop().await;
+    rig.scale(4).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it is corrected anew", async || rig.replicas().await == 20)
+        .await;
+    let kept = rig.status().await.last_good_spec.unwrap();
+    assert_eq!(kept["minReplicas"], 4);
+    rig.until_condition("Ready", "False", "InvalidSpec").await;
     rig.policy(json!({"mode": "Recommend", "forecast": {"zone": "Mars/Base"}}))
         .await;
     rig.until_condition("Enforcing", "False", "Recommend").await;
     rig.policy(json!({"forecast": {"zone": "UTC"}})).await;
     rig.until_condition("Ready", "True", "Complete").await;
+    assert_eq!(rig.status().await.last_good_spec, None);
     controller.stop().await;
 }
 

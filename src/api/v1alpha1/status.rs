@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::schema;
 use crate::burst::LearntSpikes;
@@ -32,6 +33,11 @@ pub struct PredictiveAutoscalerStatus {
     /// Facts that are missing, stale or not numbers. While there is one, nothing is lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// While what is written cannot be used, the last version that could: decisions are made by
+    /// it, with what the one written binds it by. A restarted controller goes on from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_open_object")]
+    pub last_good_spec: Option<Value>,
     /// Replicas the workload asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_count")]
@@ -141,6 +147,21 @@ pub struct CapacityStatus {
     /// What replicas were proven to carry; a restarted controller goes on from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<CapacityProof>,
+    /// The largest `maxReplicas` of the workload: what its history holds was carried by so many at
+    /// most. A restarted controller goes on from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_maximum: Option<LargestMaximum>,
+}
+
+/// The largest maximum that policies have set for a workload.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LargestMaximum {
+    /// How many.
+    #[schemars(schema_with = "schema::count")]
+    pub replicas: u32,
+    /// Kind and name of the workload, as in "Deployment/lobby".
+    pub target: String,
 }
 
 /// The highest load that every ready replica carried for minutes.
