@@ -258,11 +258,17 @@ fn known_part(mut grid: Grid) -> Grid {
 }
 
 /// What is added to a rate before its logarithm is taken: half a unit per second as in the
-/// study, less for small loads (a hundredth of the median of what is not zero) and never less
-/// than half a unit per bin.
+/// study, less for small loads and never less than half a unit per bin. Small is a hundredth of the
+/// median of what is not zero, or three of its mean where that is more: where nights are nearly
+/// nothing, how nearly says little about days. The latter was chosen on ordinary series.
 pub(crate) fn log_offset(values: &[f64]) -> f64 {
     let mut positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
-    median(&mut positive).map_or(0.5, |median| (0.01 * median).clamp(0.5 / STEP as f64, 0.5))
+    let mean = positive.iter().sum::<f64>() / positive.len() as f64;
+    median(&mut positive).map_or(0.5, |median| {
+        (0.01 * median)
+            .max(0.03 * mean)
+            .clamp(0.5 / STEP as f64, 0.5)
+    })
 }
 
 /// How far from its response a slot can make a day a match day, seconds: a day of 25 hours and the

@@ -2,6 +2,8 @@
 
 use chrono::{Datelike as _, TimeDelta, Weekday};
 use chrono_tz::Tz;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tipoff::fixture::Calendar;
 use tipoff::forecast::{Artefact, EventResponse, Evidence, Fit as _, Quantile};
 use tipoff::series::Series;
@@ -86,6 +88,21 @@ fn growth_fades_where_load_is_not_known() {
     // fourteen days later load is .8 up; what was known can speak for two days of it at most
     let error = surprise(&without(&load, gap, day), &load, day);
     assert!((0.6..0.9).contains(&error), "{error:.3}");
+}
+
+#[test]
+fn a_load_that_has_doubled_and_stays_so_is_planned_for_tomorrow() {
+    let mut random = StdRng::seed_from_u64(1);
+    let mut load = growing(0.0);
+    let doubled = GROWN * BINS_A_DAY - 8 * 12;
+    let values = (load.raw().iter().enumerate()).map(|(bin, value)| {
+        let noise = random.random_range(0.95..1.05);
+        let more = if bin as i64 >= doubled { 2.0 } else { 1.0 };
+        value * noise * more
+    });
+    load = Series::from_raw(load.start(), load.step(), values.collect());
+    let error = surprise(&load, &load, GROWN);
+    assert!(error.abs() < 0.15, "{error:.3}");
 }
 
 #[test]
