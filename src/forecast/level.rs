@@ -105,7 +105,12 @@ impl Level {
             known().fold((0.0, 0.0), |(n, s), r| (n + 1.0, s + (r - hour).powi(2)));
         let noise = squares / f64::max(count * (count - 1.0), 1.0);
         let held = residuals.len().saturating_sub(HELD)..residuals.len();
-        let (held, steady) = steadiness(|| held.clone().map(left).filter(|r| r.is_finite()));
+        // what holds has held in the last hour too
+        let (held, steady) = if hour < 0.5 * STEADY.0 * LEAST_SPREAD {
+            (0.0, 0.0)
+        } else {
+            steadiness(|| held.clone().map(left).filter(|r| r.is_finite()))
+        };
         Self {
             day,
             hour,
