@@ -354,7 +354,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
 
     let (ending, found) = match &watched.0 {
         Err(invalid) => {
-            state.keeps = true;
+            state.slipped = true;
             (Ending::Unreadable(unreadable(&invalid.error), now), None)
         }
         Ok(object) => {
@@ -374,7 +374,7 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
             if followed {
                 state.last_good = Some(object.spec.clone());
             }
-            state.keeps = !followed;
+            state.slipped = !followed;
             let ending = match validate(force, raw, &mut state.lists) {
                 Err(refusal) => {
                     // a window in which the workload was not seen is not a full one
@@ -388,8 +388,8 @@ async fn reconcile(watched: Arc<Watched>, ctx: Arc<Context>) -> Result<Action, R
                     let window = facts.policy.release.window;
                     let capacity = found.and_then(|status| status.capacity.as_ref());
                     state.recall(&facts.target, capacity, window, now);
-                    let most = state.most_replicas.max(facts.policy.max_replicas);
-                    state.most_replicas = most;
+                    let (maximum, history) = (facts.policy.max_replicas, facts.lesson.history);
+                    let most = state.largest_maximum(maximum, history, now);
                     let memory = &mut state.memory;
                     if let Some(peak) = facts.history_peak {
                         let capacity = std::mem::take(&mut memory.capacity);

@@ -7,8 +7,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::api::{Api, Patch, PatchParams};
-use kube::core::PartialObjectMeta;
+use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::events::Event;
+use serde::Deserialize as _;
 use serde_json::json;
 
 use super::act::{Applied, Outcome};
@@ -115,7 +116,16 @@ pub(super) async fn report(
         return;
     }
     let empty = PredictiveAutoscalerStatus::default();
-    let last = state.written.as_ref().or(found);
+    let read_again;
+    let mut last = state.written.as_ref().or(found);
+    if let (Ending::Unreadable(..), None) = (ending, last) {
+        // its status may well be read: what it keeps is not lost by a version that cannot use it
+        let Some(status) = read_status(ctx, key).await else {
+            return;
+        };
+        read_again = status;
+        last = read_again.as_ref();
+    }
     let generation = meta.generation;
     let (mut new, findings) = match ending {
         Ending::Decided(applied) => status::of_applied(applied, last.unwrap_or(&empty), generation),
@@ -151,12 +161,18 @@ pub(super) async fn report(
 }
 
 /// Adds what a controller that starts anew cannot learn from anything else.
-fn keep_for_the_next(state: &PolicyState, status: &mut PredictiveAutoscalerStatus) {
-    let kept = state.last_good.as_ref().filter(|_| state.keeps);
-    status.last_good_spec = kept.and_then(keep);
-    if let (Some(capacity), Some(target)) = (&mut status.capacity, &state.target) {
+fn keep_for_the_next(state: &PolicyState, new: &mut PredictiveAutoscalerStatus) {
+    if !state.slipped {
+        new.last_good_spec = None;
+    } else if let Some(last_good) = &state.last_good {
+        new.last_good_spec = keep(last_good);
+    }
+    // else what this process cannot use stays for one that can
+    let known = (&mut new.capacity, &state.target, state.largest);
+    if let (Some(capacity), Some(target), Some((replicas, at))) = known {
         capacity.largest_maximum = Some(LargestMaximum {
-            replicas: state.most_replicas,
+            replicas,
+            at: status::to_second(at),
             target: named(target),
         });
     }
@@ -220,6 +236,19 @@ fn already_told(found: Option<&PredictiveAutoscalerStatus>) -> Told {
             Some((condition.into(), (holds, events::key(&finding))))
         })
         .collect()
+}
+
+/// The status of an object whose spec cannot be read. `None` when it is not known whether there is
+/// one.
+async fn read_status(ctx: &Context, key: &PolicyKey) -> Option<Option<PredictiveAutoscalerStatus>> {
+    let resource = ApiResource::erase::<PredictiveAutoscaler>(&());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(ctx.client.clone(), &key.namespace, &resource);
+    let guard = &ctx.breakers.report;
+    let call = within(guard.limits().timeout, "give a policy", api.get(&key.name));
+    let object = guard.call("status", call).await.ok()?;
+    let status = object.data.get("status");
+    Some(status.and_then(|status| PredictiveAutoscalerStatus::deserialize(status).ok()))
 }
 
 /// Applies the status as its only owner, so that what is left out is removed. True when it is

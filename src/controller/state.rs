@@ -177,14 +177,14 @@ pub(super) struct PolicyState {
     pub(super) memory: Memory,
     /// The workload that memory speaks of.
     pub(super) target: Option<ScaleTargetRef>,
-    /// The largest maximum this workload has had: with so many at most what history holds was carried.
-    pub(super) most_replicas: u32,
+    /// The largest maximum this workload has had, and when it was last in force.
+    pub(super) largest: Option<(u32, Timestamp)>,
     /// The last tick.
     pub(super) ticked_at: Option<Timestamp>,
     /// The policy as it could last be used.
     pub(super) last_good: Option<PredictiveAutoscalerSpec>,
-    /// Whether the status keeps it, for what is written cannot be used.
-    pub(super) keeps: bool,
+    /// Whether what is written now cannot be used, so that the status keeps that one.
+    pub(super) slipped: bool,
     /// What the last tick was made for.
     pub(super) seen: Option<Seen>,
     /// When the next one is due.
@@ -260,7 +260,7 @@ impl PolicyState {
             let proven = capacity.and_then(|capacity| capacity.proven.as_ref());
             let most = capacity.and_then(|capacity| capacity.largest_maximum.as_ref());
             let most = most.filter(|most| most.target == named(target));
-            self.most_replicas = most.map_or(0, |most| most.replicas);
+            self.largest = most.map(|most| (most.replicas, most.at));
             if let Some(proof) = proven.filter(|proof| proof.target == named(target)) {
                 let per_replica = Rate::per_second(proof.per_replica);
                 self.memory.capacity = CapacityEstimate::proven(proof.at, per_replica);
@@ -273,6 +273,20 @@ impl PolicyState {
         }
         self.ticked_at = Some(now);
         &mut self.memory
+    }
+}
+
+impl PolicyState {
+    /// The largest maximum within a history that ends now: with so many replicas at most what it
+    /// holds was carried. One that was a slip is forgotten when the history is.
+    pub(super) fn largest_maximum(
+        &mut self,
+        maximum: u32,
+        history: TimeDelta,
+        now: Timestamp,
+    ) -> u32 {
+        let before = (self.largest).filter(|&(most, at)| most > maximum && now - at < history);
+        self.largest.insert(before.unwrap_or((maximum, now))).0
     }
 }
 
@@ -369,6 +383,7 @@ mod tests {
             }),
             largest_maximum: Some(LargestMaximum {
                 replicas: 90,
+                at: at(0),
                 target: "Deployment/a".to_owned(),
             }),
         };
@@ -376,10 +391,26 @@ mod tests {
         let mut state = PolicyState::default();
         let mut recalled = |name: &str| {
             let memory = state.recall(&target(name), Some(&status), window, at(60));
-            (memory.capacity.at(at(60)), state.most_replicas)
+            (memory.capacity.at(at(60)), state.largest)
         };
-        assert_eq!(recalled("a"), (Some(Rate::per_second(40.0)), 90));
-        assert_eq!(recalled("b"), (None, 0));
+        assert_eq!(
+            recalled("a"),
+            (Some(Rate::per_second(40.0)), Some((90, at(0))))
+        );
+        assert_eq!(recalled("b"), (None, None));
+    }
+
+    #[test]
+    fn the_largest_maximum_is_that_of_the_history() {
+        let mut state = PolicyState::default();
+        let mut largest =
+            |maximum, second| state.largest_maximum(maximum, TimeDelta::seconds(100), at(second));
+        assert_eq!(largest(40, 0), 40);
+        assert_eq!(largest(400, 10), 400);
+        assert_eq!(largest(40, 20), 400);
+        assert_eq!(largest(40, 109), 400);
+        assert_eq!(largest(40, 110), 40);
+        assert_eq!(largest(30, 111), 40);
     }
 
     #[test]

@@ -374,7 +374,7 @@ fn rounded(number: f64) -> f64 {
     (number * scale).round() / scale
 }
 
-fn to_second(at: Timestamp) -> Timestamp {
+pub(super) fn to_second(at: Timestamp) -> Timestamp {
     Timestamp::from_timestamp(at.timestamp(), 0).unwrap_or(at)
 }
 

@@ -263,8 +263,12 @@ fn known_part(mut grid: Grid) -> Grid {
 /// nothing, how nearly says little about days. The latter was chosen on ordinary series.
 pub(crate) fn log_offset(values: &[f64]) -> f64 {
     let mut positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
-    let mean = positive.iter().sum::<f64>() / positive.len() as f64;
     median(&mut positive).map_or(0.5, |median| {
+        // one bin that is no load, as when a counter jumps, moves no mean
+        let sum: f64 = (positive.iter())
+            .map(|&load| load.min(1_000.0 * median))
+            .sum();
+        let mean = sum / positive.len() as f64;
         (0.01 * median)
             .max(0.03 * mean)
             .clamp(0.5 / STEP as f64, 0.5)

@@ -25,8 +25,11 @@ const NOW: usize = 2;
 const FULL_DAY: f64 = 24.0;
 
 /// Bins for which a higher level must have held to be tomorrow's as well, six hours: longer than
-/// the crowd of a fixture stays.
+/// the crowd of one fixture stays.
 const HELD: usize = 72;
+
+/// Of which so many must be known.
+const KNOWN: f64 = 60.0;
 
 /// How many times its own mean deviation such a level must be: it counts from the first on, in full
 /// from the second. Chosen on the WC98 trace before 10 June and on ordinary series, where crowds
@@ -105,7 +108,7 @@ impl Level {
             known().fold((0.0, 0.0), |(n, s), r| (n + 1.0, s + (r - hour).powi(2)));
         let noise = squares / f64::max(count * (count - 1.0), 1.0);
         let held = residuals.len().saturating_sub(HELD)..residuals.len();
-        // what holds has held in the last hour too
+        // what holds has held in the last hour too: a level that hardly moves is not half gone
         let (held, steady) = if hour < 0.5 * STEADY.0 * LEAST_SPREAD {
             (0.0, 0.0)
         } else {
@@ -148,7 +151,7 @@ impl Level {
 /// one that hardly moves.
 fn steadiness<I: Iterator<Item = f64>>(known: impl Fn() -> I) -> (f64, f64) {
     let (count, sum) = known().fold((0.0, 0.0), |(n, s), r| (n + 1.0, s + r));
-    if count < HELD as f64 / 2.0 || sum <= 0.0 {
+    if count < KNOWN || sum <= 0.0 {
         return (0.0, 0.0);
     }
     let mean = sum / count;

@@ -88,8 +88,12 @@ async fn after_a_slip_in_an_edit_the_last_good_version_stays_in_force() {
     let controller = rig.controller("tipoff");
     rig.until("it is corrected anew", async || rig.replicas().await == 20)
         .await;
-    let kept = rig.status().await.last_good_spec.unwrap();
-    assert_eq!(kept["minReplicas"], 4);
+    rig.pass(TimeDelta::minutes(6)).await;
+    let status = rig.status().await;
+    assert_eq!(status.last_good_spec.unwrap()["minReplicas"], 4);
+    let largest = status.capacity.unwrap().largest_maximum.unwrap();
+    assert_eq!(largest.target, format!("Deployment/{NAME}"));
+    assert!(largest.replicas >= 20);
     rig.until_condition("Ready", "False", "InvalidSpec").await;
     rig.policy(json!({"mode": "Recommend", "forecast": {"zone": "Mars/Base"}}))
         .await;
@@ -124,6 +128,11 @@ async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
     }))
     .unwrap();
     api.create(&PostParams::default(), &odd).await.unwrap();
+    // what another version kept of it
+    let kept = json!({"status": {"lastGoodSpec": {"minReplicas": 3}}});
+    api.patch_status("odd", &PatchParams::default(), &Patch::Merge(&kept))
+        .await
+        .unwrap();
     rig.policy(json!({})).await;
     let controller = rig.controller("tipoff");
     rig.until("the other works", async || rig.replicas().await == 8)
@@ -136,6 +145,8 @@ async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
             .is_some_and(|text| text.contains("the object cannot be read"))
     })
     .await;
+    let odd = api.get("odd").await.unwrap();
+    assert_eq!(odd.data["status"]["lastGoodSpec"]["minReplicas"], 3);
     rig.pass(TimeDelta::minutes(30)).await;
     let failed =
         r#"tipoff_breaker_calls_total{command="report",outcome="failed",resource="kubernetes"} "#;

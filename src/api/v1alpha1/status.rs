@@ -33,8 +33,9 @@ pub struct PredictiveAutoscalerStatus {
     /// Facts that are missing, stale or not numbers. While there is one, nothing is lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// While what is written cannot be used, the last version that could: decisions are made by
-    /// it, with what the one written binds it by. A restarted controller goes on from it.
+    /// While what is written cannot be used, the last version that could: decisions about the same
+    /// workload are made by it, with what the one written binds it by. A restarted controller goes
+    /// on from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_open_object")]
     pub last_good_spec: Option<Value>,
@@ -147,7 +148,7 @@ pub struct CapacityStatus {
     /// What replicas were proven to carry; a restarted controller goes on from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<CapacityProof>,
-    /// The largest `maxReplicas` of the workload: what its history holds was carried by so many at
+    /// The largest `maxReplicas` of the workload within its history, which was carried by so many at
     /// most. A restarted controller goes on from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_maximum: Option<LargestMaximum>,
@@ -160,6 +161,9 @@ pub struct LargestMaximum {
     /// How many.
     #[schemars(schema_with = "schema::count")]
     pub replicas: u32,
+    /// When it was last in force.
+    #[schemars(schema_with = "schema::time")]
+    pub at: Timestamp,
     /// Kind and name of the workload, as in "Deployment/lobby".
     pub target: String,
 }
