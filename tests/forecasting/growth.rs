@@ -91,7 +91,7 @@ fn growth_fades_where_load_is_not_known() {
 }
 
 #[test]
-fn a_load_that_has_doubled_and_stays_so_is_planned_for_tomorrow() {
+fn most_of_a_doubling_that_has_held_for_eight_hours_is_planned_for_tomorrow() {
     let mut random = StdRng::seed_from_u64(1);
     let mut load = growing(0.0);
     let doubled = GROWN * BINS_A_DAY - 8 * 12;
@@ -102,7 +102,8 @@ fn a_load_that_has_doubled_and_stays_so_is_planned_for_tomorrow() {
     });
     load = Series::from_raw(load.start(), load.step(), values.collect());
     let error = surprise(&load, &load, GROWN);
-    assert!(error.abs() < 0.15, "{error:.3}");
+    // of ln 2; when only the level of the whole day lasted it was .64
+    assert!((0.0..0.3).contains(&error), "{error:.3}");
 }
 
 #[test]
