@@ -274,9 +274,7 @@ impl PolicyState {
         self.ticked_at = Some(now);
         &mut self.memory
     }
-}
 
-impl PolicyState {
     /// The largest maximum within a history that ends now: with so many replicas at most what it
     /// holds was carried. One that was a slip is forgotten when the history is.
     pub(super) fn largest_maximum(
