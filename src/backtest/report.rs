@@ -12,7 +12,7 @@ use super::peaks::WindowPeak;
 use super::score::{PerQuantile, Scores};
 use crate::plot::Table;
 use crate::simulate::Totals;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, decimals};
 
 mod peaks;
 
@@ -166,6 +166,16 @@ pub(crate) fn number(value: f64) -> String {
     grouped
 }
 
+/// A load in units per second: a whole number from a hundred on, and of less what tells one from
+/// another.
+pub(crate) fn load(value: f64) -> String {
+    match value.abs() {
+        x if x >= 100.0 || x == 0.0 => number(value),
+        x if x >= 10.0 => format!("{value:.1}"),
+        x => format!("{value:.*}", decimals(x)),
+    }
+}
+
 /// A share as per cent.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
@@ -213,8 +223,8 @@ fn miss_text(miss: &Miss) -> String {
         peak.kickoff.format("%Y-%m-%d %H:%M"),
         peak.protocol.split(' ').next().unwrap_or_default(),
         miss.ratio,
-        number(peak.p50),
-        number(peak.p95),
+        load(peak.p50),
+        load(peak.p95),
         if peak.covered {
             ""
         } else {
@@ -469,6 +479,11 @@ mod tests {
         assert_eq!(number(1_234_567.4), "1,234,567");
         assert_eq!(number(999.0), "999");
         assert_eq!(number(-0.2), "0");
+        assert_eq!(load(1_234.6), "1,235");
+        assert_eq!(load(99.96), "100.0");
+        assert_eq!(load(12.34), "12.3");
+        assert_eq!(load(0.1684), "0.17");
+        assert_eq!(load(0.0), "0");
         assert_eq!(percent(0.0), "0 %");
         assert_eq!(percent(0.000_001), "<0.001 %");
         assert_eq!(percent(0.0123), "1.23 %");

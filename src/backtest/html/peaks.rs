@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::misses::Miss;
 use super::super::origin::Block;
 use super::super::peaks::WindowPeak;
-use super::super::report::{Report, few, number};
+use super::super::report::{Report, few, load};
 use crate::plot::page::{figure, point_key};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, escape};
 
@@ -97,9 +97,9 @@ fn scatter(block: Block, peaks: &[&WindowPeak], misses: &[Miss]) -> Chart {
                     "{} {}: came {}, median {}, 95 % bound {}",
                     peak.kickoff.format("%-d %b %H:%M"),
                     few(&peak.fixtures),
-                    number(peak.actual),
-                    number(peak.p50),
-                    number(peak.p95)
+                    load(peak.actual),
+                    load(peak.p50),
+                    load(peak.p95)
                 ),
                 tag: rank.map_or_else(String::new, |rank| (rank + 1).to_string()),
             });
@@ -140,9 +140,9 @@ fn misses(body: &mut String, misses: &[Miss]) {
             escape(&few(&peak.fixtures)),
             peak.kickoff.format("%a %-d %b %H:%M"),
             escape(peak.protocol),
-            number(peak.actual),
-            number(peak.p50),
-            number(peak.p95),
+            load(peak.actual),
+            load(peak.p50),
+            load(peak.p95),
             miss.ratio,
             if peak.covered {
                 ", under the bound"
