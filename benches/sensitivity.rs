@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 23] = [
+const CONSTANTS: [(&str, &[&str]); 24] = [
     (
         "learn.rs",
         &[
@@ -79,6 +79,7 @@ const CONSTANTS: [(&str, &[&str]); 23] = [
     ("profile.rs", &["MEMORY", "PRIOR_BINS"]),
     ("quantile.rs", &["MEMORY", "UNSEEN"]),
     ("replay/mod.rs", &["PSEUDO"]),
+    ("scatter.rs", &["JUMP", "MEMORY"]),
     ("replay/crowd.rs", &["LEAST_CROWD"]),
     ("replay/windows.rs", &["PECULIAR"]),
     (

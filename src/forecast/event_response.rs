@@ -32,6 +32,7 @@ use super::profile::Profile;
 use super::quantile::MarginTable;
 use super::remainder::Remainder;
 use super::replay::{self, Past, Window};
+use super::scatter::Scatter;
 use super::shortage::{old_note, too_little};
 use super::slots::{Slot, slots};
 use super::view::View;
@@ -86,6 +87,7 @@ pub struct FittedEventResponse {
     pub(super) remainder: Remainder,
     pub(super) margins: MarginTable,
     pub(super) profile: Profile,
+    pub(super) scatter: Scatter,
     pub(super) peaks: PeakMargins,
     /// By how much the peaks of some kick-offs are above the top of the path, log load.
     pub(super) tops: Deviations,
@@ -156,6 +158,7 @@ impl Fit for EventResponse {
             foreseen,
             floor: grid.floor,
             end: grid.end,
+            apart: grid.apart,
         };
         let keep = replay::PERIODS.min(history.periods());
         let mut coefficients =
@@ -202,6 +205,7 @@ impl Fit for EventResponse {
             remainder: lessons.remainder,
             margins: lessons.margins,
             profile: lessons.profile,
+            scatter: lessons.scatter,
             peaks: lessons.peaks,
             tops: lessons.tops,
             pace: lessons.pace,

@@ -57,6 +57,9 @@ pub(crate) struct Grid {
     pub(crate) plateau: usize,
     /// Whether a bin holds what was measured in it, not a part of something wider.
     fine: bool,
+    /// Bins that hold nothing in common are so far apart: both may hold parts of what was measured
+    /// between them.
+    pub(crate) apart: usize,
 }
 
 impl Grid {
@@ -85,6 +88,7 @@ impl Grid {
                 outage: 0,
                 plateau: 0,
                 fine: false,
+                apart: 1,
             };
         }
         let step = STEP as f64;
@@ -131,6 +135,7 @@ impl Grid {
             outage: 0,
             plateau: 0,
             fine: width <= step,
+            apart: (width / step).ceil() as usize + 1,
         }
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct History {
     pub(crate) floor: Vec<bool>,
     /// End of the last bin, seconds since the epoch.
     pub(crate) end: i64,
+    /// Bins that hold nothing in common are so far apart.
+    pub(crate) apart: usize,
     /// One row per bin.
     pub(crate) rows: Rows,
     /// The rows that were others before the end or the start of a fixture was known.

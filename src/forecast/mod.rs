@@ -45,6 +45,7 @@ mod repetition;
 mod replay;
 mod response;
 mod ridge;
+mod scatter;
 mod seasonal_naive;
 mod shortage;
 mod slots;

@@ -1,6 +1,7 @@
 //! Turns past errors into upper quantiles: decayed, grouped, one-sided conformal scores.
 //!
-//! A score is `ln actual - ln median` of a forecast as it was issued. Groups are {calm, before a
+//! A score is `ln actual - ln median` of a forecast as it was issued, over what is usual at its
+//! moment (`profile`, `scatter`, and its precedents). Groups are {calm, before a
 //! fixture's lock, in play, from full time on, these three with entries known, without any
 //! precedent} by lead bucket; a score's weight halves every eight days. The hour before the lock
 //! is apart because the crowd that comes then is the surest (on generated slates it errs half as
@@ -34,7 +35,7 @@ const MEMORY: f64 = 8.0;
 /// not forgotten with their scores, it counts less and less. On the reference trace two, three
 /// and no such turns give event coverages of .948, .959 and .944 a day ahead with quantile losses
 /// of .093, .090 and .098.
-const UNSEEN: f64 = 3.0;
+pub(crate) const UNSEEN: f64 = 3.0;
 
 /// Number of pseudo-scores.
 const PSEUDO: usize = 40;

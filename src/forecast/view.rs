@@ -228,7 +228,10 @@ impl<'a> View<'a> {
             let group = Group::of(moment, shift.is_some(), precedent);
             let shift = shift.unwrap_or(0.0);
             let margins = model.margins.at(group, lead);
-            let factor = model.profile.at(lead, minute) * widening;
+            let calm = group == Group::Calm;
+            let factor = model.profile.at(lead, minute)
+                * model.scatter.at(calm, lead, log + shift)
+                * widening;
             let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {

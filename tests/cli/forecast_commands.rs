@@ -101,10 +101,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     ] {
         assert!(refused(&text).contains(said), "{}", refused(&text));
     }
-    let changes: [(Change, &str); 17] = [
+    let changes: [(Change, &str); 18] = [
         (
             |v| v["format"] = 1.into(),
-            "format 1 is not known to this version, which reads 10",
+            "format 1 is not known to this version, which reads 11",
         ),
         (|v| v["model"] = "oracle".into(), "is a model \"oracle\""),
         (|v| v["more"] = 1.into(), "unknown field `more`"),
@@ -150,6 +150,10 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
         (
             |v| v["state"]["tops"]["168"] = serde_json::json!([1.0, 0.1]),
             "state.tops: must be finite numbers by hour of the week",
+        ),
+        (
+            |v| v["state"]["scatter"]["usual"] = (-1).into(),
+            "state.scatter: must be variances",
         ),
         (
             |v| {

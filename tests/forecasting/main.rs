@@ -19,6 +19,7 @@ mod model;
 mod prior_figures;
 mod seasons;
 mod series;
+mod small_counts;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 mod wc98;

@@ -20,7 +20,7 @@ pub use scores::{LeadScore, PeakScore, Scores, score};
 pub use terms::Term;
 
 /// The format written, and the only one read.
-const FORMAT: u32 = 10;
+const FORMAT: u32 = 11;
 
 /// No number of a sound model is larger: beyond it sums of products could overflow.
 const LARGEST: f64 = 1e15;
@@ -327,6 +327,12 @@ fn check(state: &FittedEventResponse) -> Result<(), (&'static str, String)> {
     }
     if !state.profile.is_sound() {
         return Err(("state.profile", "has a factor out of bounds".to_owned()));
+    }
+    if !state.scatter.is_sound() {
+        return Err((
+            "state.scatter",
+            "must be variances, by ascending level".to_owned(),
+        ));
     }
     if !state.pace.is_sound() {
         return Err((

@@ -4,8 +4,9 @@
 //! as they would in operation, each with its own level correction and with the entries known by
 //! then. An error counts for expert weights and margins only from the period after its target,
 //! and for what the fit takes home only when the target lies before the fit's origin: exactly
-//! what had matured. Margins are drawn anew for every period, so that coverage is counted against
-//! bounds that were really given.
+//! what had matured. (How bins scatter at a level is measured over all these weeks: it is a habit,
+//! as the offset of the logarithm is.) Margins are drawn anew for every period, so that coverage is
+//! counted against bounds that were really given.
 
 use std::ops::Range;
 
@@ -23,6 +24,7 @@ use super::peaks::PeakMargins;
 use super::profile::{OVER, Profile, Rises};
 use super::quantile::{Group, MarginTable, Scores};
 use super::remainder::Remainder;
+use super::scatter::{Noise, Scatter, Spreads};
 use super::slots::Slot;
 use super::track::Tracker;
 use windows::{Paths, PeakScores};
@@ -35,6 +37,9 @@ pub(crate) use crowd::{LEAST_CROWD, crowd_share, shift_at, top};
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
 pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
+
+/// Days in one of them.
+const PERIOD_DAYS: f64 = PERIOD as f64 / DAY as f64;
 
 /// Bins of history an origin must have behind it.
 const WARM_UP: usize = 2 * DAY;
@@ -87,6 +92,7 @@ pub(crate) struct Lessons {
     pub(crate) remainder: Remainder,
     pub(crate) margins: MarginTable,
     pub(crate) profile: Profile,
+    pub(crate) scatter: Scatter,
     pub(crate) peaks: PeakMargins,
     pub(crate) tops: Deviations,
     pub(crate) pace: Pace,
@@ -118,10 +124,52 @@ struct Issued {
     group: Group,
     bucket: usize,
     score: f64,
+    /// Variance of the scatter of bins at the level forecast, log load.
+    noise: f64,
     /// Factor on the margins of its kind at its moment.
     factor: f64,
     /// Margins given with it.
     margins: [f64; 3],
+}
+
+/// What forecasts whose targets have come have taught.
+#[derive(Debug)]
+struct Matured {
+    losses: Losses,
+    scores: Scores,
+    spreads: Spreads,
+    calibration: Calibration,
+}
+
+impl Matured {
+    fn new() -> Self {
+        Self {
+            losses: Losses::NONE,
+            scores: Scores::new(),
+            spreads: Spreads::default(),
+            calibration: Calibration::default(),
+        }
+    }
+
+    /// A period is over: so wrong was every expert in it, and these forecasts were for it.
+    fn count(&mut self, losses: &Losses, turn: Vec<Issued>) {
+        self.losses.age(PERIOD);
+        self.losses.absorb(losses);
+        self.scores.age(PERIOD_DAYS);
+        self.spreads.age(PERIOD_DAYS);
+        self.scores.mature(
+            turn.iter()
+                .map(|issued| (issued.group, issued.bucket, issued.score / issued.factor)),
+        );
+        self.spreads.mature(turn.iter().map(|issued| {
+            let calm = issued.group == Group::Calm;
+            (calm, issued.bucket, issued.score, issued.noise)
+        }));
+        for issued in turn {
+            self.calibration
+                .count(issued.group, issued.bucket, issued.score, &issued.margins);
+        }
+    }
 }
 
 /// Issues again the periods for which coefficients are known.
@@ -132,43 +180,28 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let first = (periods + 1).saturating_sub(known.len());
     let mut pending = vec![Losses::NONE; periods];
     let mut awaited: Vec<Vec<Issued>> = vec![Vec::new(); periods];
-    let mut losses = Losses::NONE;
-    let mut scores = Scores::new();
+    let mut matured = Matured::new();
     let mut rises = Rises::default();
-    let mut calibration = Calibration::default();
+    let lately = bins.saturating_sub(PERIODS * PERIOD)..bins;
+    let seen: Vec<f64> = lately.map(|bin| history.seen(bin)).collect();
+    let noise = Noise::of(&seen, history.apart);
     let mut peaks = PeakScores::new(past, pace);
     let mut tracker = Tracker::default();
     let mut remainder = Remainder::new();
     let mut view = View::default();
-    let period_days = PERIOD as f64 / DAY as f64;
-    let mut mature = |period: usize,
-                      losses: &mut Losses,
-                      scores: &mut Scores,
-                      pending: &[Losses],
-                      awaited: &mut [Vec<Issued>]| {
-        losses.age(PERIOD);
-        losses.absorb(&pending[period]);
-        scores.age(period_days);
-        let turn = std::mem::take(&mut awaited[period]);
-        let matured = turn.iter();
-        scores.mature(
-            matured.map(|issued| (issued.group, issued.bucket, issued.score / issued.factor)),
-        );
-        for issued in turn {
-            calibration.count(issued.group, issued.bucket, issued.score, &issued.margins);
-        }
-    };
     for period in first..periods {
         if period > first {
-            mature(period - 1, &mut losses, &mut scores, &pending, &mut awaited);
+            let turn = std::mem::take(&mut awaited[period - 1]);
+            matured.count(&pending[period - 1], turn);
         }
         let start = history.period_start(period);
         if start < WARM_UP {
             continue;
         }
-        let weights = losses.weights();
-        let margins = scores.margins(&PSEUDO);
+        let weights = matured.losses.weights();
+        let margins = matured.scores.margins(&PSEUDO);
         let profile = rises.profile();
+        let scatter = matured.spreads.scatter(&noise, &PSEUDO);
         let coefficients = &known[period - first];
         view.remember(history, start, &mut remainder);
         view.set(past, coefficients, &remainder, start);
@@ -227,10 +260,13 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 let mut keep = |entries: bool, median: f64| {
                     let group = Group::of(moment, entries, precedent);
                     let margins = margins.at(group, ahead as f64);
+                    let calm = group == Group::Calm;
+                    let factor = factor * scatter.at(calm, ahead as f64, median);
                     awaited[matures].push(Issued {
                         group,
                         bucket,
                         score: actual - median,
+                        noise: scatter.noise(median),
                         factor,
                         margins: margins.map(|margin| margin * factor),
                     });
@@ -251,25 +287,26 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 }
             }
         }
-        rises.age(period_days);
+        rises.age(PERIOD_DAYS);
         view.rises(history, start..(start + PERIOD).min(bins), &mut rises);
     }
     if let Some(last) = periods.checked_sub(1) {
-        mature(last, &mut losses, &mut scores, &pending, &mut awaited);
+        matured.count(&pending[last], std::mem::take(&mut awaited[last]));
     }
     view.remember(history, bins, &mut remainder);
     if let Some(coefficients) = known.last() {
         peaks.close(past, coefficients, bins);
     }
     Lessons {
-        weights: losses.weights(),
+        weights: matured.losses.weights(),
         remainder,
-        margins: scores.margins(&PSEUDO),
+        margins: matured.scores.margins(&PSEUDO),
         profile: rises.profile(),
+        scatter: matured.spreads.scatter(&noise, &PSEUDO),
         peaks: peaks.margins(past),
         tops: peaks.tops,
         pace: peaks.pace,
-        calibration,
+        calibration: matured.calibration,
         tracker,
     }
 }
