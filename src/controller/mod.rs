@@ -53,6 +53,7 @@ mod state;
 mod status;
 mod study;
 mod trainer;
+mod undeclared;
 mod validate;
 mod version;
 

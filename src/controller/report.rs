@@ -15,6 +15,7 @@ use serde_json::json;
 use super::act::{Applied, Outcome};
 use super::context::Context;
 use super::state::{PolicyKey, PolicyState, Told, named};
+use super::undeclared::leave_out;
 use super::validate::Refusal;
 use super::version::keep;
 use super::{events, status};
@@ -151,7 +152,8 @@ pub(super) async fn report(
     if let Ending::Decided(applied) = ending {
         news.extend(events::of_outcome(&applied.outcome, &applied.plan));
     }
-    if status::worth_writing(&new, last) && write_status(ctx, key, &new).await {
+    if status::worth_writing(&new, last) && write_status(ctx, key, &new, &mut state.left_out).await
+    {
         state.written = Some(new);
         state.unsaid = None;
     }
@@ -251,36 +253,72 @@ async fn read_status(ctx: &Context, key: &PolicyKey) -> Option<Option<Predictive
     Some(status.and_then(|status| PredictiveAutoscalerStatus::deserialize(status).ok()))
 }
 
+/// Answers in which an API server may name fields that it does not know: it names all of them in
+/// the first.
+const ANSWERS: usize = 3;
+
 /// Applies the status as its only owner, so that what is left out is removed. True when it is
-/// written.
+/// written, if without what the definition in the cluster does not declare: `left_out`.
 ///
 /// The answer is read for its metadata only: it holds the whole policy, and one whose spec cannot be
 /// read would make a failure of each status that says so.
-async fn write_status(ctx: &Context, key: &PolicyKey, status: &PredictiveAutoscalerStatus) -> bool {
+async fn write_status(
+    ctx: &Context,
+    key: &PolicyKey,
+    status: &PredictiveAutoscalerStatus,
+    left_out: &mut Vec<String>,
+) -> bool {
     let api: Api<PartialObjectMeta<PredictiveAutoscaler>> =
         Api::namespaced(ctx.client.clone(), &key.namespace);
-    let body = json!({
+    let mut body = json!({
         "apiVersion": PredictiveAutoscaler::api_version(&()),
         "kind": PredictiveAutoscaler::kind(&()),
         "metadata": { "name": key.name },
         "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
-    let patch = Patch::Apply(&body);
-    let call = api.patch_status(&key.name, &params, &patch);
     let guard = &ctx.breakers.report;
-    let call = within(guard.limits().timeout, "take the status", call);
-    match guard.call("status", call).await {
-        Ok(_) => true,
-        // deleted meanwhile: nobody is left to read it
-        Err(error) if error.is_not_found() => false,
-        // the breaker has said so itself, once
-        Err(CallError::Refused(_)) => false,
-        Err(error) => {
-            tracing::warn!(policy = %key, kind = error.kind(), %error, "status not written");
-            false
+    let mut undeclared = Vec::new();
+    for _ in 0..ANSWERS {
+        let patch = Patch::Apply(&body);
+        let call = api.patch_status(&key.name, &params, &patch);
+        let call = within(guard.limits().timeout, "take the status", call);
+        match guard.call("status", call).await {
+            Ok(_) => {
+                log_left_out(key, undeclared, left_out);
+                return true;
+            }
+            // deleted meanwhile: nobody is left to read it
+            Err(error) if error.is_not_found() => return false,
+            // the breaker has said so itself, once
+            Err(CallError::Refused(_)) => return false,
+            Err(error) => {
+                let mut unknown = error.undeclared();
+                unknown.retain(|path| leave_out(&mut body, path));
+                if unknown.is_empty() {
+                    tracing::warn!(policy = %key, kind = error.kind(), %error, "status not written");
+                    return false;
+                }
+                undeclared.extend(unknown);
+            }
         }
     }
+    tracing::warn!(policy = %key, ?undeclared, "status not written: the definition knows too little of it");
+    false
+}
+
+/// Tells the log once what the definition in the cluster does not declare.
+fn log_left_out(key: &PolicyKey, undeclared: Vec<String>, left_out: &mut Vec<String>) {
+    if !undeclared.is_empty() && undeclared != *left_out {
+        tracing::warn!(
+            policy = %key,
+            fields = undeclared.join(", "),
+            "the definition of PredictiveAutoscaler in this cluster is older than this controller: \
+             its status is written without these fields; apply the definitions of this version \
+             (tipoff crds)"
+        );
+    }
+    *left_out = undeclared;
 }
 
 pub(super) async fn publish(ctx: &Context, key: &PolicyKey, event: &Event) {

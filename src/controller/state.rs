@@ -199,6 +199,9 @@ pub(super) struct PolicyState {
     pub(super) told: Option<Told>,
     /// Why nothing was decided, or not as the policy is written, as the log was last told.
     pub(super) logged: Option<String>,
+    /// What the status lacks because the definition in the cluster does not declare it, as the log
+    /// was last told.
+    pub(super) left_out: Vec<String>,
     /// Since when ticks have missed its live samples.
     pub(super) silent_since: Option<Timestamp>,
     /// What is known of its bridges.

@@ -157,6 +157,24 @@ pub(super) fn admit(
     }
 }
 
+/// Refuses an applied configuration with fields that the definition does not declare. Elsewhere they
+/// are dropped with a warning.
+pub(super) fn check_declared(target: &Target, config: &Value) -> Result<(), ApiError> {
+    let resource = &target.resource;
+    let stored = resource.stored_version();
+    let Some(schema) = stored.and_then(|version| version.schema.as_ref()) else {
+        return Ok(());
+    };
+    let unknown = schema.prune(&mut config.clone());
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let (namespace, name) = &target.key;
+    let version = config["apiVersion"].as_str().unwrap_or_default();
+    let object = format!("{namespace}/{name}; {version}, Kind={}", resource.kind);
+    Err(ApiError::undeclared(&object, &unknown))
+}
+
 fn name_causes(resource: &Resource, name: &str) -> Vec<Cause> {
     let label = |part: &str| {
         !part.is_empty()

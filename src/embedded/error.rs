@@ -138,6 +138,23 @@ impl ApiError {
         error
     }
 
+    /// 500 of a server-side apply of fields that the definition does not declare, as an API server
+    /// words it (kubernetes/kubernetes issue 139253).
+    pub fn undeclared(object: &str, paths: &[String]) -> Self {
+        let lines: Vec<String> = (paths.iter())
+            .map(|path| format!(".{path}: field not declared in schema"))
+            .collect();
+        let lines = match lines.as_slice() {
+            [only] => only.clone(),
+            all => format!("errors:\n  {}", all.join("\n  ")),
+        };
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            format!("failed to create typed patch object ({object}): {lines}"),
+        )
+    }
+
     /// 422 with every field at fault.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
         let subject = if group.is_empty() {

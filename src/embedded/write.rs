@@ -8,7 +8,9 @@ use std::sync::Arc;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::admit::{admit, compose, differs_in_spec, refuse_new_finalizers, same_state};
+use super::admit::{
+    admit, check_declared, compose, differs_in_spec, refuse_new_finalizers, same_state,
+};
 use super::apply::apply;
 use super::definitions;
 use super::error::{ApiError, Cause};
@@ -355,6 +357,7 @@ impl Store {
             }
         }
         config["metadata"]["name"] = json!(target.key.1);
+        check_declared(target, &config)?;
         let manager = context.manager(&target.resource, &target.version, part, true);
         let time = seconds(context.now);
         let resource = Arc::clone(&target.resource);

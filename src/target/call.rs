@@ -31,6 +31,9 @@ pub enum CallError {
     Refused(Box<Refusal>),
 }
 
+/// What an API server says behind the path of a field.
+const UNDECLARED: &str = ": field not declared in schema";
+
 /// The kind of what is not there, nor perhaps its kind.
 const NOT_FOUND: &str = "not_found";
 
@@ -42,7 +45,8 @@ impl From<Refusal> for CallError {
 
 impl Guarded for CallError {
     /// A conflict, a missing object, a missing right and a 429 are answers of an API server that
-    /// is well. A 503 with a time to come back is what it says while it sheds.
+    /// is well, and so is a field that it does not know. A 503 with a time to come back is what it
+    /// says while it sheds.
     fn outcome(&self) -> Outcome {
         let failure = || Failure {
             kind: self.kind(),
@@ -53,7 +57,8 @@ impl Guarded for CallError {
             Self::Api { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => {
                     let comes_back = self.retry_after().is_some();
-                    if status.code < 500 || (status.code == 503 && comes_back) {
+                    let sheds = status.code == 503 && comes_back;
+                    if status.code < 500 || sheds || !self.undeclared().is_empty() {
                         Outcome::Declined
                     } else {
                         Outcome::Failed(failure())
@@ -75,6 +80,23 @@ impl CallError {
             Self::Refused(refusal) => refusal.kind(),
             Self::Api { source, .. } => kind(source),
         }
+    }
+
+    /// Paths of fields of a server-side apply that the definition in the cluster does not declare.
+    /// The API server refuses all of it for one of them, with a 500 and in words only
+    /// (kubernetes/kubernetes issue 139253).
+    pub fn undeclared(&self) -> Vec<String> {
+        let Self::Api { source, .. } = self else {
+            return Vec::new();
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return Vec::new();
+        };
+        let paths = status.message.lines().filter_map(|line| {
+            let (before, _) = line.split_once(UNDECLARED)?;
+            before.rsplit([' ', '\t']).next().map(str::to_owned)
+        });
+        paths.filter(|path| path.starts_with('.')).collect()
     }
 
     /// How long the API server asks to be left in peace, when it does.
@@ -180,6 +202,33 @@ mod tests {
             "details": {"retryAfterSeconds": 1},
         });
         assert_eq!(answered(&sheds), Outcome::Declined);
+    }
+
+    #[test]
+    fn fields_that_are_not_declared_are_read_from_the_message() {
+        let said = |message: &str| {
+            let status = kube::core::Status::failure(message, "").with_code(500);
+            let error = CallError::Api {
+                what: "do it",
+                source: Box::new(kube::Error::Api(Box::new(status))),
+            };
+            let well = error.outcome() == Outcome::Declined;
+            assert_eq!(well, !error.undeclared().is_empty());
+            error.undeclared()
+        };
+        let head = "failed to create typed patch object (dfs/entry; tipoff.dev/v1alpha1, \
+                    Kind=PredictiveAutoscaler): ";
+        assert_eq!(
+            said(&format!("{head}.status.a.b: field not declared in schema")),
+            [".status.a.b"]
+        );
+        let two = "errors:\n  .status.a: field not declared in schema\n  \
+                   .status.list[type=\"Ready\"].b: field not declared in schema";
+        assert_eq!(
+            said(&format!("{head}{two}")),
+            [".status.a", ".status.list[type=\"Ready\"].b"]
+        );
+        assert!(said("etcdserver: request timed out").is_empty());
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn objects_that_are_not_usable_are_refused_in_words() {
     for (object, says) in [
         (
             "kind: PredictiveAutoscaler\nspec: {minReplica: 4}\n",
-            "unknown field \"spec.minReplica\"",
+            ".spec.minReplica: field not declared in schema",
         ),
         (
             "kind: PredictiveAutoscaler\nspec: {minReplicas: 4}\n",

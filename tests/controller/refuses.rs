@@ -157,6 +157,41 @@ async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn under_an_older_definition_the_status_says_what_it_can() {
+    let rig = undersized().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(rig.client.clone());
+    let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+    let older = json!([
+        {"op": "remove", "path": format!("{status}/capacity/properties/largestMaximum")},
+        {"op": "remove", "path": format!("{status}/lastGoodSpec")},
+    ]);
+    definitions
+        .patch(
+            "predictiveautoscalers.tipoff.dev",
+            &PatchParams::default(),
+            &Patch::<()>::Json(serde_json::from_value(older).unwrap()),
+        )
+        .await
+        .unwrap();
+    rig.policy(json!({})).await;
+    let controller = rig.controller("tipoff");
+    rig.until("it works", async || rig.replicas().await == 8)
+        .await;
+    rig.until_condition("Ready", "True", "Complete").await;
+    let capacity = rig.status().await.capacity.unwrap();
+    assert_eq!(capacity.largest_maximum, None);
+    // two at once
+    rig.policy(json!({"forecast": {"zone": "Mars/Base"}})).await;
+    rig.until_condition("Ready", "False", "InvalidSpec").await;
+    let failed =
+        r#"tipoff_breaker_calls_total{command="report",outcome="failed",resource="kubernetes"} "#;
+    let metrics = controller.metrics.render().unwrap();
+    let failed = metrics.lines().find_map(|line| line.strip_prefix(failed));
+    assert_eq!(failed, Some("0"), "an API server that knows less is well");
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_workload_that_somebody_switched_off_stays_off() {
     let rig = undersized().await;
     rig.policy(json!({})).await;

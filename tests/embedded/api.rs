@@ -708,13 +708,24 @@ async fn bad_custom_objects_are_refused_with_every_cause() {
         "unknown fields are pruned"
     );
 
-    let mut strict = PatchParams::apply("tipoff");
-    strict.field_validation = Some(ValidationDirective::Strict);
+    // an apply of them is refused whole, whether it asks for strictness or not
     let config = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": typo});
-    let refused = rollouts
-        .patch("entry", &strict, &Patch::Apply(config))
-        .await;
-    assert_eq!(code(refused), 400);
+    for validation in [None, Some(ValidationDirective::Strict)] {
+        let mut params = PatchParams::apply("tipoff");
+        params.field_validation = validation;
+        let refused = rollouts
+            .patch("entry", &params, &Patch::Apply(&config))
+            .await;
+        let Err(kube::Error::Api(status)) = refused else {
+            panic!("accepted {config}")
+        };
+        assert_eq!(status.code, 500);
+        assert_eq!(
+            status.message,
+            "failed to create typed patch object (dfs/entry; argoproj.io/v1alpha1, Kind=Rollout): \
+             .spec.replcas: field not declared in schema"
+        );
+    }
 }
 
 #[tokio::test]
