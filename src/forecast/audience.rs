@@ -10,23 +10,6 @@ pub(crate) fn is_weekend(day: i64) -> bool {
     matches!((day + 3).rem_euclid(7), 5 | 6)
 }
 
-/// Seconds before and after midnight in which one day passes into the next: an audience goes to bed
-/// over hours, and lives in more than one zone.
-pub(crate) const DUSK: i64 = 3 * 3_600;
-
-/// How much of a moment belongs to days of a kind, nothing to one; straight from one day to the
-/// next around midnight.
-pub(crate) fn share_of_day(day: i64, second: i64, is: impl Fn(i64) -> bool) -> f64 {
-    let to_midnight = second.min(86_400 - second);
-    let of_day = f64::from(is(day));
-    if to_midnight >= DUSK {
-        return of_day;
-    }
-    let other = if second < 43_200 { day - 1 } else { day + 1 };
-    let own = 0.5 + 0.5 * to_midnight as f64 / DUSK as f64;
-    own * of_day + (1.0 - own) * f64::from(is(other))
-}
-
 /// Reads local days and seconds of the day, asking the zone once per quarter hour (offsets change
 /// on no finer grid).
 pub(crate) struct LocalClock {
@@ -81,24 +64,5 @@ mod tests {
         assert!(is_weekend(utc.0));
         assert!(!is_weekend(new_york.0));
         assert_eq!(new_york.1, 23 * 3_600);
-    }
-
-    #[test]
-    fn days_pass_into_each_other_over_the_night() {
-        let saturday = 2; // 1 January 1970 was a Thursday
-        let share = |day, hour: i64| share_of_day(day, hour * 3_600, is_weekend);
-        assert_eq!(share(saturday - 1, 21), 0.0);
-        assert_eq!(share(saturday, 0), 0.5);
-        assert_eq!(share(saturday, 3), 1.0);
-        assert_eq!(share(saturday + 1, 0), 1.0);
-        assert_eq!(share(saturday + 2, 0), 0.5);
-        assert_eq!(share(saturday + 2, 3), 0.0);
-        for minute in 0..3 * 24 * 60 {
-            let at = |minute: i64| {
-                let (day, minute) = (saturday - 1 + minute / 1_440, minute % 1_440);
-                share_of_day(day, minute * 60, is_weekend)
-            };
-            assert!((at(minute + 1) - at(minute)).abs() < 0.003, "{minute}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::anatomy::fixtures_seen;
-use super::audience::DUSK;
+use super::audience::LocalClock;
 use super::calibration::{Calibration, Coverage};
 use super::drift::Track;
 use super::experts::Weights;
@@ -23,6 +23,7 @@ use super::grid::{DAY, Grid, STEP, known_bins};
 use super::kick_off::Deviations;
 use super::last_season::days_to_learn;
 use super::learn::{self, Coefficients, History, PERIOD};
+use super::night::{DUSK, Night};
 use super::novelty::Seen;
 use super::order::median;
 use super::pace::{Book, Curve, Pace};
@@ -141,6 +142,8 @@ impl Fit for EventResponse {
         design.learnt_until = grid.end - unknown as i64 * STEP;
         // where all data have faded, a usual level is a better guess than one unit per second
         design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);
+        let mut clock = LocalClock::new(self.zone);
+        design.night = Night::of(&log, |bin| clock.read(grid.middle(bin)).1);
         let near = reaching(&slots, begin, grid.end);
         let windows = windows(&near, &grid);
         let hour = |bin: usize| (grid.middle(bin).div_euclid(3_600).rem_euclid(24)) as usize;

@@ -29,6 +29,7 @@ mod last_season;
 mod lead;
 mod learn;
 mod level;
+mod night;
 mod noise;
 mod novelty;
 mod order;

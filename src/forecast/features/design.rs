@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::super::night::Night;
 use super::super::prior::SportPrior;
 use super::super::response::{HATS, PHASES};
 use super::super::slots::Slot;
@@ -73,6 +74,8 @@ pub(crate) const GROWTH: usize = 1 + 2 * HARMONICS;
 pub(crate) struct Design {
     pub(super) zone: Tz,
     pub(super) weekly: bool,
+    /// When one match day passes into another day.
+    pub(crate) night: Night,
     /// End of the load learnt from, seconds since the epoch: from here on growth fades.
     pub(crate) learnt_until: i64,
     /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
@@ -121,6 +124,7 @@ impl Design {
         let mut design = Self {
             zone,
             weekly,
+            night: Night::MIDNIGHT,
             learnt_until: origin,
             amplitudes: BTreeMap::new(),
             phases: BTreeMap::new(),
@@ -315,6 +319,9 @@ impl Design {
         }
         if let Some(fault) = self.lifts.fault() {
             return Some(fault);
+        }
+        if !self.night.is_sound() {
+            return Some(format!("night: {:?} is at no time of a day", self.night));
         }
         (needed > columns || columns > usize::from(u16::MAX))
             .then(|| format!("needs {needed} columns and has {columns}"))

@@ -14,8 +14,9 @@
 //! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
 //! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
 //! so a first-ever fixture inherits what its kin have taught; a new stage answers as the stage before
-//! it ([`stages`]). Days and weekends are those of the audience's own clock, and pass into each
-//! other over the hours around midnight.
+//! it ([`stages`]). Days and weekends are those of the audience's own clock. Weekends begin and end
+//! over the hours around midnight, for who goes out on a Friday has weekend already; match days over
+//! the hours in which the audience goes to bed ([`super::night`]).
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
@@ -25,7 +26,8 @@
 
 use std::collections::BTreeSet;
 
-use super::audience::{LocalClock, is_weekend, share_of_day};
+use super::audience::{LocalClock, is_weekend};
+use super::night::Night;
 use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
@@ -85,7 +87,7 @@ impl Design {
         let matchdays: BTreeSet<i64> = slots
             .iter()
             .filter(|slot| slot.share >= 1.0)
-            .map(|slot| self.local(slot.anchors.start).0)
+            .map(|slot| self.day(slot.anchors.start))
             .collect();
 
         let mut rows = Rows::with_room(moments.size_hint().0, self.events + EVENT_COLUMNS);
@@ -99,9 +101,11 @@ impl Design {
             }
             active.retain(|&slot| known[slot].span.1 > at);
             let (day, second) = clock.read(at);
-            let matchday = share_of_day(day, second, |day| matchdays.contains(&day));
+            let matchday = self
+                .night
+                .share(day, second, |day| matchdays.contains(&day));
             let weekend = if self.weekly {
-                share_of_day(day, second, is_weekend)
+                Night::MIDNIGHT.share(day, second, is_weekend)
             } else {
                 0.0
             };
@@ -253,8 +257,10 @@ impl Design {
         }
     }
 
-    fn local(&self, at: i64) -> (i64, i64) {
-        LocalClock::new(self.zone).read(at)
+    /// The audience's day at a moment.
+    fn day(&self, at: i64) -> i64 {
+        let (date, second) = LocalClock::new(self.zone).read(at);
+        self.night.day(date, second).0
     }
 }
 
@@ -403,6 +409,45 @@ mod tests {
         assert!((near - two).abs() < 0.01, "{near}");
         let apart = height(vec![game("a", 0), game("b", 210)], 60);
         assert!(apart > one && apart < 1.25, "{apart}");
+    }
+
+    #[test]
+    fn a_match_day_lasts_until_its_audience_has_gone_to_bed() {
+        let calendar: Calendar = [game("a", 0)].into_iter().collect();
+        let slots = slots(&calendar, start(), Tz::UTC, week());
+        let mut design = Design::new(Tz::UTC, false, &slots, 0, 0);
+        let matchday = |design: &Design, hour: i64| {
+            let midnight = start().timestamp() - 18 * 3_600;
+            let rows = design.rows(&slots, std::iter::once(midnight + hour * 3_600));
+            let (columns, values) = rows.row(0);
+            let place = columns
+                .iter()
+                .position(|&c| usize::from(c) == design.events - 1);
+            place.map_or(0.0, |place| values[place])
+        };
+        let hours = [0, 4, 12, 23, 24, 26, 28, 30];
+        let by_calendar = hours.map(|hour| matchday(&design, hour));
+        assert_eq!(
+            by_calendar,
+            [0.5, 1.0, 1.0, 2.0 / 3.0, 0.5, 1.0 / 6.0, 0.0, 0.0]
+        );
+        // quietest between four and five in the morning
+        let second = |bin: usize| bin as i64 * 300 % 86_400;
+        let hour = |bin: usize| second(bin) as f64 / 3_600.0 - 4.5;
+        let log: Vec<f64> = (0..576)
+            .map(|bin| -(std::f64::consts::TAU * hour(bin) / 24.0).cos())
+            .collect();
+        design.night = Night::of(&log, second);
+        let by_sleep = hours.map(|hour| matchday(&design, hour));
+        assert_eq!(by_sleep[2..5], [1.0; 3]);
+        assert!(
+            (0.7..1.0).contains(&by_sleep[5]) && by_sleep[0] == 0.0,
+            "{by_sleep:?}"
+        );
+        assert!(
+            (0.4..0.7).contains(&by_sleep[6]) && by_sleep[1] < 0.5,
+            "{by_sleep:?}"
+        );
     }
 
     #[test]
