@@ -184,18 +184,18 @@ pub fn text(args: &WhatIfArgs) -> Result<String, InputError> {
     after
         .notes
         .extend(nothing_changed(args, &changed, &before, &after));
-    let seen = |competition: &str| {
+    let seen = |fixture: &Fixture| {
         let past = inputs
             .calendar
             .starting_between(inputs.load.start(), inputs.at);
         let kin = past
             .iter()
-            .filter(|fixture| fixture.competition == competition && !fixture.status.is_off());
+            .filter(|past| past.league() == fixture.league() && !past.status.is_off());
         kin.count()
     };
     let added: Vec<(&Fixture, usize)> = added
         .iter()
-        .map(|fixture| (fixture, seen(&fixture.competition)))
+        .map(|fixture| (fixture, seen(fixture)))
         .collect();
     let answer = Answer {
         extrapolation: extrapolation(&after, &inputs.load, &added),

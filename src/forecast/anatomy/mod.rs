@@ -147,7 +147,7 @@ pub(super) fn fixtures_seen(
     for fixture in calendar.starting_between(from, at) {
         let known = fixture.known_at.is_none_or(|known| known <= at);
         if known && !fixture.status.is_off() && fixture.start.is_timed() {
-            *seen.entry(fixture.competition.clone()).or_default() += 1;
+            *seen.entry(fixture.league().into_owned()).or_default() += 1;
         }
     }
     seen

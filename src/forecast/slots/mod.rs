@@ -5,6 +5,7 @@
 //! kick-off nobody knows is spread thinly over the hours in which it may begin. A crowd that has
 //! come stays: a late postponement or delay keeps what had gathered (DOMAIN study, 4.3).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
@@ -61,7 +62,7 @@ pub(crate) struct Slot {
     pub(crate) importance: f64,
     /// Probability that it begins at this time; below one only when the time is not known.
     pub(crate) share: f64,
-    /// Competition.
+    /// Competition, whatever its season.
     pub(crate) competition: String,
     /// What is believed of its sport.
     pub(crate) prior: &'static SportPrior,
@@ -107,6 +108,10 @@ impl Slot {
     }
 }
 
+/// What the fixtures of one slot have in common: start, competition, whether they are played only if
+/// necessary, and until when a crowd whose game was called off stays.
+type Together<'f> = (i64, Cow<'f, str>, bool, Option<i64>);
+
 /// The slots of the fixtures known at `origin` that start within two days of `[from, to)`, or
 /// may still be on or just over then, in order of start.
 pub(crate) fn slots(
@@ -115,8 +120,7 @@ pub(crate) fn slots(
     zone: Tz,
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<Slot> {
-    let mut together: BTreeMap<(i64, &str, bool, Option<i64>), Vec<Gathering<'_>>> =
-        BTreeMap::new();
+    let mut together: BTreeMap<Together<'_>, Vec<Gathering<'_>>> = BTreeMap::new();
     let mut spread = Vec::new();
     for fixture in calendar.iter() {
         let known = fixture.known_at.is_none_or(|known| known <= origin);
@@ -135,7 +139,7 @@ pub(crate) fn slots(
             }
             let key = (
                 gathering.start.timestamp(),
-                fixture.competition.as_str(),
+                fixture.league(),
                 fixture.if_necessary,
                 gathering.until.map(|until| until.timestamp()),
             );
@@ -263,9 +267,7 @@ fn slot(
     };
     let sides = |f: &Fixture| -> Vec<String> {
         let names = [&f.home, &f.away].into_iter().flatten();
-        names
-            .map(|team| format!("{}/{team}", f.competition))
-            .collect()
+        names.map(|team| format!("{}/{team}", f.league())).collect()
     };
     Slot {
         anchors: Anchors {
@@ -284,7 +286,7 @@ fn slot(
         share,
         competition: fixtures()
             .next()
-            .map_or_else(String::new, |f| f.competition.clone()),
+            .map_or_else(String::new, |f| f.league().into_owned()),
         prior,
         stage: fixtures().find_map(|f| f.stage.as_deref()).map(stage_class),
         local: (
