@@ -30,21 +30,47 @@ pub(super) fn weight(count: f64, unit: f64) -> f64 {
     f64::min(count.powf(CROWDING), (count * unit.exp_m1()).ln_1p() / unit)
 }
 
-/// Factor on the log loads that slots would add one by one when all of them are there; each has a
-/// height and what that adds to log load. It is 1 for one slot, and nearly so where one is far above
-/// the others.
-pub(super) fn share_of_sum(slots: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let (mut heights, mut powers, mut logs, mut excesses) = (0.0, 0.0, 0.0, 0.0);
-    for (height, log) in slots {
-        heights += height;
-        powers += height.powf(1.0 / CROWDING);
-        logs += log;
-        excesses += log.exp_m1();
+/// Slots whose crowds are there at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Together {
+    /// How high all of them stand, as one crowd of people who are partly the same.
+    height: f64,
+    /// So much of that is left where crowds would be more than their sum.
+    left: f64,
+}
+
+impl Together {
+    /// Of slots with a height each, and what that adds to log load where a slot is alone.
+    pub(super) fn of(slots: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
+        let powers: f64 = slots
+            .clone()
+            .map(|(height, _)| height.powf(1.0 / CROWDING))
+            .sum();
+        let mut together = Self {
+            height: powers.powf(CROWDING),
+            left: 1.0,
+        };
+        let (logs, excesses) = slots.fold((0.0, 0.0), |(logs, excesses), (height, log)| {
+            (
+                logs + together.factor(height) * log,
+                excesses + log.exp_m1(),
+            )
+        });
+        if logs > 0.0 {
+            together.left = f64::min(1.0, excesses.ln_1p() / logs);
+        }
+        together
     }
-    if heights > 0.0 {
-        f64::min(powers.powf(CROWDING) / heights, excesses.ln_1p() / logs)
-    } else {
-        1.0
+
+    /// Factor on the log load that a slot of this height would add alone: the heights sum to that of
+    /// all together, and who stands far above the others is hardly moved by them. A game that is
+    /// over does not take from the one that is on.
+    pub(super) fn factor(self, height: f64) -> f64 {
+        if self.height > 0.0 {
+            self.left * (height / self.height).powf(1.0 / CROWDING - 1.0)
+        } else {
+            1.0
+        }
     }
 }
 
@@ -52,6 +78,27 @@ pub(super) fn share_of_sum(slots: impl Iterator<Item = (f64, f64)>) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// How high slots stand together.
+    fn stands(slots: &[(f64, f64)]) -> f64 {
+        let together = Together::of(slots.iter().copied());
+        slots
+            .iter()
+            .map(|&(height, _)| together.factor(height) * height)
+            .sum()
+    }
+
+    #[test]
+    fn a_game_that_is_over_does_not_take_from_the_one_that_is_on() {
+        let (on, over) = ((1.0, 0.8), (0.2, 0.16));
+        let together = Together::of([on, over].into_iter());
+        assert!(together.factor(on.0) > 0.98);
+        assert!(together.factor(over.0) < 0.2);
+        // equal ones share, and one alone is itself
+        let twins = Together::of([on, on].into_iter());
+        assert!((twins.factor(on.0) - 0.5_f64.sqrt()).abs() < 1e-12);
+        assert!((Together::of(std::iter::once(on)).factor(on.0) - 1.0).abs() < 1e-12);
+    }
 
     #[test]
     fn one_weighs_one_and_ten_are_at_most_ten_times_one() {
@@ -94,8 +141,7 @@ mod tests {
         ) {
             let height = weight(count, unit);
             let slots = f64::from(slots);
-            let all = (0..slots as usize).map(|_| (height, unit * height));
-            let said = share_of_sum(all) * slots * height;
+            let said = stands(&vec![(height, unit * height); slots as usize]);
             let one = weight(count * slots, unit);
             prop_assert!(said <= one + 1e-9, "{said} {one}");
             // singles, of which all of it is one law or the other
@@ -110,8 +156,8 @@ mod tests {
             unit in 0.01..3.4f64,
         ) {
             let sum: f64 = heights.iter().sum();
-            let slots = heights.iter().map(|&height| (height, unit * height));
-            let said = share_of_sum(slots) * sum;
+            let slots: Vec<_> = heights.iter().map(|&height| (height, unit * height)).collect();
+            let said = stands(&slots);
             let greatest = heights.iter().copied().fold(0.0, f64::max);
             prop_assert!(said >= greatest - 1e-9 && said <= sum + 1e-9);
         }
