@@ -88,12 +88,6 @@ impl History {
         self.end - (self.log.len() as i64 - bin as i64) * STEP
     }
 
-    /// Largest log load of some bins, lower bounds included.
-    pub(crate) fn peak(&self, bins: std::ops::Range<usize>) -> f64 {
-        let known = self.log[bins].iter().copied().filter(|y| y.is_finite());
-        known.fold(f64::NEG_INFINITY, f64::max)
-    }
-
     /// The row of a bin as it was seen at `origin`: its place in the rows returned.
     pub(crate) fn row_seen(&self, bin: usize, origin: usize) -> (&Rows, usize) {
         match self.foreseen.at(bin, origin) {

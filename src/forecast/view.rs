@@ -17,7 +17,7 @@ use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
-use super::replay::{LEAST_CROWD, crowd_share, fit, shift_at, top};
+use super::replay::{LEAST_CROWD, crowd_share, fit, is_own, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
 use crate::units::Timestamp;
@@ -141,9 +141,18 @@ impl<'a> View<'a> {
         let near = reaching(&self.slots, from, to);
         let moments = middles((from, to));
         let rows = model.design.rows(&near, moments.iter().copied());
-        let logs = (0..rows.len()).map(|index| self.log(&rows, index, lead(moments[index])));
+        let own = near.iter().position(|other| is_same(other, slot));
+        let mut bins: Vec<usize> = (0..rows.len())
+            .filter(|&index| own.is_some_and(|own| is_own(&rows, index, &near, own)))
+            .collect();
+        if bins.is_empty() {
+            bins = (0..rows.len()).collect();
+        }
+        let logs = bins
+            .iter()
+            .map(|&index| self.log(&rows, index, lead(moments[index])));
         let (at, peak) = top(logs).ok_or(Silence::Missing)?;
-        let share = crowd_share(&rows, at, &model.coefficients, model.design.events());
+        let share = crowd_share(&rows, bins[at], &model.coefficients, model.design.events());
         let crowd = peak + share.max(LEAST_CROWD).ln();
         model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
     }
@@ -192,9 +201,7 @@ impl<'a> View<'a> {
 
     /// What entries say of a slot.
     pub(crate) fn verdict(&self, slot: &Slot) -> Option<Verdict> {
-        let place = self.slots.iter().position(|other| {
-            other.anchors.start == slot.anchors.start && other.fixtures == slot.fixtures
-        })?;
+        let place = self.slots.iter().position(|other| is_same(other, slot))?;
         self.entries[place].ok()
     }
 
@@ -411,6 +418,11 @@ impl<'a> View<'a> {
             locks.len()
         ))
     }
+}
+
+/// Whether two descriptions are of one slot.
+fn is_same(one: &Slot, other: &Slot) -> bool {
+    one.anchors.start == other.anchors.start && one.fixtures == other.fixtures
 }
 
 /// A slot's window, the past of it too.

@@ -3,6 +3,7 @@
 use super::super::experts::STEADIEST;
 use super::super::features::Rows;
 use super::super::learn::Coefficients;
+use super::super::slots::Slot;
 
 /// Least share of a peak that is taken for the crowd's when entries are compared with it.
 pub(crate) const LEAST_CROWD: f64 = 0.05;
@@ -43,9 +44,63 @@ pub(crate) fn crowd_share(
     1.0 - (-crowd.max(0.0)).exp()
 }
 
+/// Whether the crowd of a row is a slot's own: none draws more that does not play when it does. A
+/// late slate's window is still open when people come for the evening's game; how large its own
+/// crowd was cannot be seen then.
+pub(crate) fn is_own(rows: &Rows, index: usize, slots: &[Slot], own: usize) -> bool {
+    let crowd = rows.crowd(index);
+    let share = crowd.iter().find(|&&(slot, _)| slot as usize == own);
+    share.is_some_and(|&(_, share)| {
+        crowd.iter().all(|&(slot, other)| {
+            other <= share || play_together(&slots[slot as usize], &slots[own])
+        })
+    })
+}
+
+/// Whether two slots play at the same time for half of the shorter play.
+fn play_together(one: &Slot, other: &Slot) -> bool {
+    let (one, other) = (one.anchors, other.anchors);
+    let both = one.end.min(other.end) - one.start.max(other.start);
+    2 * both >= (one.end - one.start).min(other.end - other.start)
+}
+
 /// The largest of some log loads and its place.
 pub(crate) fn top(logs: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
     logs.enumerate()
         .filter(|(_, log)| log.is_finite())
         .max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Calendar, Fixture};
+    use crate::forecast::features::Design;
+    use crate::forecast::slots::slots;
+    use chrono::{TimeDelta, TimeZone as _, Utc};
+    use chrono_tz::Tz;
+
+    #[test]
+    fn who_comes_for_the_next_game_is_not_the_last_ones_crowd() {
+        let noon = Utc.with_ymd_and_hms(2024, 5, 15, 12, 0, 0).unwrap();
+        let game = |id: &str, minute: i64| {
+            let mut game = Fixture::game(id, id, noon + TimeDelta::minutes(minute));
+            game.home = Some(format!("{id} side"));
+            game
+        };
+        // two that play at once, and one that begins an hour after they are over
+        let games = [game("first", 0), game("beside", 20), game("evening", 180)];
+        let calendar: Calendar = games.into_iter().collect();
+        let slots = slots(&calendar, noon, Tz::UTC, (noon, noon + TimeDelta::days(1)));
+        let design = Design::new(Tz::UTC, false, &slots, 0, 0);
+        let own = |minute: i64| {
+            let at = noon.timestamp() + minute * 60;
+            let rows = design.rows(&slots, std::iter::once(at));
+            [0, 1, 2].map(|slot| is_own(&rows, 0, &slots, slot))
+        };
+        assert_eq!(own(60), [true, true, false]);
+        assert_eq!(own(100), [true, true, false]);
+        assert_eq!(own(190), [false, false, true]);
+        assert_eq!(own(240), [false, false, true]);
+    }
 }

@@ -33,7 +33,7 @@ mod crowd;
 mod precedents;
 mod windows;
 
-pub(crate) use crowd::{LEAST_CROWD, crowd_share, shift_at, top};
+pub(crate) use crowd::{LEAST_CROWD, crowd_share, is_own, shift_at, top};
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
 pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;

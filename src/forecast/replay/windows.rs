@@ -13,7 +13,7 @@ use super::super::novelty::{Precedent, yet_to_come_at_peak};
 use super::super::order::median;
 use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::crowd::{LEAST_CROWD, crowd_share, shift_at, top};
+use super::crowd::{LEAST_CROWD, crowd_share, is_own, shift_at, top};
 use super::precedents::Precedents;
 use super::{FAR, Past, Window, by_end};
 
@@ -255,12 +255,11 @@ impl PeakScores {
             }
             // without a forecast from before it gathered, the one from now
             if entries && (origin <= window.from || !self.crowds[place].is_finite()) {
-                let Some((at, predicted)) =
-                    top((window.from.max(origin)..window.to).map(|bin| paths.informed(bin)))
-                else {
+                let own = past.own_bins(window, window.from.max(origin)..window.to, origin);
+                let Some((at, predicted)) = top(own.iter().map(|&bin| paths.informed(bin))) else {
                     continue;
                 };
-                let (rows, row) = history.row_seen(window.from.max(origin) + at, origin);
+                let (rows, row) = history.row_seen(own[at], origin);
                 let share = crowd_share(rows, row, coefficients, past.events);
                 let crowd = predicted + share.max(LEAST_CROWD).ln();
                 self.crowds[place] = crowd;
@@ -291,19 +290,14 @@ impl PeakScores {
         let Some((highest, predicted)) = top(bins.clone().map(&paths.calendar)) else {
             return;
         };
-        let actual = history.peak(bins.clone());
-        let unknown = bins.clone().filter(|&bin| !history.seen(bin).is_finite());
-        let unknown = unknown.count() as f64 > MOST_UNKNOWN * bins.len() as f64;
-        // of a window cut short by full replicas only its being higher is known
-        let known = actual.is_finite() && !(unknown && actual <= predicted);
+        let actual = past.peak_above(bins.clone(), predicted);
         let verdict = self.verdicts[window.slot];
         if verdict.is_some() && origin <= window.from {
-            let actual = known.then_some(actual);
-            self.teach(past, coefficients, origin, (place, bucket), paths, actual);
+            self.teach(past, coefficients, origin, (place, bucket), paths);
         }
-        if !known {
+        let Some(actual) = actual else {
             return;
-        }
+        };
         let slot = &past.slots[window.slot];
         let at = history.time(bins.start + highest) + STEP / 2;
         let to_come = yet_to_come_at_peak(slot, history.time(origin), at, bucket);
@@ -338,7 +332,8 @@ impl PeakScores {
         }
     }
 
-    /// Keeps what entries said of a window and what would have been wrong without.
+    /// Keeps what entries said of a window and what would have been wrong without, where the window
+    /// is its own: a late slate is not charged with the rush to the evening's game.
     fn teach(
         &mut self,
         past: &Past<'_>,
@@ -346,14 +341,14 @@ impl PeakScores {
         origin: usize,
         (place, bucket): (usize, usize),
         paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
-        actual: Option<f64>,
     ) {
+        let history = past.history;
         let window = &past.windows[place];
-        let bins = window.from.max(origin)..window.to;
-        let Some((at, unheard)) = top(bins.clone().map(|bin| paths.informed(bin))) else {
+        let own = past.own_bins(window, window.from.max(origin)..window.to, origin);
+        let Some((at, unheard)) = top(own.iter().map(|&bin| paths.informed(bin))) else {
             return;
         };
-        let (rows, row) = past.history.row_seen(bins.start + at, origin);
+        let (rows, row) = history.row_seen(own[at], origin);
         let share = crowd_share(rows, row, coefficients, past.events);
         let joint: f64 = rows
             .crowd(row)
@@ -365,7 +360,7 @@ impl PeakScores {
         let sums = &mut self.sums[place][bucket];
         sums.innovation.0 += share * joint;
         sums.innovation.1 += 1.0;
-        if let Some(actual) = actual {
+        if let Some(actual) = past.peak_above(own.iter().copied(), unheard) {
             sums.unheard.0 += actual - unheard;
             sums.unheard.1 += 1.0;
         }
@@ -416,6 +411,31 @@ impl PeakScores {
 }
 
 impl Past<'_> {
+    /// The bins, as they were seen at `origin`, whose crowd is that of a window's slot; all of them
+    /// where there is none.
+    fn own_bins(&self, window: &Window, bins: Range<usize>, origin: usize) -> Vec<usize> {
+        let own = |bin: &usize| {
+            let (rows, row) = self.history.row_seen(*bin, origin);
+            is_own(rows, row, self.slots, window.slot)
+        };
+        let own: Vec<usize> = bins.clone().filter(own).collect();
+        if own.is_empty() { bins.collect() } else { own }
+    }
+
+    /// Largest log load of some bins for which `predicted` was forecast. `None` when too many are
+    /// unknown to tell: of a window cut short by full replicas only its being higher is known.
+    fn peak_above(
+        &self,
+        bins: impl ExactSizeIterator<Item = usize> + Clone,
+        predicted: f64,
+    ) -> Option<f64> {
+        let history = self.history;
+        let (_, actual) = top(bins.clone().map(|bin| history.log[bin]))?;
+        let all = bins.len() as f64;
+        let unknown = bins.filter(|&bin| !history.seen(bin).is_finite()).count() as f64;
+        (unknown <= MOST_UNKNOWN * all || actual > predicted).then_some(actual)
+    }
+
     /// Largest log load of some bins; NaN when too many are unknown to tell, or when full replicas
     /// cut it off.
     fn whole_peak(&self, bins: &Range<usize>) -> f64 {
@@ -455,14 +475,14 @@ impl Past<'_> {
 
     /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
     fn crowd_that_came(&self, window: &Window) -> f64 {
+        let own = self.own_bins(window, window.from..window.to, self.history.log.len());
         let (Some((at, peak)), Some(coefficients)) = (
-            top(self.history.log[window.from..window.to].iter().copied()),
+            top(own.iter().map(|&bin| self.history.log[bin])),
             self.known.first(),
         ) else {
             return f64::NAN;
         };
-        let rows = &self.history.rows;
-        let share = crowd_share(rows, window.from + at, coefficients, self.events);
+        let share = crowd_share(&self.history.rows, own[at], coefficients, self.events);
         peak + share.max(LEAST_CROWD).ln()
     }
 }
