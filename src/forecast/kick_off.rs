@@ -3,13 +3,17 @@
 //! A game alone on Monday night is not one of eleven on Sunday afternoon: entries that are many
 //! for the one are few for the other, and one response has its top above where the other's is.
 //! What comes out the same way week after week is learnt by kick-off, shrunk towards what holds
-//! for all.
+//! for the hours beside it, and that towards what holds for all: a game that is half an hour late
+//! is still the game of that afternoon.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::slots::Slot;
+
+/// Hours of a week.
+const HOURS: u8 = 7 * 24;
 
 /// Past fixtures that "like all others" is worth: the variance of one about its kick-off's mean
 /// over that between kick-offs. In generated seasons it is 1 to 2 for entries; one to four are
@@ -33,13 +37,28 @@ impl KickOff {
 
     /// True when the week has such an hour.
     pub(crate) fn is_sound(self) -> bool {
-        self.0 < 7 * 24
+        self.0 < HOURS
+    }
+
+    /// The hours before and after.
+    fn beside(self) -> [Self; 2] {
+        let before = self.0.checked_sub(1).unwrap_or(HOURS - 1);
+        let after = if self.0 + 1 < HOURS { self.0 + 1 } else { 0 };
+        [before, after].map(Self)
     }
 }
 
-/// What of a mean deviation over so many fixtures is to be expected of the next.
-pub(crate) fn shrunk(mean: f64, fixtures: f64) -> f64 {
-    mean * fixtures / (fixtures + WORTH)
+/// The deviation to be expected of the next fixture with this kick-off, by how many there were with
+/// one and the sum of their deviations.
+pub(crate) fn expected(kick_off: KickOff, past: impl Fn(KickOff) -> Option<(f64, f64)>) -> f64 {
+    let (beside, sum) = kick_off
+        .beside()
+        .into_iter()
+        .filter_map(&past)
+        .fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+    let near = sum / (beside + WORTH);
+    let (own, sum) = past(kick_off).unwrap_or_default();
+    (sum + WORTH * near) / (own + WORTH)
 }
 
 /// Deviations by kick-off, fading.
@@ -67,10 +86,7 @@ impl Deviations {
 
     /// The deviation to be expected.
     pub(crate) fn at(&self, kick_off: KickOff) -> f64 {
-        match self.0.get(&kick_off) {
-            Some(&(weight, sum)) if weight > 0.0 => shrunk(sum / weight, weight),
-            _ => 0.0,
-        }
+        expected(kick_off, |kick_off| self.0.get(&kick_off).copied())
     }
 
     /// True when every deviation is a finite number.
@@ -102,6 +118,27 @@ mod tests {
         assert!(tops.is_sound());
         tops.age(600.0);
         assert!(tops.at(monday) < 0.001);
+    }
+
+    #[test]
+    fn a_late_game_is_still_the_game_of_that_afternoon() {
+        let mut tops = Deviations::default();
+        for _ in 0..6 {
+            tops.add(KickOff(0), 0.4);
+        }
+        let own = tops.at(KickOff(0));
+        assert!((own - 0.3).abs() < 1e-12);
+        // an hour later, or before midnight on Sunday, nothing else is known
+        assert_eq!(
+            [KickOff(1), KickOff(167)].map(|hour| tops.at(hour)),
+            [own; 2]
+        );
+        assert_eq!(tops.at(KickOff(2)), 0.0);
+        // what has its own past is told by it
+        for _ in 0..6 {
+            tops.add(KickOff(1), -0.4);
+        }
+        assert!(tops.at(KickOff(1)) < -0.2 && tops.at(KickOff(0)) > 0.2);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::BY_CALENDAR;
-use crate::forecast::kick_off::{KickOff, shrunk};
+use crate::forecast::kick_off::{self, KickOff};
 
 /// Past slots that the prior `b` = 1 (entries in proportion to the crowd) is worth, times the
 /// usual variance of peaks.
@@ -100,11 +100,12 @@ impl Finals {
         let prior = SLOPE_SLOTS * BY_CALENDAR * BY_CALENDAR;
         let slope = ((covariance + prior) / (variance + prior)).clamp(0.0, 2.0);
         let of_all = |mu: f64| mean_final + slope * (mu - mean_mu);
-        let own = self.by_kick_off.get(&kick_off).and_then(|sums| {
+        let own = kick_off::expected(kick_off, |kick_off| {
+            let sums = self.by_kick_off.get(&kick_off)?;
             let (own_mu, own_final) = sums.means()?;
-            Some(shrunk(own_final - of_all(own_mu), sums.weight))
+            Some((sums.weight, sums.weight * (own_final - of_all(own_mu))))
         });
-        Some(of_all(mu) + own.unwrap_or(0.0))
+        Some(of_all(mu) + own)
     }
 }
 
