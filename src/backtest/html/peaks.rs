@@ -25,7 +25,8 @@ pub(super) fn section(body: &mut String, report: &Report) {
             (
                 COVERED.0,
                 COVERED.1,
-                "median of the published peak; the stroke reaches up to its 95 % bound",
+                "median of the peak, where none was published of its path's top; the stroke reaches up to \
+                 the 95 % bound",
             ),
             (
                 ABOVE.0,

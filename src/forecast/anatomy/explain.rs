@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::super::event_response::FittedEventResponse;
-use super::super::grid::STEP;
+use super::super::grid::{DAY, STEP};
+use super::super::learn::PERIOD;
+use super::super::quantile::UNSEEN;
+use super::super::replay::PERIODS;
 use super::super::slots::Slot;
 use super::super::{Evidence, Horizon, Predict};
 use super::entries::entries_share;
@@ -83,7 +86,7 @@ impl FittedEventResponse {
                     1.0
                 }
             }),
-            band_source: band_source(&parts, middle),
+            band_source: band_source(&parts, middle, &history),
             notes: forecast.notes,
         })
     }
@@ -178,17 +181,22 @@ fn novelty(
 }
 
 /// Where the band comes from.
-fn band_source(parts: &Parts<'_>, at: i64) -> String {
+fn band_source(parts: &Parts<'_>, at: i64, history: &[Past]) -> String {
     let ahead = TimeDelta::seconds((parts.lead(at) * STEP as f64) as i64);
     let ahead = TimeDelta::minutes(ahead.num_minutes() / 5 * 5);
-    let event = parts.slots().iter().any(|slot| slot.in_window(at));
-    format!(
-        "errors of forecasts issued again over the past weeks, {} ahead, {}",
-        HumanDuration(ahead),
-        if event {
-            "around fixtures"
-        } else {
-            "away from fixtures"
-        }
-    )
+    let errors = format!(
+        "errors of forecasts issued again over {} weeks, {} ahead",
+        PERIODS * PERIOD / (7 * DAY),
+        HumanDuration(ahead)
+    );
+    if !parts.slots().iter().any(|slot| slot.in_window(at)) {
+        return format!("{errors}, away from fixtures");
+    }
+    let until = parts.view.model.at.timestamp();
+    let since = until - (PERIODS * PERIOD) as i64 * STEP;
+    let ends = history.iter().map(|past| past.slot.last_end);
+    match ends.filter(|end| (since..until).contains(end)).count() {
+        0 => "what is believed of crowds: no window was over in the past weeks".to_owned(),
+        windows => format!("{errors}, in {windows} windows and {UNSEEN} as believed"),
+    }
 }
