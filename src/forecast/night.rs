@@ -1,8 +1,9 @@
 //! The night between two of the audience's days: when it is, and how one passes into the other.
 //!
-//! A Saturday does not end at midnight: it ends when its people have gone to bed. Where load is
+//! A match day does not end at midnight: it ends when its people have gone to bed. Where load is
 //! least tells when that is, also of an audience that sits in other zones than the one declared.
-//! Cut at midnight, the hours after a late game would belong to the day after it.
+//! Cut at midnight, the hours after a late game would belong to the day after it. (Weekends do
+//! change at midnight, [`Night::MIDNIGHT`]: traffic beside a ballpark is forecast better so.)
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +19,10 @@ pub(crate) const DUSK: i64 = 3 * 3_600;
 /// Parts of a day that are compared: half hours.
 const PARTS: usize = 48;
 
-/// Parts on either side that are quiet together with the middle of the night, three hours in all.
+/// Parts on either side that are quiet together with the middle one, three and a half hours in all.
 const QUIET: usize = 3;
 
-/// Least log load between the quietest and the busiest three hours of a day for its night to be
+/// Least log load between the quietest and the busiest such hours of a day for its night to be
 /// told: a factor of 1.5. Where day and night are alike the calendar's days are as good as any.
 const TOLD: f64 = 0.4;
 
@@ -41,7 +42,7 @@ impl Night {
     /// Days as the calendar has them.
     pub(crate) const MIDNIGHT: Self = Self { begins: 0 };
 
-    /// The quietest three hours, by log load with the local second of the day for each bin.
+    /// The middle of the quietest hours, by log load with the local second of the day for each bin.
     pub(crate) fn of(log: &[f64], mut second: impl FnMut(usize) -> i64) -> Self {
         let mut parts: [Vec<f64>; PARTS] = std::array::from_fn(|_| Vec::new());
         for (bin, &load) in log.iter().enumerate() {

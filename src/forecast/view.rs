@@ -17,7 +17,7 @@ use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
-use super::replay::{LEAST_CROWD, crowd_share, fit, is_own, shift_at, top};
+use super::replay::{LEAST_CROWD, crowd_share, fit, is_own, own_or_all, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
 use crate::units::Timestamp;
@@ -142,12 +142,9 @@ impl<'a> View<'a> {
         let moments = middles((from, to));
         let rows = model.design.rows(&near, moments.iter().copied());
         let own = near.iter().position(|other| is_same(other, slot));
-        let mut bins: Vec<usize> = (0..rows.len())
-            .filter(|&index| own.is_some_and(|own| is_own(&rows, index, &near, own)))
-            .collect();
-        if bins.is_empty() {
-            bins = (0..rows.len()).collect();
-        }
+        let bins = own_or_all(0..rows.len(), |index| {
+            own.is_some_and(|own| is_own(&rows, index, &near, own))
+        });
         let logs = bins
             .iter()
             .map(|&index| self.log(&rows, index, lead(moments[index])));

@@ -1,5 +1,7 @@
 //! How much of the load at a moment is the crowd's, and what a larger crowd would add.
 
+use std::ops::Range;
+
 use super::super::experts::STEADIEST;
 use super::super::features::Rows;
 use super::super::learn::Coefficients;
@@ -55,6 +57,16 @@ pub(crate) fn is_own(rows: &Rows, index: usize, slots: &[Slot], own: usize) -> b
             other <= share || play_together(&slots[slot as usize], &slots[own])
         })
     })
+}
+
+/// Those of some bins that are `own`; all of them where there is none.
+pub(crate) fn own_or_all(bins: Range<usize>, own: impl Fn(usize) -> bool) -> Vec<usize> {
+    let mine: Vec<usize> = bins.clone().filter(|&bin| own(bin)).collect();
+    if mine.is_empty() {
+        bins.collect()
+    } else {
+        mine
+    }
 }
 
 /// Whether two slots play at the same time for half of the shorter play.

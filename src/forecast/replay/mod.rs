@@ -4,9 +4,9 @@
 //! as they would in operation, each with its own level correction and with the entries known by
 //! then. An error counts for expert weights and margins only from the period after its target,
 //! and for what the fit takes home only when the target lies before the fit's origin: exactly
-//! what had matured. (How bins scatter at a level is measured over all these weeks: it is a habit,
-//! as the offset of the logarithm is.) Margins are drawn anew for every period, so that coverage is
-//! counted against bounds that were really given.
+//! what had matured. (How bins scatter at a level and when the audience goes to bed are measured
+//! with hindsight: they are habits, as the offset of the logarithm is.) Margins are drawn anew for
+//! every period, so that coverage is counted against bounds that were really given.
 
 use std::ops::Range;
 
@@ -33,7 +33,7 @@ mod crowd;
 mod precedents;
 mod windows;
 
-pub(crate) use crowd::{LEAST_CROWD, crowd_share, is_own, shift_at, top};
+pub(crate) use crowd::{LEAST_CROWD, crowd_share, is_own, own_or_all, shift_at, top};
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
 pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;

@@ -13,7 +13,7 @@ use super::super::novelty::{Precedent, yet_to_come_at_peak};
 use super::super::order::median;
 use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::crowd::{LEAST_CROWD, crowd_share, is_own, shift_at, top};
+use super::crowd::{LEAST_CROWD, crowd_share, is_own, own_or_all, shift_at, top};
 use super::precedents::Precedents;
 use super::{FAR, Past, Window, by_end};
 
@@ -414,12 +414,10 @@ impl Past<'_> {
     /// The bins, as they were seen at `origin`, whose crowd is that of a window's slot; all of them
     /// where there is none.
     fn own_bins(&self, window: &Window, bins: Range<usize>, origin: usize) -> Vec<usize> {
-        let own = |bin: &usize| {
-            let (rows, row) = self.history.row_seen(*bin, origin);
+        own_or_all(bins, |bin| {
+            let (rows, row) = self.history.row_seen(bin, origin);
             is_own(rows, row, self.slots, window.slot)
-        };
-        let own: Vec<usize> = bins.clone().filter(own).collect();
-        if own.is_empty() { bins.collect() } else { own }
+        })
     }
 
     /// Largest log load of some bins for which `predicted` was forecast. `None` when too many are
