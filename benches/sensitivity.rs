@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 24] = [
+const CONSTANTS: [(&str, &[&str]); 25] = [
     (
         "learn.rs",
         &[
@@ -66,12 +66,13 @@ const CONSTANTS: [(&str, &[&str]); 24] = [
     ("features/crowding.rs", &["CROWDING"]),
     ("features/growth.rs", &["HALF_LIFE"]),
     ("features/lifts.rs", &["BELIEVED"]),
-    ("features/mod.rs", &["SHAPE_FLOOR"]),
+    ("features/crowd.rs", &["SHAPE_FLOOR"]),
     ("experts.rs", &["HALF_LIVES", "SHARPNESS", "MEMORY"]),
     (
         "level.rs",
         &["PERSISTENCE", "FADE", "FULL_DAY", "DOUBTER", "PASSED"],
     ),
+    ("night.rs", &["TOLD"]),
     ("noise.rs", &["SURE"]),
     ("remainder.rs", &["KEEP", "SHRINK", "SPREAD", "CLIP"]),
     ("weekly.rs", &["KEEP", "SHRINK", "CLIP"]),
@@ -80,7 +81,7 @@ const CONSTANTS: [(&str, &[&str]); 24] = [
     ("quantile.rs", &["MEMORY", "UNSEEN"]),
     ("replay/mod.rs", &["PSEUDO"]),
     ("scatter.rs", &["JUMP", "MEMORY"]),
-    ("replay/crowd.rs", &["LEAST_CROWD"]),
+    ("replay/crowd.rs", &["LEAST_CROWD", "TOGETHER"]),
     ("replay/windows.rs", &["PECULIAR"]),
     (
         "lead.rs",

@@ -7,8 +7,8 @@
 //! (FORECASTING study, 1.1). Experts are averaged in log load.
 
 use super::grid::DAY;
-use super::lead::{self, BUCKETS};
-use super::level::{self, FORMS, Level};
+use super::lead::{BUCKETS, Lead};
+use super::level::{FORMS, Level};
 
 /// Half-lives of the regression, days.
 pub(crate) const HALF_LIVES: [f64; 3] = [3.0, 7.0, 20.0];
@@ -105,29 +105,33 @@ pub(crate) type Fits = [f64; MODELS];
 
 /// What every expert says from one origin.
 #[derive(Debug)]
-pub(crate) struct Voices<'a> {
-    levels: &'a [Level; MODELS],
+pub(crate) struct Voices {
+    /// Lasting and fading correction of each expert.
+    parts: [(f64, f64); EXPERTS],
     /// Factor of each expert once short deviations are gone.
     settled: [f64; EXPERTS],
 }
 
-impl<'a> Voices<'a> {
-    pub(crate) fn new(levels: &'a [Level; MODELS]) -> Self {
-        let settled =
-            std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS).0.exp());
-        Self { levels, settled }
+impl Voices {
+    pub(crate) fn new(levels: &[Level; MODELS]) -> Self {
+        let parts: [(f64, f64); EXPERTS] =
+            std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS));
+        Self {
+            parts,
+            settled: parts.map(|(lasting, _)| lasting.exp()),
+        }
     }
 
     /// Shifted load (units per second plus the log's offset) at a lead with so much `fade` left.
     pub(crate) fn say(&self, fits: &Fits, fade: f64) -> [f64; EXPERTS] {
         let rates = fits.map(f64::exp);
         std::array::from_fn(|expert| {
-            let (model, form) = (expert / FORMS, expert % FORMS);
+            let rate = rates[expert / FORMS];
             if fade > 0.0 {
-                let (lasting, fading) = self.levels[model].parts(form);
-                rates[model] * (lasting + fading * fade).exp()
+                let (lasting, fading) = self.parts[expert];
+                rate * (lasting + fading * fade).exp()
             } else {
-                rates[model] * self.settled[expert]
+                rate * self.settled[expert]
             }
         })
     }
@@ -157,18 +161,13 @@ impl Mixture {
         Self { parts }
     }
 
-    /// Log load at a lead of `lead` model bins, given the fits there.
-    pub(crate) fn at(&self, lead: f64, fits: &Fits) -> f64 {
-        let fade = level::fade(lead);
-        lead::blend(lead)
-            .iter()
-            .filter(|(_, share)| *share > 0.0)
-            .map(|&(bucket, share)| {
-                let (weights, lasting, fading) = &self.parts[bucket];
-                let fit: f64 = weights.iter().zip(fits).map(|(w, f)| w * f).sum();
-                share * (fit + lasting + fading * fade)
-            })
-            .sum()
+    /// Log load at a lead, given the fits there.
+    pub(crate) fn at(&self, lead: &Lead, fits: &Fits) -> f64 {
+        lead.mean(|bucket| {
+            let (weights, lasting, fading) = &self.parts[bucket];
+            let fit: f64 = weights.iter().zip(fits).map(|(w, f)| w * f).sum();
+            fit + lasting + fading * lead.fade()
+        })
     }
 }
 
@@ -211,13 +210,13 @@ mod tests {
         let level = Level::new(&residuals, None, &mut Vec::new());
         let levels = [level; MODELS];
         let fits: Fits = std::array::from_fn(|model| 1.0 + 0.1 * model as f64);
-        let lead = 7.0;
-        let said = Voices::new(&levels).say(&fits, level::fade(lead));
+        let lead = Lead::of(7.0);
+        let said = Voices::new(&levels).say(&fits, lead.fade());
         let mean: f64 = said
             .iter()
             .zip(&weights.0[1])
             .map(|(p, w)| p.ln() * w)
             .sum();
-        assert!((Mixture::new(&weights, &levels).at(lead, &fits) - mean).abs() < 1e-12);
+        assert!((Mixture::new(&weights, &levels).at(&lead, &fits) - mean).abs() < 1e-12);
     }
 }

@@ -4,6 +4,8 @@
 //! experts lead there. Within a tenth of an edge two neighbouring buckets are blended, so that
 //! no path jumps where one bucket ends.
 
+use super::level;
+
 /// Longest lead of each bucket, model bins: 15 min, 1 h, 4 h, 12 h, 24 h, 48 h and beyond.
 const EDGES: [usize; BUCKETS] = [3, 12, 48, 144, 288, 576];
 
@@ -48,13 +50,6 @@ pub(crate) const DAY_AHEAD: usize = 4;
 /// The bucket of forecasts from just before a crowd begins to gather, an hour before its lock.
 pub(crate) const GATHERED: usize = 2;
 
-/// How much of a lead in model bins is as far ahead as [`FAR_OFF`], nothing to one.
-pub(crate) fn far_off(lead: f64) -> f64 {
-    let far = |(bucket, _): &(usize, f64)| *bucket >= FAR_OFF;
-    let shares = blend(lead).into_iter().filter(far);
-    shares.map(|(_, share)| share).sum()
-}
-
 /// The bucket of the `ahead`-th bin after the last one known (the first is 0).
 pub(crate) fn bucket(ahead: usize) -> usize {
     EDGES
@@ -69,7 +64,7 @@ pub(crate) fn longest_minutes(bucket: usize) -> u32 {
 }
 
 /// One or two buckets for a lead in model bins, with weights that sum to one.
-pub(crate) fn blend(lead: f64) -> [(usize, f64); 2] {
+fn blend(lead: f64) -> [(usize, f64); 2] {
     for (index, &edge) in EDGES[..BUCKETS - 1].iter().enumerate() {
         let edge = edge as f64;
         let (low, high) = (edge * (1.0 - BLEND), edge * (1.0 + BLEND));
@@ -82,6 +77,50 @@ pub(crate) fn blend(lead: f64) -> [(usize, f64); 2] {
         }
     }
     [(BUCKETS - 1, 1.0), (BUCKETS - 1, 0.0)]
+}
+
+/// How far ahead a moment is, with what follows from that alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lead {
+    bins: f64,
+    buckets: [(usize, f64); 2],
+    fade: f64,
+}
+
+impl Lead {
+    /// Of so many model bins.
+    pub(crate) fn of(bins: f64) -> Self {
+        Self {
+            bins,
+            buckets: blend(bins),
+            fade: level::fade(bins),
+        }
+    }
+
+    /// Model bins.
+    pub(crate) const fn bins(&self) -> f64 {
+        self.bins
+    }
+
+    /// How much of the short deviation of the level is left.
+    pub(crate) const fn fade(&self) -> f64 {
+        self.fade
+    }
+
+    /// The mean of something over its one or two buckets, by how much it is in each.
+    pub(crate) fn mean(&self, of: impl Fn(usize) -> f64) -> f64 {
+        let [(one, share), (other, rest)] = self.buckets;
+        if rest > 0.0 {
+            share * of(one) + rest * of(other)
+        } else {
+            of(one)
+        }
+    }
+
+    /// How much of it is as far ahead as [`FAR_OFF`], nothing to one.
+    pub(crate) fn far_off(&self) -> f64 {
+        self.mean(|bucket| f64::from(bucket >= FAR_OFF))
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +138,19 @@ mod tests {
         assert!((ample(3) - 0.59).abs() < 0.01, "{}", ample(3));
         assert!((ample(4) - 0.705).abs() < 0.01, "{}", ample(4));
         assert!(ample(0) > 0.9);
+    }
+
+    #[test]
+    fn a_lead_is_the_mean_of_its_buckets() {
+        let bucket = |lead: &Lead| lead.mean(|bucket| bucket as f64);
+        assert_eq!(bucket(&Lead::of(20.0)), 2.0);
+        let edge = Lead::of(48.0);
+        assert!((bucket(&edge) - 2.5).abs() < 1e-12);
+        assert!((edge.far_off() - 0.5).abs() < 1e-12);
+        assert_eq!(
+            (Lead::of(30.0).far_off(), Lead::of(600.0).far_off()),
+            (0.0, 1.0)
+        );
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub(crate) fn coefficients(
     let mut sums = HALF_LIVES.map(|_| Normal::new(columns));
     let mut block = Normal::new(columns);
     let mut spreads: Vec<f64> = Vec::new();
+    let mut said: Vec<f64> = Vec::new();
     let mut steadiest: Option<Vec<f64>> = None;
     let mut penalties = REGRESSIONS.map(|(_, stiffness)| -> Vec<f64> {
         design.penalty.iter().map(|p| p * stiffness).collect()
@@ -134,27 +135,30 @@ pub(crate) fn coefficients(
         }
     }
     let mut believed = Believed::new(design);
-    let solve = |regression: usize, sums: &[Normal], believed: &Believed| {
-        sums[REGRESSIONS[regression].0].solve(&penalties[regression], &believed.means)
+    let mut room = Normal::new(columns);
+    let mut solve = |regression: usize, sums: &[Normal], believed: &Believed| {
+        let sum = &sums[REGRESSIONS[regression].0];
+        sum.solve(&penalties[regression], &believed.means, &mut room)
     };
     let mut kept = Vec::new();
     for period in 0..history.periods() {
         let bins = history.period_start(period)..history.period_start(period + 1);
-        let trust = steadiest.as_deref().filter(|_| period >= TRUSTED_AFTER);
-        let limits = trust.and_then(|known| Limits::of(history, bins.clone(), known, &mut spreads));
+        let known = steadiest.as_deref();
+        said.clear();
+        if let Some(known) = known {
+            said.extend(bins.clone().map(|bin| history.rows.fit(bin, known)));
+        }
+        let trust = known.filter(|_| period >= TRUSTED_AFTER);
+        let limits = trust.and_then(|_| Limits::of(history, bins.clone(), &said, &mut spreads));
         block.clear();
-        for bin in bins {
+        block.add(bins.clone().enumerate().filter_map(|(place, bin)| {
             let mut y = history.log[bin];
             if !y.is_finite() {
-                continue;
+                return None;
             }
             if history.floor[bin] {
                 // at least this much was wanted: E[y | y > seen], one step of EM as time goes on
-                let Some(known) = steadiest.as_deref() else {
-                    continue;
-                };
-                let usual = history.rows.fit(bin, known);
-                y = above(y, usual, CENSORED_SPREAD);
+                y = above(y, *said.get(place)?, CENSORED_SPREAD);
             }
             let mut weight = OBSERVATIONS_PER_DAY / DAY as f64;
             let in_event = history.rows.in_event(bin);
@@ -162,7 +166,7 @@ pub(crate) fn coefficients(
                 weight *= EVENT_WEIGHT;
             }
             if let (Some(limits), Some(known)) = (&limits, trust) {
-                let fit = history.rows.fit(bin, known);
+                let fit = said[place];
                 weight *= if in_event {
                     let crowd = (history.rows).fit_from(bin, design.events(), |b| known[b]);
                     limits.weight_below(y - (fit - crowd))
@@ -171,10 +175,14 @@ pub(crate) fn coefficients(
                 };
             }
             let (columns, values) = history.rows.row(bin);
-            block.add_row(columns, values, y, weight);
-            if !history.rows.calm[bin] {
-                believed.see(columns, period);
-            }
+            Some((columns, values, y, weight))
+        }));
+        let learnt = |bin: &usize| {
+            let bound = history.floor[*bin] && known.is_none();
+            history.log[*bin].is_finite() && !bound && !history.rows.calm[*bin]
+        };
+        for bin in bins.filter(learnt) {
+            believed.see(history.rows.row(bin).0, period);
         }
         for (sum, half_life) in sums.iter_mut().zip(HALF_LIVES) {
             let days = PERIOD as f64 / DAY as f64;
@@ -273,18 +281,19 @@ struct Limits {
 }
 
 impl Limits {
-    /// From the period's residuals against what was known before it, outside event windows. Its
-    /// own median is taken off first: half a day that runs high as a whole is growth, not an
+    /// From the period's residuals against what was `said` with what was known before it, outside
+    /// event windows. Its own median is taken off first: half a day that runs high as a whole is growth, not an
     /// outlier.
     fn of(
         history: &History,
         bins: std::ops::Range<usize>,
-        known: &[f64],
+        said: &[f64],
         spreads: &mut Vec<f64>,
     ) -> Option<Self> {
         let mut residuals: Vec<f64> = bins
-            .filter(|&bin| !history.rows.in_event(bin))
-            .map(|bin| history.seen(bin) - history.rows.fit(bin, known))
+            .zip(said)
+            .filter(|&(bin, _)| !history.rows.in_event(bin))
+            .map(|(bin, said)| history.seen(bin) - said)
             .filter(|residual| residual.is_finite())
             .collect();
         let middle = median(&mut residuals)?;

@@ -7,6 +7,8 @@
 //! One form believes the last hour only as far as it is more than noise. Every form keeps a load
 //! that has stood higher for hours and hardly moved: that is no crowd, which goes home.
 
+use pulp::Arch;
+
 use super::noise::beyond_noise;
 
 /// Share of the day's deviation that persists, per form.
@@ -75,20 +77,16 @@ impl Level {
         explained: Option<&[f64]>,
         scratch: &mut Vec<i64>,
     ) -> Self {
-        let explained = |bin: usize| explained.map_or(0.0, |explained| explained[bin]);
-        let left = |bin: usize| residuals[bin] - explained(bin);
+        let left = |bin: usize| residuals[bin] - explained.map_or(0.0, |explained| explained[bin]);
         scratch.clear();
-        let mut known = 0;
-        scratch.extend((0..residuals.len()).map(|bin| {
-            let left = left(bin);
-            known += usize::from(left.is_finite());
-            // what is not known comes after all that is
-            if left.is_finite() {
-                in_order(left.to_bits().cast_signed())
-            } else {
-                i64::MAX
+        Arch::new().dispatch(|| match explained {
+            None => scratch.extend(residuals.iter().map(|&residual| place(residual))),
+            Some(explained) => {
+                let both = residuals.iter().zip(explained);
+                scratch.extend(both.map(|(residual, explained)| place(residual - explained)));
             }
-        }));
+        });
+        let known = scratch.iter().filter(|&&place| place != UNKNOWN).count();
         if known == 0 {
             return Self::default();
         }
@@ -162,6 +160,18 @@ fn steadiness<I: Iterator<Item = f64>>(known: impl Fn() -> I) -> (f64, f64) {
     let spread = known().map(|r| (r - mean).abs()).sum::<f64>() / count;
     let times = mean / spread.max(LEAST_SPREAD);
     (mean, ((times - from) / (full - from)).clamp(0.0, 1.0))
+}
+
+/// The place of what is not known: after all that is.
+const UNKNOWN: i64 = i64::MAX;
+
+/// The place of a residual among others.
+fn place(residual: f64) -> i64 {
+    if residual.is_finite() {
+        in_order(residual.to_bits().cast_signed())
+    } else {
+        UNKNOWN
+    }
 }
 
 /// The bits of a number as an integer in the order of [`f64::total_cmp`], and back: whole numbers

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lead;
+use super::lead::Lead;
 
 /// First response minute of the first cell, width of a cell in minutes, and number of cells: from
 /// an hour before the lock until the crowd has gone.
@@ -83,13 +83,9 @@ impl Profile {
     /// Every moment like every other.
     pub(crate) const FLAT: Self = Self([1.0; CELLS]);
 
-    /// The factor at a lead in model bins and a response minute, NaN outside every window.
-    pub(crate) fn at(&self, lead: f64, minute: f64) -> f64 {
-        let near: f64 = lead::blend(lead)
-            .iter()
-            .filter(|(bucket, _)| *bucket < NEAR)
-            .map(|(_, share)| share)
-            .sum();
+    /// The factor at a lead and a response minute, NaN outside every window.
+    pub(crate) fn at(&self, lead: &Lead, minute: f64) -> f64 {
+        let near = lead.mean(|bucket| f64::from(bucket < NEAR));
         if near == 0.0 || !minute.is_finite() {
             return 1.0;
         }
@@ -134,11 +130,16 @@ mod tests {
         rises.add(50.0, f64::NAN);
         let profile = rises.profile();
         assert!(profile.is_sound());
-        assert!((profile.at(2.0, 110.0) / profile.at(2.0, 60.0) - 2.5).abs() < 0.1);
+        assert!(
+            (profile.at(&Lead::of(2.0), 110.0) / profile.at(&Lead::of(2.0), 60.0) - 2.5).abs()
+                < 0.1
+        );
         // continuous, and of no matter to the day ahead or outside of windows
-        assert!((profile.at(2.0, 99.9) - profile.at(2.0, 100.1)).abs() < 0.05);
-        assert_eq!(profile.at(200.0, 110.0), 1.0);
-        assert_eq!(profile.at(2.0, f64::NAN), 1.0);
+        assert!(
+            (profile.at(&Lead::of(2.0), 99.9) - profile.at(&Lead::of(2.0), 100.1)).abs() < 0.05
+        );
+        assert_eq!(profile.at(&Lead::of(200.0), 110.0), 1.0);
+        assert_eq!(profile.at(&Lead::of(2.0), f64::NAN), 1.0);
     }
 
     #[test]
@@ -148,12 +149,12 @@ mod tests {
             rises.add(f64::from(minute), 0.1);
         }
         rises.add(112.0, 2.0);
-        let once = rises.profile().at(0.0, 115.0);
+        let once = rises.profile().at(&Lead::of(0.0), 115.0);
         assert!(once > 1.0 && once <= BOUNDS.1, "{once}");
         rises.age(80.0);
         for minute in (-60..225).chain(-60..225) {
             rises.add(f64::from(minute), 0.1);
         }
-        assert!(rises.profile().at(0.0, 115.0) < 1.05);
+        assert!(rises.profile().at(&Lead::of(0.0), 115.0) < 1.05);
     }
 }

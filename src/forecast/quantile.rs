@@ -19,7 +19,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::features::Moment;
-use super::lead::{self, BUCKETS};
+use super::lead::{BUCKETS, Lead};
 use super::novelty::Precedent;
 use super::peaks::{FOOTINGS, Footing};
 
@@ -262,11 +262,10 @@ impl Scores {
 pub(crate) struct MarginTable([[Margins; BUCKETS]; GROUPS]);
 
 impl MarginTable {
-    /// Log margins at a lead of `lead` model bins.
-    pub(crate) fn at(&self, group: Group, lead: f64) -> Margins {
+    /// Log margins at a lead.
+    pub(crate) fn at(&self, group: Group, lead: &Lead) -> Margins {
         let table = &self.0[group as usize];
-        let [(a, wa), (b, wb)] = lead::blend(lead);
-        std::array::from_fn(|level| wa * table[a][level] + wb * table[b][level])
+        std::array::from_fn(|level| lead.mean(|bucket| table[bucket][level]))
     }
 
     /// True when every margin is a finite number, ascending and not negative.
@@ -300,7 +299,7 @@ mod tests {
     #[test]
     fn margins_start_at_the_prior_and_follow_the_scores() {
         let empty = Scores::new().margins(&[30.0; BUCKETS]);
-        let [p90, p95, p99] = empty.at(Group::Event, 200.0);
+        let [p90, p95, p99] = empty.at(Group::Event, &Lead::of(200.0));
         assert!(p90 > 0.4 && p95 > p90 && p99 > p95 && p99 < 2.0);
         assert!(empty.is_sound());
 
@@ -309,7 +308,9 @@ mod tests {
             let score = f64::from(place) / 10_000.0 - 0.5;
             scores.add(Group::Event, 4, score, 1.0);
         }
-        let margins = scores.margins(&[30.0; BUCKETS]).at(Group::Event, 200.0);
+        let margins = scores
+            .margins(&[30.0; BUCKETS])
+            .at(Group::Event, &Lead::of(200.0));
         assert!((margins[0] - 0.40).abs() < 0.01, "{margins:?}");
         assert!((margins[1] - 0.45).abs() < 0.01, "{margins:?}");
     }
@@ -324,7 +325,9 @@ mod tests {
         for _ in 0..1_000 {
             scores.add(Group::Calm, 0, 0.1, 0.0);
         }
-        let margin = scores.margins(&[0.0; BUCKETS]).at(Group::Calm, 1.0)[1];
+        let margin = scores
+            .margins(&[0.0; BUCKETS])
+            .at(Group::Calm, &Lead::of(1.0))[1];
         assert!((margin - 0.1).abs() <= CELL, "{margin}");
     }
 
@@ -337,7 +340,7 @@ mod tests {
                 scores.mature((0..500).map(|_| (Group::Calm, 4, 0.1)));
             }
             let table = scores.margins(&[64.0; BUCKETS]);
-            [Group::Event, Group::Calm].map(|group| table.at(group, 200.0)[1])
+            [Group::Event, Group::Calm].map(|group| table.at(group, &Lead::of(200.0))[1])
         };
         let ([event, calm], [later, _]) = (margin(2), margin(60));
         // two crowds that happened to be small do not promise a third
@@ -350,7 +353,9 @@ mod tests {
             weekly.mature((0..500).map(|_| (Group::Event, 4, 0.1)));
             weekly.age(7.0);
         }
-        let margin = weekly.margins(&[64.0; BUCKETS]).at(Group::Event, 200.0)[1];
+        let margin = weekly
+            .margins(&[64.0; BUCKETS])
+            .at(Group::Event, &Lead::of(200.0))[1];
         assert!(margin < 0.25, "{margin}");
     }
 
@@ -362,8 +367,10 @@ mod tests {
             scores.add(Group::Event, 2, f64::from(place % 100) / 50.0, 0.0);
         }
         let table = scores.margins(&[0.0; BUCKETS]);
-        let (by_entries, by_calendar) =
-            (table.at(Group::Entries, 20.0), table.at(Group::Event, 20.0));
+        let (by_entries, by_calendar) = (
+            table.at(Group::Entries, &Lead::of(20.0)),
+            table.at(Group::Event, &Lead::of(20.0)),
+        );
         assert!((by_entries[1] * 4.0 - by_calendar[1]).abs() < 0.05);
         let below = (0..100).filter(|p| f64::from(*p) / 200.0 <= by_entries[1]);
         assert!(below.count() >= 95);
@@ -376,7 +383,9 @@ mod tests {
             scores.add(Group::Calm, 0, -1.0, 0.0);
         }
         assert_eq!(
-            scores.margins(&[0.0; BUCKETS]).at(Group::Calm, 1.0),
+            scores
+                .margins(&[0.0; BUCKETS])
+                .at(Group::Calm, &Lead::of(1.0)),
             [0.0; 3]
         );
     }

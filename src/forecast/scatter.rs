@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lead::{self, BUCKETS, PRIOR_SCALE};
+use super::lead::{BUCKETS, Lead, PRIOR_SCALE};
 use super::quantile::UNSEEN;
 
 /// Levels at which scatter is measured: each is the mean of an eighth of the bins, and of those that
@@ -230,9 +230,8 @@ pub(crate) struct Scatter {
 }
 
 impl Scatter {
-    /// The factor where the median is `log`, at a lead in model bins.
-    pub(crate) fn at(&self, calm: bool, lead: f64, log: f64) -> f64 {
-        let noise = self.noise.at(log);
+    /// The factor at a lead where bins scatter with this [`noise`](Self::noise).
+    pub(crate) fn at(&self, calm: bool, lead: &Lead, noise: f64) -> f64 {
         let factor = |bucket: usize| {
             let other = self.other[usize::from(!calm)][bucket];
             if other + self.usual > 0.0 {
@@ -242,10 +241,7 @@ impl Scatter {
                 1.0
             }
         };
-        (lead::blend(lead).iter())
-            .filter(|(_, share)| *share > 0.0)
-            .map(|&(bucket, share)| share * factor(bucket))
-            .sum()
+        lead.mean(factor)
     }
 
     /// Variance of the scatter of bins at a level, log load.
@@ -370,7 +366,8 @@ mod tests {
         for other in [0.0, 0.03, 0.3, 4.0] {
             let scatter = scatter(&noise, other);
             assert!(scatter.is_sound());
-            let ratio = scatter.at(true, 200.0, 1.0) / scatter.at(true, 200.0, 4.0);
+            let ratio = scatter.at(true, &Lead::of(200.0), scatter.noise(1.0))
+                / scatter.at(true, &Lead::of(200.0), scatter.noise(4.0));
             let right = ((other + noise.at(1.0)) / (other + noise.at(4.0))).sqrt();
             assert!(
                 (ratio / right - 1.0).abs() < 0.15,
@@ -379,12 +376,16 @@ mod tests {
         }
         // nothing has matured around fixtures: what is believed of crowds stands beside the noise
         let crowds = scatter(&noise, 0.0);
-        let ratio = crowds.at(false, 200.0, 1.0) / crowds.at(false, 200.0, 4.0);
+        let ratio = crowds.at(false, &Lead::of(200.0), crowds.noise(1.0))
+            / crowds.at(false, &Lead::of(200.0), crowds.noise(4.0));
         let believed = PRIOR_SCALE[4].powi(2);
         let right = ((believed + noise.at(1.0)) / (believed + noise.at(4.0))).sqrt();
         assert!((ratio / right - 1.0).abs() < 1e-9, "{ratio} {right}");
         // without noise every level is like every other
-        assert_eq!(scatter(&Noise::default(), 1.0).at(true, 2.0, 1.0), 1.0);
+        assert_eq!(
+            scatter(&Noise::default(), 1.0).at(true, &Lead::of(2.0), 0.0),
+            1.0
+        );
     }
 
     #[test]
@@ -399,7 +400,10 @@ mod tests {
         });
         spreads.mature(turn);
         let scatter = spreads.scatter(&noise, &[64.0; BUCKETS]);
-        assert!(scatter.at(false, 200.0, 4.0) > 0.6, "{scatter:?}");
+        assert!(
+            scatter.at(false, &Lead::of(200.0), scatter.noise(4.0)) > 0.6,
+            "{scatter:?}"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 
 use super::event_response::LEAST_HOURS;
 use super::grid::{DAY, Grid, STEP};
-use super::lead::BUCKETS;
+use super::lead::{BUCKETS, Lead};
 use super::quantile::{Group, MarginTable, Scores};
 use super::repetition::{MOST_PERIODS, Repetition};
 use super::shortage::too_little;
@@ -151,7 +151,7 @@ impl FittedSeasonalNaive {
                 .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
             let median = sum / count;
             paths[0].push(median);
-            let margins = self.margins.at(Group::Calm, 0.0);
+            let margins = self.margins.at(Group::Calm, &Lead::of(0.0));
             for (path, margin) in paths[1..].iter_mut().zip(margins) {
                 path.push((median + OFFSET) * margin.exp() - OFFSET);
             }

@@ -10,7 +10,7 @@ use super::experts::Mixture;
 use super::features::{Moment, Rows, WINDOW};
 use super::grid::{DAY, Grid, STEP};
 use super::kick_off::KickOff;
-use super::lead;
+use super::lead::{self, Lead};
 use super::novelty::{Precedent, yet_to_come, yet_to_come_at_peak};
 use super::overtime;
 use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
             let reading = book.read(slot, &opened[place], self.origin);
             self.entries[place] = reading.and_then(|reading| {
                 self.judge(slot, reading, lead::GATHERED, |at| {
-                    ((at - from) as f64 / STEP as f64 - 0.5).max(0.0)
+                    Lead::of(((at - from) as f64 / STEP as f64 - 0.5).max(0.0))
                 })
             });
             let bins = recently.bin(from)..recently.bin(to);
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
         slot: &Slot,
         reading: Reading,
         bucket: usize,
-        lead: impl Fn(i64) -> f64,
+        lead: impl Fn(i64) -> Lead,
     ) -> Result<Verdict, Silence> {
         let model = self.model;
         let (from, to) = whole_window(slot);
@@ -155,17 +155,17 @@ impl<'a> View<'a> {
     }
 
     /// Bins ahead of the last known one.
-    pub(crate) fn lead(&self, at: i64) -> f64 {
+    pub(crate) fn lead(&self, at: i64) -> Lead {
         let ahead = (at - self.origin) as f64 / STEP as f64 - 0.5;
         let behind = self
             .data_age
             .map_or(DAY as f64, |age| age as f64 / STEP as f64);
-        (ahead + behind).max(0.0)
+        Lead::of((ahead + behind).max(0.0))
     }
 
     /// Whole bins from the last known one to a moment; nothing for a moment that is past.
     fn ahead(&self, at: i64) -> usize {
-        self.lead(at.max(self.origin) + STEP / 2) as usize
+        self.lead(at.max(self.origin) + STEP / 2).bins() as usize
     }
 
     /// What is left of a slot's window.
@@ -175,10 +175,10 @@ impl<'a> View<'a> {
     }
 
     /// Log median without what entries say of the slots at that moment.
-    pub(crate) fn log(&self, rows: &Rows, index: usize, lead: f64) -> f64 {
+    pub(crate) fn log(&self, rows: &Rows, index: usize, lead: Lead) -> f64 {
         let model = self.model;
         let fits = fit(rows, index, &model.coefficients, &model.remainder);
-        self.mixture.at(lead, &fits)
+        self.mixture.at(&lead, &fits)
     }
 
     /// What entries add to the log median of a row made for `near`.
@@ -224,17 +224,19 @@ impl<'a> View<'a> {
             let minute = f64::from(rows.minute[index]);
             let (precedent, to_come) = leading.map_or((Precedent::AMPLE, 0.0), |slot| {
                 let slot = &near[slot];
-                let to_come = yet_to_come(slot, self.origin, minute, lead::far_off(lead));
+                let to_come = yet_to_come(slot, self.origin, minute, lead.far_off());
                 (model.seen.precedent(slot), to_come)
             });
             let widening = precedent.widening(to_come);
             let precedent = precedent.ahead(to_come);
             let group = Group::of(moment, shift.is_some(), precedent);
             let shift = shift.unwrap_or(0.0);
-            let margins = model.margins.at(group, lead);
+            let margins = model.margins.at(group, &lead);
             let calm = group == Group::Calm;
-            let factor = model.profile.at(lead, minute)
-                * model.scatter.at(calm, lead, log + shift)
+            let factor = model.profile.at(&lead, minute)
+                * model
+                    .scatter
+                    .at(calm, &lead, model.scatter.noise(log + shift))
                 * widening;
             let margins = margins.map(|margin| margin * factor);
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
@@ -300,7 +302,7 @@ impl<'a> View<'a> {
         };
         // the slot that draws most answers for all
         let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
-        let bucket = lead::bucket(self.lead(target) as usize);
+        let bucket = lead::bucket(self.lead(target).bins() as usize);
         let to_come = yet_to_come_at_peak(leading, self.origin, moments[place], bucket);
         let precedent = model.seen.precedent(leading).ahead(to_come);
         let footing = match precedent {

@@ -4,6 +4,7 @@
 use super::super::event_response::FittedEventResponse;
 use super::super::experts::{MODELS, Mixture};
 use super::super::grid::STEP;
+use super::super::lead::Lead;
 use super::super::level::Level;
 use super::super::replay::fit;
 use super::super::slots::Slot;
@@ -50,12 +51,12 @@ impl<'a> Parts<'a> {
     pub(super) fn calm(&self, at: i64) -> f64 {
         let rows = self.model.design.rows(&[], std::iter::once(at));
         let fits = fit(&rows, 0, &self.model.coefficients, &self.model.remainder);
-        self.model.rate(self.settled.at(self.view.lead(at), &fits))
+        self.model.rate(self.settled.at(&self.view.lead(at), &fits))
     }
 
     /// Model bins from the last known load to a moment.
     pub(super) fn lead(&self, at: i64) -> f64 {
-        self.view.lead(at)
+        self.view.lead(at).bins()
     }
 }
 
@@ -74,11 +75,12 @@ pub(super) fn settled_logs(
     moments: impl Iterator<Item = i64>,
 ) -> Vec<f64> {
     let mixture = settled(model);
+    let settled_by_then = Lead::of(SETTLED);
     let rows = model.design.rows(slots, moments);
     (0..rows.len())
         .map(|index| {
             let fits = fit(&rows, index, &model.coefficients, &model.remainder);
-            mixture.at(SETTLED, &fits)
+            mixture.at(&settled_by_then, &fits)
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 
 use super::event_response::{LEAST_HOURS, log_offset};
 use super::grid::{DAY, Grid, STEP};
-use super::lead::{self, BUCKETS};
+use super::lead::{self, BUCKETS, Lead};
 use super::quantile::{Group, MarginTable, Scores};
 use super::shortage::too_little;
 use super::{Evidence, Fit, FitError, Forecast, Horizon, Predict};
@@ -165,7 +165,9 @@ impl Predict for FittedMstl {
             let mut count = 0.0;
             for ahead in pieces {
                 let log = trend.at(ahead) + self.seasons.at(since + ahead);
-                let margins = self.margins.at(Group::Calm, (ahead + behind) as f64);
+                let margins = self
+                    .margins
+                    .at(Group::Calm, &Lead::of((ahead + behind) as f64));
                 sums[0] += self.rate(log);
                 for (sum, margin) in sums[1..].iter_mut().zip(margins) {
                     *sum += self.rate(log + margin);

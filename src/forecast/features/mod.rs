@@ -32,21 +32,24 @@ use super::response;
 use super::slots::Slot;
 use super::weekly::week_bin;
 
+mod batch;
+mod crowd;
 mod crowding;
 mod design;
 pub(crate) mod growth;
 mod lifts;
 mod rows;
+mod scratch;
 pub(crate) mod stages;
 
+pub(crate) use batch::Lines;
+use crowd::{Crowd, one_of_each, overlap};
 pub(crate) use design::Design;
 pub(crate) use design::GROWTH;
 use design::{HARMONICS, WEEKEND_HARMONICS, place};
 pub(crate) use lifts::Lifts;
 pub(crate) use rows::{Moment, Rows};
-
-/// Floor of the shape in `f(t)`, so that far ends of two responses share too.
-const SHAPE_FLOOR: f64 = 0.005;
+use scratch::Scratch;
 
 /// Columns of the event part that a moment touches where a fixture or two reach it: what rows have
 /// room for to begin with.
@@ -91,7 +94,7 @@ impl Design {
             .collect();
 
         let mut rows = Rows::with_room(moments.size_hint().0, self.events + EVENT_COLUMNS);
-        let mut scratch = vec![0.0; self.columns()];
+        let mut scratch = Scratch::new(self.columns(), self.events);
         let mut crowds: Vec<Crowd<'_>> = Vec::new();
         let mut groups = Vec::new();
         let mut clock = LocalClock::new(self.zone);
@@ -110,7 +113,7 @@ impl Design {
                 0.0
             };
             let after = at as f64 - self.learnt_until as f64;
-            self.calm_part(&mut scratch, after, second, weekend, matchday);
+            self.calm_part(scratch.calm(), after, second, weekend, matchday);
             crowds.clear();
             crowds.extend(active.iter().map(|&slot| Crowd::of(known, slot, at)));
             if tallest {
@@ -120,18 +123,7 @@ impl Design {
             let (moment, minute) =
                 self.event_part(&mut scratch, &crowds, total, at, weekend, &mut rows.crowd);
             rows.crowd_ends.push(rows.crowd.len() as u32);
-            let used = if active.is_empty() {
-                self.events
-            } else {
-                scratch.len()
-            };
-            for (column, value) in scratch[..used].iter_mut().enumerate() {
-                if *value != 0.0 {
-                    rows.columns.push(column as u16);
-                    rows.values.push(*value);
-                    *value = 0.0;
-                }
-            }
+            scratch.hand_over(&mut rows);
             rows.ends.push(rows.columns.len() as u32);
             rows.moment.push(moment);
             rows.minute.push(minute as f32);
@@ -171,14 +163,13 @@ impl Design {
     /// that draws most.
     fn event_part(
         &self,
-        row: &mut [f64],
+        event: &mut Scratch,
         crowds: &[Crowd<'_>],
         total: f64,
         at: i64,
         weekend: f64,
         shares: &mut Vec<(u32, f32)>,
     ) -> (Moment, f64) {
-        let event = &mut row[self.events..];
         let mut moment = Moment::Calm;
         let (mut most, mut leading) = (0.0, f64::NAN);
         for crowd in crowds {
@@ -194,23 +185,23 @@ impl Design {
             }
             shares.push((crowd.place as u32, share as f32));
             let weight = known.weight * crowd.factor;
-            event[place::PRIOR] += weight * known.top * shape;
+            event.add(place::PRIOR, weight * known.top * shape);
             for (hat, value) in response::hats(minute) {
-                event[place::HAT + hat] += weight * value;
+                event.add(place::HAT + hat, weight * value);
             }
-            event[place::RUSH] += weight * response::rush(minute);
+            event.add(place::RUSH, weight * response::rush(minute));
             if let Some(phase) = phase {
                 if weekend > 0.0 {
-                    event[place::WEEKEND + phase] += weight * weekend;
+                    event.add(place::WEEKEND + phase, weight * weekend);
                 }
-                event[place::IMPORTANCE + phase] += weight * known.importance;
+                event.add(place::IMPORTANCE + phase, weight * known.importance);
                 if let Some(first) = known.phases {
-                    event[usize::from(first) - self.events + phase] += weight;
+                    event.add(usize::from(first) - self.events + phase, weight);
                 }
             }
             if shape > 0.0 {
                 for &(column, share) in &known.amplitudes {
-                    event[usize::from(column) - self.events] += weight * shape * share;
+                    event.add(usize::from(column) - self.events, weight * shape * share);
                 }
             }
         }
@@ -296,80 +287,6 @@ struct KnownSlot<'a> {
     /// First column of its competition's phases.
     phases: Option<u16>,
     amplitudes: Vec<(u16, f64)>,
-}
-
-/// A slot that reaches a moment.
-struct Crowd<'a> {
-    known: &'a KnownSlot<'a>,
-    /// Place in the list the rows are made for.
-    place: usize,
-    /// Response minute.
-    minute: f64,
-    /// Share of the top of the sport's prior response.
-    shape: f64,
-    /// The same of its weight, and never quite nothing.
-    height: f64,
-    /// `f(t)` of the module's formula.
-    factor: f64,
-}
-
-impl<'a> Crowd<'a> {
-    fn of(known: &'a [KnownSlot<'a>], place: usize, at: i64) -> Self {
-        let known = &known[place];
-        let minute = known.slot.anchors.minute(at);
-        let shape = known.slot.prior.shape(minute);
-        Self {
-            known,
-            place,
-            minute,
-            shape,
-            height: shape.max(SHAPE_FLOOR) * known.weight,
-            factor: 1.0,
-        }
-    }
-}
-
-/// Leaves of every group of slots the one whose shape is highest.
-fn one_of_each(crowds: &mut Vec<Crowd<'_>>) {
-    let mut chosen: Vec<Crowd<'_>> = Vec::with_capacity(crowds.len());
-    for crowd in crowds.drain(..) {
-        let group = crowd.known.slot.group;
-        match chosen.iter_mut().find(|c| c.known.slot.group == group) {
-            Some(best) if crowd.shape > best.shape => *best = crowd,
-            Some(_) => {}
-            None => chosen.push(crowd),
-        }
-    }
-    *crowds = chosen;
-}
-
-/// Sets `f(t)` of the module's formula for every slot, and gives the sum of all heights with it.
-/// Slots that exclude each other are one term of the sums: `groups` is room for the group, how high
-/// it stands and what that adds to log load.
-fn overlap(crowds: &mut [Crowd<'_>], groups: &mut Vec<(usize, f64, f64)>) -> f64 {
-    if let [only] = crowds {
-        return only.height;
-    }
-    groups.clear();
-    for Crowd { known, height, .. } in &*crowds {
-        let (group, log) = (known.slot.group, height * known.unit);
-        match groups.iter_mut().find(|(other, ..)| *other == group) {
-            Some((_, sum, logs)) => {
-                *sum += height;
-                *logs += log;
-            }
-            None => groups.push((group, *height, log)),
-        }
-    }
-    let together = crowding::Together::of(groups.iter().map(|&(_, height, log)| (height, log)));
-    let mut total = 0.0;
-    for crowd in crowds {
-        let mut groups = groups.iter();
-        let of_group = groups.find(|(group, ..)| *group == crowd.known.slot.group);
-        crowd.factor = of_group.map_or(1.0, |&(_, height, _)| together.factor(height));
-        total += crowd.height * crowd.factor;
-    }
-    if total > 0.0 { total } else { 1.0 }
 }
 
 #[cfg(test)]

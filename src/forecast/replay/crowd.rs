@@ -10,6 +10,9 @@ use super::super::slots::Slot;
 /// Least share of a peak that is taken for the crowd's when entries are compared with it.
 pub(crate) const LEAST_CROWD: f64 = 0.05;
 
+/// Share of the shorter of two plays that both must be on for, to play together.
+const TOGETHER: f64 = 0.5;
+
 /// What entries add to the log load of one row: each slot's shift by its share of the crowd, as
 /// far as the load there is the crowd's. `None` when no slot there has a shift.
 pub(crate) fn shift_at(
@@ -69,11 +72,12 @@ pub(crate) fn own_or_all(bins: Range<usize>, own: impl Fn(usize) -> bool) -> Vec
     }
 }
 
-/// Whether two slots play at the same time for half of the shorter play.
+/// Whether two slots play at the same time for most of the shorter play.
 fn play_together(one: &Slot, other: &Slot) -> bool {
     let (one, other) = (one.anchors, other.anchors);
     let both = one.end.min(other.end) - one.start.max(other.start);
-    2 * both >= (one.end - one.start).min(other.end - other.start)
+    let shorter = (one.end - one.start).min(other.end - other.start);
+    both as f64 >= TOGETHER * shorter as f64
 }
 
 /// The largest of some log loads and its place.

@@ -8,20 +8,17 @@
 //! with hindsight: they are habits, as the offset of the logarithm is.) Margins are drawn anew for
 //! every period, so that coverage is counted against bounds that were really given.
 
-use std::ops::Range;
-
 use super::calibration::Calibration;
-use super::experts::{Fits, Losses, MODELS, Mixture, REGRESSIONS, STEADIEST, Voices, Weights};
-use super::features::{GROWTH, Moment, Rows, growth};
-use super::grid::{DAY, STEP, known_bins};
+use super::experts::{Losses, Mixture, Voices, Weights};
+use super::features::Moment;
+use super::grid::DAY;
 use super::kick_off::Deviations;
-use super::lead::{self, BUCKETS};
+use super::lead::{self, BUCKETS, Lead};
 use super::learn::{Coefficients, History, LATELY, PERIOD};
-use super::level::{self, Level, at_least};
 use super::novelty::{Precedent, yet_to_come};
 use super::pace::{Book, Pace};
 use super::peaks::PeakMargins;
-use super::profile::{OVER, Profile, Rises};
+use super::profile::{Profile, Rises};
 use super::quantile::{Group, MarginTable, Scores};
 use super::remainder::Remainder;
 use super::scatter::{Noise, Scatter, Spreads};
@@ -30,10 +27,13 @@ use super::track::Tracker;
 use windows::{Paths, PeakScores};
 
 mod crowd;
+mod fits;
 mod precedents;
 mod windows;
 
 pub(crate) use crowd::{LEAST_CROWD, crowd_share, is_own, own_or_all, shift_at, top};
+use fits::PeriodFits;
+pub(crate) use fits::fit;
 
 /// Periods issued again: four weeks. Older scores would weigh less than a tenth.
 pub(crate) const PERIODS: usize = 28 * DAY / PERIOD;
@@ -61,11 +61,12 @@ const NEAR: [usize; 8] = [1, 2, 5, 8, 11, 23, 35, 47];
 /// Bins ahead of the longest lead that is scored: 48 h.
 pub(crate) const LONGEST_LEAD: usize = 576;
 
-/// Bins ahead that are scored from the seldom origins: every quarter of an hour.
-const FAR: (usize, usize, usize) = (50, LONGEST_LEAD, 3);
+/// Bins ahead that are scored from the seldom origins: every half an hour, for errors so far ahead
+/// hardly differ from one quarter of an hour to the next.
+const FAR: (usize, usize, usize) = (50, LONGEST_LEAD, 6);
 
 /// Weight of the pseudo-scores in each bucket: as many as four hours of forecasts yield.
-const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 24.0, 32.0, 64.0];
+const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 12.0, 16.0, 32.0];
 /// A past window of a slot, in bins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
@@ -188,7 +189,10 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let mut peaks = PeakScores::new(past, pace);
     let mut tracker = Tracker::default();
     let mut remainder = Remainder::new();
-    let mut view = View::default();
+    let mut view = PeriodFits::default();
+    let longest = past.windows.iter().map(|window| window.to - window.start);
+    let leads = LONGEST_LEAD + longest.max().unwrap_or_default();
+    let leads: Vec<Lead> = (0..=leads).map(|bins| Lead::of(bins as f64)).collect();
     for period in first..periods {
         if period > first {
             let turn = std::mem::take(&mut awaited[period - 1]);
@@ -218,7 +222,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 .explain(past, coefficients, origin)
                 .map(|lifts| Mixture::new(&weights, &view.levels(origin, Some(lifts))));
             let said_by = |mixture: &Mixture, bin: usize| {
-                mixture.at((bin - origin) as f64, view.fits(history, bin, origin))
+                mixture.at(&leads[bin - origin], view.fits(history, bin, origin))
             };
             let paths = Paths {
                 calendar: |bin| said_by(&mixture, bin),
@@ -239,42 +243,41 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
                 }
                 let fits = view.fits(history, bin, origin);
                 let bucket = lead::bucket(ahead);
-                let said = voices.say(fits, level::fade(ahead as f64));
+                let lead = &leads[ahead];
+                let said = voices.say(fits, lead.fade());
                 let matures = history.period_of(bin);
                 pending[matures].add(bucket, &said, actual.exp());
-                let median = mixture.at(ahead as f64, fits);
+                let median = mixture.at(lead, fits);
                 tracker.add(&history.log, origin, ahead, median);
                 let (rows, row) = history.row_seen(bin, origin);
                 let moment = rows.moment[row];
                 let leading = rows.leading(row).filter(|_| moment != Moment::Calm);
                 let minute = f64::from(rows.minute[row]);
                 let (precedent, to_come) = leading.map_or((Precedent::AMPLE, 0.0), |slot| {
-                    let far_off = lead::far_off(ahead as f64);
-                    let to_come =
-                        yet_to_come(&past.slots[slot], history.time(origin), minute, far_off);
+                    let (slot_seen, now) = (&past.slots[slot], history.time(origin));
+                    let to_come = yet_to_come(slot_seen, now, minute, lead.far_off());
                     // as much as the coefficients know
                     (peaks.precedent(past, slot, start), to_come)
                 });
-                let factor = profile.at(ahead as f64, minute) * precedent.widening(to_come);
+                let factor = profile.at(lead, minute) * precedent.widening(to_come);
                 let precedent = precedent.ahead(to_come);
                 let mut keep = |entries: bool, median: f64| {
                     let group = Group::of(moment, entries, precedent);
-                    let margins = margins.at(group, ahead as f64);
+                    let margins = margins.at(group, lead);
                     let calm = group == Group::Calm;
-                    let factor = factor * scatter.at(calm, ahead as f64, median);
+                    let noise = scatter.noise(median);
+                    let factor = factor * scatter.at(calm, lead, noise);
                     awaited[matures].push(Issued {
                         group,
                         bucket,
                         score: actual - median,
-                        noise: scatter.noise(median),
+                        noise,
                         factor,
                         margins: margins.map(|margin| margin * factor),
                     });
                 };
                 let shift = leading.and_then(|_| peaks.shift(past, coefficients, (rows, row)));
-                let heard = informed
-                    .as_ref()
-                    .map_or(median, |it| it.at(ahead as f64, fits));
+                let heard = informed.as_ref().map_or(median, |it| it.at(lead, fits));
                 if leading.is_none() || precedent == Precedent::Missing {
                     // with entries or without: there is one group away from fixtures and for want
                     // of a precedent
@@ -309,138 +312,4 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         calibration: matured.calibration,
         tracker,
     }
-}
-
-/// The fits of one period's coefficients around that period, with residuals.
-#[derive(Debug, Default)]
-struct View {
-    from: usize,
-    fits: Vec<Fits>,
-    /// The same of the rows seen before the start or the end of a fixture was known, one after the
-    /// other from that at `first_foreseen` on.
-    foreseen: Vec<Fits>,
-    first_foreseen: usize,
-    residuals: [Vec<f64>; MODELS],
-    /// What fading adds to the growth line ([`growth::lost`]), by bins after the end of load.
-    lost: Vec<f64>,
-    scratch: Vec<i64>,
-}
-
-impl View {
-    /// From a day before `start` to the end of the longest lead of that period's last origin, and
-    /// of the windows that begin by then.
-    fn set(
-        &mut self,
-        past: &Past<'_>,
-        coefficients: &Coefficients,
-        remainder: &Remainder,
-        start: usize,
-    ) {
-        let history = past.history;
-        self.from = start.saturating_sub(DAY);
-        let reach = start + PERIOD + FAR.1;
-        let ahead = past.windows.iter().filter(|window| window.start < reach);
-        let to = ahead.map(|window| window.to).fold(reach, usize::max);
-        let to = to.min(history.log.len());
-        self.fits.clear();
-        self.foreseen.clear();
-        self.first_foreseen = history.foreseen.of_bin(self.from).start;
-        for residuals in &mut self.residuals {
-            residuals.clear();
-        }
-        // growth fades from where load ended then
-        let until = known_bins(&history.log[..start]);
-        while until + self.lost.len() < to {
-            let ahead = self.lost.len() as f64 + 0.5;
-            self.lost.push(growth::lost(ahead * STEP as f64));
-        }
-        for bin in self.from..to {
-            // what of growth has come about by now was to fade then
-            let lost = bin.checked_sub(until).map_or(0.0, |ahead| self.lost[ahead]);
-            let fit_then = |rows: &Rows, place: usize| {
-                let mut fits = fit(rows, place, coefficients, remainder);
-                for (fit, slope) in fits.iter_mut().zip(&coefficients[GROWTH]) {
-                    *fit += slope * lost;
-                }
-                fits
-            };
-            let fits = fit_then(&history.rows, bin);
-            for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
-                residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
-            }
-            self.fits.push(fits);
-            for sight in history.foreseen.of_bin(bin) {
-                // what is known when the period begins is known to all its origins
-                let fits = if history.foreseen.lasts(sight, start) {
-                    let (rows, place) = history.foreseen.row(sight);
-                    fit_then(rows, place)
-                } else {
-                    Fits::default()
-                };
-                self.foreseen.push(fits);
-            }
-        }
-    }
-
-    /// Hands the residuals that are a day old at `until` to the remainder by the clock. The last day
-    /// stays out: it sets the level, and would explain itself away.
-    fn remember(&self, history: &History, until: usize, remainder: &mut Remainder) {
-        let steadiest = &self.residuals[STEADIEST];
-        for bin in self.from..until.saturating_sub(DAY) {
-            if let Some(&residual) = steadiest.get(bin - self.from)
-                && history.rows.calm[bin]
-            {
-                remainder.add(history.rows.week_bin[bin], residual);
-            }
-        }
-    }
-
-    /// How far load moved against the model in some bins, which have passed. All of them lie in
-    /// the period that the view was set for, [`WARM_UP`] bins or more after the first, so that
-    /// [`OVER`] bins before each are in view.
-    fn rises(&self, history: &History, bins: Range<usize>, rises: &mut Rises) {
-        let residuals = &self.residuals[STEADIEST];
-        for bin in bins {
-            let place = bin - self.from;
-            let moved = residuals[place] - residuals[place - OVER];
-            rises.add(f64::from(history.rows.minute[bin]), moved);
-        }
-    }
-
-    /// What the models said about a bin at `origin`.
-    fn fits(&self, history: &History, bin: usize, origin: usize) -> &Fits {
-        match history.foreseen.at(bin, origin) {
-            Some(sight) => &self.foreseen[sight - self.first_foreseen],
-            None => &self.fits[bin - self.from],
-        }
-    }
-
-    /// Levels from the day before `origin`, that bin excluded, or what is left of it without what
-    /// `explained` adds to the log load of its bins.
-    fn levels(&mut self, origin: usize, explained: Option<&[f64]>) -> [Level; MODELS] {
-        let to = origin - self.from;
-        let from = to.saturating_sub(DAY);
-        let scratch = &mut self.scratch;
-        let residuals = &self.residuals;
-        std::array::from_fn(|model| Level::new(&residuals[model][from..to], explained, scratch))
-    }
-}
-
-/// What every model says about one row.
-pub(crate) fn fit(
-    rows: &Rows,
-    index: usize,
-    coefficients: &Coefficients,
-    remainder: &Remainder,
-) -> Fits {
-    let (columns, values) = rows.row(index);
-    let mut fits = [0.0; REGRESSIONS.len()];
-    for (&column, value) in columns.iter().zip(values) {
-        for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
-            *fit += b * value;
-        }
-    }
-    let mut all = [fits[STEADIEST] + remainder.at(rows.week_bin[index]); MODELS];
-    all[..REGRESSIONS.len()].copy_from_slice(&fits);
-    all
 }
