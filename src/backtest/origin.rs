@@ -11,6 +11,10 @@ use crate::units::Timestamp;
 /// Width of a target.
 pub const TARGET: TimeDelta = TimeDelta::minutes(5);
 
+/// The peak of a window is forecast a day ahead by the last daily origin so long before its start:
+/// nodes and people need as long.
+const DAY_AHEAD: TimeDelta = TimeDelta::hours(4);
+
 /// How forecasts are issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,10 +120,12 @@ impl Block {
     }
 
     /// Whether a peak bound given `lead` before its fixtures start counts for the block: a bound
-    /// is taken from the last origin of this distance.
+    /// is taken from the last origin of this distance. A game in an American evening starts minutes
+    /// after midnight UTC: its peak a day ahead is the midnight's before.
     pub fn holds_peak(self, lead: TimeDelta) -> bool {
         match self {
-            Self::D1 | Self::D2 => self.holds(lead),
+            Self::D1 => lead >= DAY_AHEAD && lead < DAY_AHEAD + TimeDelta::hours(24),
+            Self::D2 => self.holds(lead),
             Self::H4 | Self::N15 => lead >= TimeDelta::hours(1),
         }
     }
@@ -156,5 +162,27 @@ mod tests {
         }
         assert_eq!(Protocol::Day.origins(from, to).len(), 3);
         assert_eq!(Protocol::H4.origins(from, to).len(), 12);
+    }
+    #[test]
+    fn a_peak_a_day_ahead_is_never_told_minutes_before() {
+        let origins = Protocol::Day.origins(hour(240), hour(288));
+        let told = |block: Block, kickoff: Timestamp| {
+            let leads = origins.iter().map(|&origin| kickoff - origin);
+            let held: Vec<i64> = (leads.filter(|&lead| block.holds_peak(lead)))
+                .map(|lead| lead.num_hours())
+                .collect();
+            held
+        };
+        for (start, expected) in [
+            (240, 24),
+            (243, 27),
+            (244, 4),
+            (263, 23),
+            (264, 24),
+            (287, 23),
+        ] {
+            assert_eq!(told(Block::D1, hour(start)), [expected], "{start}");
+        }
+        assert_eq!(told(Block::D2, hour(264)), [24]);
     }
 }

@@ -16,11 +16,12 @@ fn judged_by(peaks: PeakScores) -> String {
 /// What the figures of peaks are of, for whoever reads them.
 pub(crate) const PEAKS_ARE: &str = "\
 Figures of peaks: a peak is the largest five minutes of a window of fixtures. \"published\": the \
-forecast's own peak of the window, from the last forecast of its distance, an hour or more before \
-the start under H4; all figures are of it. \"path's top\": none was published in time (never by \
-the baselines, nor by nowcasts), and the highest value of each quantile's path within the window \
-stands for it. |ln| and bias: median over what came; lowest: the smallest of these; time: median \
-distance of the expected moment; margin: the 95 % bound over what came.";
+forecast's own peak of the window, from the last forecast of its distance, four hours or more \
+before the start under D1 and an hour or more under H4; all figures are of it. \"path's top\": none \
+was published in time (never by the baselines, nor by nowcasts), and the highest value of each \
+quantile's path within the window stands for it. |ln| and bias: median over what came; lowest: the \
+smallest of these; time: median distance of the expected moment; margin: the 95 % bound over what \
+came.";
 
 impl Report {
     /// The scores of the peaks as a table; `None` when no window was scored.
