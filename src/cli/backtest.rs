@@ -445,6 +445,7 @@ mod tests {
             to: hour(start),
             at: hour(start),
             quantiles: [1.0, 2.0, 3.0, p99],
+            drawn_by: Vec::new(),
             novelty: None,
         };
         let forecast = Forecast {

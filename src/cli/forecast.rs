@@ -271,22 +271,18 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
     if !forecast.peaks.is_empty() {
         out.push_str("\nPeaks of fixtures:\n\n");
     }
+    let titles = |ids| plot::forecast::titles(ids, calendar);
     for peak in &forecast.peaks {
-        let names: Vec<String> = peak
-            .fixtures
-            .iter()
-            .filter_map(|id| calendar.get(id))
-            .map(crate::fixture::Fixture::title)
-            .collect();
         let _ = writeln!(
             out,
-            "{}  about {}: {} (p95 {}, p99 {})  {}",
+            "{}  about {}: {} (p95 {}, p99 {})  {}{}",
             by_clock(peak.start, zone, DAY_AND_TIME),
             by_clock(peak.at, zone, "%R"),
             show(peak.quantiles[0]),
             show(peak.quantiles[2]),
             show(peak.quantiles[3]),
-            names.join(", ")
+            titles(&peak.fixtures).join(", "),
+            plot::forecast::crowd_of_others(&titles(&peak.drawn_by)),
         );
     }
     for note in &forecast.notes {

@@ -15,6 +15,7 @@ use crate::entries::Entries;
 use crate::fixture::Calendar;
 use crate::fixture::import::Declared;
 use crate::fixture::import::time::read_zone;
+use crate::fixture::validate::validate;
 use crate::forecast::{Drift, EventResponse, Evidence, Fit, FittedEventResponse, Verdict};
 use crate::series::Series;
 use crate::series::csv::{LoadFile, Per, read_load, read_load_before};
@@ -91,6 +92,17 @@ pub(super) fn told(load: &LoadFile, name: &str) {
     }
 }
 
+/// The first thing that is doubtful about a calendar, and how much more is. What is only old is not
+/// worth a word here.
+fn doubts(calendar: &Calendar) -> Option<String> {
+    let doubts = validate(calendar.iter(), None);
+    let first = doubts.first()?;
+    Some(match doubts.len() - 1 {
+        0 => format!("warning: {first}"),
+        more => format!("warning: {first} (and {more} more; see tipoff fixtures check)"),
+    })
+}
+
 impl KnownArgs {
     /// The files that are read.
     pub fn files(&self) -> Vec<Named> {
@@ -140,6 +152,10 @@ impl InputArgs {
         for warning in warnings {
             progress(&format!("warning: {warning}"));
         }
+        let calendar = calendar.as_of(at);
+        if let Some(doubt) = doubts(&calendar) {
+            progress(&doubt);
+        }
         let span = (load.start(), load.end().min(at));
         let evidence = &self.known.evidence;
         let (entries, faults) = evidence.known_at(at, span).map_err(InputError)?;
@@ -147,7 +163,7 @@ impl InputArgs {
             at,
             zone: self.known.zone.unwrap_or(Tz::UTC),
             load,
-            calendar: calendar.as_of(at),
+            calendar,
             entries,
             faults,
         })
@@ -230,4 +246,28 @@ pub fn check_horizon(horizon: TimeDelta) -> Result<(), InputError> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn a_game_in_two_competitions_is_said_and_an_old_list_is_none_the_worse() {
+        let game = |id: &str, competition: &str| {
+            let mut game = Fixture::game(id, competition, Timestamp::UNIX_EPOCH);
+            game.home = Some("Arsenal".into());
+            game.away = Some("Chelsea".into());
+            game
+        };
+        let once: Calendar = [game("a", "Premier League")].into_iter().collect();
+        assert_eq!(doubts(&once), None);
+        let twice = [game("a", "Premier League"), game("b", "EPL")];
+        let said = doubts(&twice.into_iter().collect()).unwrap();
+        assert!(
+            said.starts_with("warning: ") && said.contains("EPL"),
+            "{said}"
+        );
+    }
 }

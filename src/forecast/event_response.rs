@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::anatomy::fixtures_seen;
 use super::audience::LocalClock;
 use super::calibration::{Calibration, Coverage};
+use super::counter;
 use super::drift::Track;
 use super::experts::Weights;
 use super::features::{Design, Lifts, WINDOW};
@@ -150,6 +151,7 @@ impl Fit for EventResponse {
         design.lifts = Lifts::seen(&log, hour, &near, &windows);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
         let mut notes = fault_notes(&grid);
+        notes.extend(counter::note(&grid.values));
         let replayed = grid.end - (replay::PERIODS * PERIOD) as i64 * STEP;
         let ahead = TimeDelta::seconds(replay::LONGEST_LEAD as i64 * STEP);
         let before = before_news(&calendar, self.zone, &grid, (replayed, ahead));

@@ -15,6 +15,7 @@ mod artefact;
 mod audience;
 mod calibration;
 mod challenger;
+mod counter;
 mod drift;
 mod event_response;
 mod evidence;
@@ -156,6 +157,10 @@ pub struct PeakForecast {
     pub at: Timestamp,
     /// Units per second in the order of [`Quantile::ALL`], five-minute means; ascending.
     pub quantiles: [f64; 4],
+    /// Other fixtures that draw most of the crowd at that moment, of a start of their own; empty
+    /// when it is the crowd of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn_by: Vec<FixtureId>,
     /// What of it no history has seen, in words, when something is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub novelty: Option<String>,

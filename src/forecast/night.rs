@@ -99,6 +99,12 @@ impl Night {
     }
 }
 
+impl std::fmt::Display for Night {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} s after midnight", self.begins)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,16 +20,10 @@ use super::recently::Recently;
 use super::replay::{LEAST_CROWD, crowd_share, fit, is_own, own_or_all, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
+use crate::fixture::FixtureId;
 use crate::units::Timestamp;
 
-/// Longest lead whose errors are measured, hours.
-const LONGEST_LEAD: i64 = 48;
-
-/// A fit older than this is named in the forecast, hours.
-const STALE_FIT: i64 = 48;
-
-/// Data older than this at the origin are named in the forecast, minutes.
-const STALE_DATA: i64 = 30;
+mod notes;
 
 /// The model as seen from one origin.
 #[derive(Debug)]
@@ -331,92 +325,21 @@ impl<'a> View<'a> {
             at: time(moments[place] - STEP / 2)?,
             // the median of the largest is no less than the largest of the medians
             quantiles: margins.map(|margin| model.rate((log + margin).max(top))),
+            drawn_by: drawn_by_others(&rows, place, &near, together),
             novelty: model.seen.novelty(leading, model.rate(log), model.highest),
         })
     }
+}
 
-    /// What a reader must know.
-    pub(crate) fn notes(&self, horizon: Horizon, peaks: &[PeakForecast]) -> Vec<String> {
-        let model = self.model;
-        let mut notes = Vec::new();
-        let age = horizon.origin - model.at;
-        if age > TimeDelta::hours(STALE_FIT) {
-            notes.push(format!("fitted {} h before the origin", age.num_hours()));
-        }
-        if horizon.length > TimeDelta::hours(LONGEST_LEAD) {
-            notes.push(format!(
-                "errors beyond {LONGEST_LEAD} h ahead are not measured: \
-                 the margins there are those of {LONGEST_LEAD} h"
-            ));
-        }
-        match self.data_age {
-            None => notes.push(
-                "no load known in the last 24 h: the level is the fit's own, \
-                 the margins those of two days ahead"
-                    .to_owned(),
-            ),
-            Some(age) if age > STALE_DATA * 60 => {
-                notes.push(format!("the last load known is {} min old", age / 60));
-            }
-            Some(_) => {}
-        }
-        if self.outage > 0 {
-            notes.push(format!(
-                "{} min of the last day look like an outage, not like demand: ignored",
-                self.outage as i64 * STEP / 60
-            ));
-        }
-        notes.extend(self.entries_note());
-        let firsts = peaks.iter().filter_map(|peak| peak.novelty.as_deref());
-        let mut novelties: Vec<&str> = firsts.collect();
-        novelties.dedup();
-        notes.extend(novelties.into_iter().map(str::to_owned));
-        let widened = model.peaks.widest();
-        if widened > 1.01 && !peaks.is_empty() {
-            notes.push(format!(
-                "peaks have lately gone over their bounds: margins of peaks are widened by {:.0} %",
-                (widened - 1.0) * 100.0
-            ));
-        }
-        notes
+/// The fixtures that draw most at a row, where that is the crowd of none of `own`.
+fn drawn_by_others(rows: &Rows, index: usize, near: &[Slot], own: &[&Slot]) -> Vec<FixtureId> {
+    let mut places =
+        (own.iter()).filter_map(|slot| near.iter().position(|other| is_same(other, slot)));
+    if places.any(|place| is_own(rows, index, near, place)) {
+        return Vec::new();
     }
-
-    /// Why entries that could speak do not.
-    fn entries_note(&self) -> Option<String> {
-        let coming = |slot: &Slot| {
-            slot.anchors.lock > self.origin && slot.anchors.lock < self.origin + 86_400
-        };
-        if !(self.entries_given || self.model.pace.has_learnt()) {
-            return None;
-        }
-        // a fixture whose time is not known may lock at many, and locks once
-        let mut locks: BTreeMap<usize, Result<Verdict, Silence>> = BTreeMap::new();
-        for (slot, said) in self.slots.iter().zip(&self.entries) {
-            if !coming(slot) {
-                continue;
-            }
-            let lock = locks.entry(slot.group).or_insert(*said);
-            *lock = match (*lock, said) {
-                (Err(one), Err(other)) => Err(one.min(*other)),
-                (known, _) if known.is_ok() => known,
-                (_, said) => *said,
-            };
-        }
-        let heard = locks.values().filter(|said| said.is_ok()).count();
-        let worst = locks.values().filter_map(|said| said.err()).min()?;
-        let why = match worst {
-            Silence::Missing => "no entries are known for it",
-            Silence::Stale => "no entries have come for too long: the feed may be dead",
-            Silence::Holes => "too many of its entries are unknown",
-            Silence::Few => "too few have entered yet",
-            Silence::NoPast => "there is no past lock to compare with",
-        };
-        Some(format!(
-            "entries speak for {heard} of the {} locks of the next 24 h; for the others the \
-             calendar alone does ({why})",
-            locks.len()
-        ))
-    }
+    let leading = rows.leading(index);
+    leading.map_or_else(Vec::new, |slot| near[slot].fixtures.clone())
 }
 
 /// Whether two descriptions are of one slot.

@@ -57,7 +57,11 @@ pub fn larger_crowd(with: &Forecast, without: &Forecast, factor: f64) -> Forecas
         let peak = &mut larger.peaks[place];
         if before > 0.0 {
             peak.quantiles = peak.quantiles.map(|value| value * after / before);
-            peak.at = at;
+            if peak.at != at {
+                // whose crowd it is then was not asked
+                peak.drawn_by.clear();
+                peak.at = at;
+            }
         }
     }
     larger
@@ -187,6 +191,7 @@ mod tests {
                 to: at(20),
                 at: at(10),
                 quantiles: [top, 1.4 * top, 1.9 * top, 2.8 * top],
+                drawn_by: Vec::new(),
                 novelty: None,
             }],
             model: "test".into(),

@@ -248,7 +248,7 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
     let line = |(place, peak): (usize, &PeakForecast)| {
         let rate = |index: usize| Rate::per_second(peak.quantiles[index]);
         format!(
-            "{}  {}  {}: peak about {} at {} (p95 {}, p99 {})",
+            "{}  {}  {}: peak about {} at {} (p95 {}, p99 {}){}",
             letter(place),
             by_clock(peak.start, zone, "%a %-d %b %H:%M"),
             names(&peak.fixtures, calendar),
@@ -256,6 +256,7 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
             by_clock(peak.at, zone, "%H:%M"),
             rate(2),
             rate(3),
+            crowd_of_others(&titles(&peak.drawn_by, calendar)),
         )
     };
     let peaks = forecast.peaks.iter().enumerate();
@@ -275,19 +276,31 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
 
 /// The titles of fixtures, the first few of many.
 fn names(fixtures: &[FixtureId], calendar: &Calendar) -> String {
-    let titles: Vec<String> = fixtures
-        .iter()
-        .take(NAMES)
-        .map(|id| {
-            calendar
-                .get(id)
-                .map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
-        })
-        .collect();
-    let text = titles.join(", ");
+    let text = titles(&fixtures[..fixtures.len().min(NAMES)], calendar).join(", ");
     match fixtures.len().saturating_sub(NAMES) {
         0 => text,
         more => format!("{text} and {more} more"),
+    }
+}
+
+/// What people call fixtures; those the calendar does not know by their ids.
+pub fn titles(fixtures: &[FixtureId], calendar: &Calendar) -> Vec<String> {
+    let title = |id: &FixtureId| {
+        let known = calendar.get(id);
+        known.map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
+    };
+    fixtures.iter().map(title).collect()
+}
+
+/// What is said behind a peak at which other fixtures, by their titles, draw more than its own.
+pub fn crowd_of_others(titles: &[String]) -> String {
+    match titles {
+        [] => String::new(),
+        [only] => format!("; the crowd of {only} is larger then"),
+        [first, rest @ ..] => {
+            let more = rest.len();
+            format!("; the crowd of {first} and {more} more is larger then")
+        }
     }
 }
 

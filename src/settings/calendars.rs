@@ -14,12 +14,16 @@ use super::calendar_file::{CalendarOptions, load_calendar};
 use super::watched::Source;
 use crate::fixture::Calendar;
 use crate::fixture::import::Declared;
+use crate::fixture::validate::validate;
 use crate::serve::metrics::Reloaded;
 use crate::units::Timestamp;
 
 /// How far recurring events are expanded into the past, for learning, and into the future, for a
 /// controller that runs on without a new version of the file.
 const EXPANDED: TimeDelta = TimeDelta::days(730);
+
+/// What is doubtful about a calendar is logged one by one, so much of it.
+const DOUBTS_TOLD: usize = 10;
 
 impl Source for CalendarSettings {
     type Content = Calendar;
@@ -45,6 +49,17 @@ impl Source for CalendarSettings {
             load_calendar(&[&self.source], &options).map_err(|reason| reason.to_string())?;
         for warning in warnings {
             warn!(calendar = self.name, "{warning}");
+        }
+        let doubts = validate(new.iter(), None);
+        for doubt in doubts.iter().take(DOUBTS_TOLD) {
+            warn!(calendar = self.name, "{doubt}");
+        }
+        if doubts.len() > DOUBTS_TOLD {
+            let more = doubts.len() - DOUBTS_TOLD;
+            warn!(
+                calendar = self.name,
+                more, "see tipoff fixtures check for the others"
+            );
         }
         let Some(before) = before else {
             info!(

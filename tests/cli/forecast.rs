@@ -111,6 +111,79 @@ fn the_csv_has_the_promised_columns_and_rows() {
 }
 
 #[test]
+fn a_peak_that_is_the_crowd_of_another_game_says_so() {
+    let season = Season::new(21);
+    // a side competition in the afternoons, whose last minutes are the first of the evening's rush
+    let mut fixtures = fixtures_csv(&season);
+    for day in (0..24).filter(|day| day % 2 == 0) {
+        let at = start() + TimeDelta::days(day) + TimeDelta::hours(15);
+        let at = at.format("%FT%TZ");
+        let _ = writeln!(fixtures, "side-{day},{at},reserves,side {day}");
+    }
+    let folder = folder(&load_csv(&season, None), &fixtures);
+    let svg = folder.path().join("forecast.svg");
+    let drawn = ["--at", "2024-04-22T00:00:00Z", "--horizon", "48h", "--svg"];
+    let more = [&drawn[..], &[svg.to_str().unwrap()]].concat();
+    let printed = text(&args(folder.path(), &more)).unwrap();
+    let of = |name: &str| -> Vec<&str> {
+        let peaks = printed.lines().filter(|line| line.contains("  about "));
+        peaks.filter(|line| line.contains(name)).collect()
+    };
+    let said = "; the crowd of team 2 (league) is larger then";
+    assert!(
+        of("side 22").iter().any(|line| line.ends_with(said)),
+        "{printed}"
+    );
+    assert!(
+        of("  team").iter().all(|line| !line.contains("larger")),
+        "{printed}"
+    );
+    let drawn = std::fs::read_to_string(&svg).unwrap();
+    assert_eq!(
+        drawn.matches("is larger then").count(),
+        printed.matches("is larger then").count()
+    );
+    let json = text(&args(
+        folder.path(),
+        &[&more[..], &["--format", "json"]].concat(),
+    ))
+    .unwrap();
+    assert!(
+        json.contains("\"drawn_by\": [\n        \"day-22\""),
+        "{json}"
+    );
+}
+
+#[test]
+fn what_makes_a_forecast_doubtful_is_said_beside_it() {
+    let season = Season::new(21);
+    let mut fixtures = fixtures_csv(&season);
+    fixtures.push_str("cup,2024-04-22,league,team 9\n");
+    let timed = folder(&load_csv(&season, None), &fixtures_csv(&season));
+    let untimed = folder(&load_csv(&season, None), &fixtures);
+    let said = |folder: &Path, horizon: &str| {
+        let more = ["--at", "2024-04-21T00:00:00Z", "--horizon", horizon];
+        text(&args(folder, &more)).unwrap()
+    };
+    let note =
+        "note: the time of day of a fixture ahead is not known: bounds are those of it at any";
+    assert!(said(untimed.path(), "48h").contains(note));
+    assert!(!said(timed.path(), "48h").contains("time of day"));
+
+    // a counter instead of a rate
+    let mut total = 0.0;
+    let mut counter = String::from("timestamp_utc,requests\n");
+    for (at, rate) in season.series.iter() {
+        total += rate.unwrap().as_per_second() * 60.0;
+        let _ = writeln!(counter, "{},{total:.0}", at.format("%FT%TZ"));
+    }
+    let counted = folder(&counter, &fixtures_csv(&season));
+    let printed = said(counted.path(), "6h");
+    assert!(printed.contains("a counter? give its rate"), "{printed}");
+    assert!(!said(timed.path(), "6h").contains("counter"));
+}
+
+#[test]
 fn the_picture_names_fixtures_and_shows_times_of_the_audience() {
     let season = Season::new(10);
     let folder = folder(&load_csv(&season, None), &fixtures_csv(&season));

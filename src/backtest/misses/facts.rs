@@ -6,11 +6,11 @@ use chrono::{Datelike as _, TimeDelta, Timelike as _, Weekday};
 use chrono_tz::Tz;
 
 use super::super::coverage::{Activity, activities};
-use super::super::forecasts::{BlockScores, Targets};
+use super::super::forecasts::{BlockScores, Targets, has_window};
 use super::super::origin::TARGET;
 use super::super::peaks::{WindowPeak, fixtures_at};
 use super::super::score::largest;
-use super::{Facts, Listed};
+use super::{Facts, LATE, Listed};
 use crate::entries::SlateEntries;
 use crate::fixture::{Calendar, Fixture};
 use crate::forecast::Evidence;
@@ -24,6 +24,9 @@ const CALM: usize = 12;
 
 /// Starts this close on the clock are at the same hour.
 const ALIKE: TimeDelta = TimeDelta::minutes(90);
+
+/// Crowds are there so long before a start.
+const EARLY: TimeDelta = TimeDelta::minutes(15);
 
 /// Past slates without which nothing is said of the pace of entries.
 const SLATES: usize = 3;
@@ -74,6 +77,7 @@ impl<'a> Archive<'a> {
             overran: ended.map(|end| end - expected_end),
             shift: peak.actual_at - peak.expected_at,
             timing: self.timing(peak, band),
+            others: self.others(&fixtures, peak.actual_at),
             pace: pace(self.known, &fixtures, origin),
             gaps: self.gaps(origin),
         }
@@ -117,6 +121,23 @@ impl<'a> Archive<'a> {
         both.map(|(highest, there)| (highest / there).ln())
             .filter(|timing| timing.is_finite())
             .unwrap_or(0.0)
+    }
+
+    /// The fixtures that were on at a moment when none of `own` was, a quarter of an hour before
+    /// their start and as long after their end as crowds take to leave.
+    fn others(&self, own: &[&Fixture], at: Timestamp) -> Vec<String> {
+        let end = |fixture: &Fixture| {
+            let typical = fixture.start.at + fixture.duration.typical;
+            fixture.ended_at.unwrap_or(typical)
+        };
+        let on = |fixture: &Fixture| (fixture.start.at - EARLY..end(fixture) + LATE).contains(&at);
+        if own.iter().any(|fixture| on(fixture)) {
+            return Vec::new();
+        }
+        let all = self.known.calendar.iter();
+        let mut found: Vec<&Fixture> = all.filter(|&f| has_window(f) && on(f)).collect();
+        found.sort_by_key(|fixture| fixture.start.at);
+        found.into_iter().map(Fixture::title).collect()
     }
 
     fn largest_before(&self, origin: Timestamp) -> Option<f64> {
@@ -331,6 +352,35 @@ mod tests {
         assert_eq!(facts.overran, None);
         assert!((facts.pace.unwrap() - 1.5).abs() < 1e-12);
         assert_eq!(facts.gaps, 0.5);
+    }
+
+    #[test]
+    fn the_crowd_of_another_game_is_told_from_its_own() {
+        let load = load();
+        let noon = hour(8 * 24 + 12);
+        let evening = noon + TimeDelta::hours(4);
+        let named = |id: &str, at: Timestamp| Fixture {
+            home: Some(id.to_owned()),
+            ..game(id, at, id)
+        };
+        let calendar: Calendar = [named("noon", noon), named("evening", evening)]
+            .into_iter()
+            .collect();
+        let known = Evidence::new(&load, &calendar);
+        let targets = Targets::new(known, hour(8 * 24), hour(9 * 24));
+        let archive = Archive::new(known, Tz::UTC, &targets);
+        let own = fixtures_at(&calendar, noon);
+        let others = |minutes: i64| archive.others(&own, noon + TimeDelta::minutes(minutes));
+        let end = own[0].duration.typical.num_minutes();
+        for minutes in [-20, -10, 0, end, end + 20, end + 30] {
+            assert!(others(minutes).is_empty(), "{minutes}");
+        }
+        assert!(end + 30 < 4 * 60 - 15);
+        assert_eq!(others(4 * 60 - 10), ["evening (cup)"]);
+        // where both are on it is its own
+        let late = fixtures_at(&calendar, evening);
+        assert!(archive.others(&late, evening).is_empty());
+        assert_eq!(archive.others(&late, noon), ["noon (cup)"]);
     }
 
     #[test]

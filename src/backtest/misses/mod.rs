@@ -5,7 +5,6 @@
 //! of it reaches a forecast.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -15,10 +14,12 @@ use super::forecasts::{BlockScores, Targets};
 use super::origin::Block;
 use super::peaks::{WindowPeak, window_peaks};
 use crate::forecast::Evidence;
-use crate::units::{HumanDuration, Timestamp};
+use crate::units::Timestamp;
 
+mod cause;
 mod facts;
 
+pub use cause::Cause;
 use facts::Archive;
 
 /// Misses that are told.
@@ -90,37 +91,13 @@ pub struct Facts {
     pub shift: TimeDelta,
     /// ln of the highest median of the window over the median at the time of the peak.
     pub timing: f64,
+    /// What people call the fixtures that were on at the time of the peak, where none of the
+    /// window's own was.
+    pub others: Vec<String>,
     /// Entries by the origin over those usual so long before the lock.
     pub pace: Option<f64>,
     /// Share of the last 24 h before the origin without data.
     pub gaps: f64,
-}
-
-/// Why a peak was forecast too low.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cause {
-    /// The fixture list was wrong at the origin.
-    NotListed,
-    /// The list had them at another time.
-    Moved(Timestamp),
-    /// Too few of their kind had been seen.
-    NoPrecedent(usize),
-    /// None of so many starts of their kind fell on such a day at such an hour.
-    NoneAlike(usize),
-    /// Data were missing just before the origin.
-    Gap(f64),
-    /// Calm hours were off as well, by this factor.
-    Level(f64),
-    /// Above every window before, by this factor.
-    BiggerThanAny(f64),
-    /// The peak came late after the expected end; overran by, where that is known.
-    Late(TimeDelta, Option<TimeDelta>),
-    /// The peak came this much later (or earlier) than expected, within its window.
-    Elsewhen(TimeDelta),
-    /// Entries ran at so many times their usual pace.
-    Entries(f64),
-    /// None of these.
-    Crowd,
 }
 
 /// The causes, the one that explains most first; never none.
@@ -153,7 +130,9 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
     let overran = facts
         .overran
         .filter(|overran| *overran >= TimeDelta::minutes(10));
-    if facts.after_end >= LATE {
+    if !facts.others.is_empty() {
+        found.push(Cause::Others(facts.others.clone()));
+    } else if facts.after_end >= LATE {
         found.push(Cause::Late(facts.after_end, overran));
     } else if facts.shift.abs() >= ELSEWHEN && facts.timing > TIMING_SHARE * facts.log_error {
         found.push(Cause::Elsewhen(facts.shift));
@@ -167,77 +146,6 @@ pub fn causes(facts: &Facts) -> Vec<Cause> {
         found.push(Cause::Crowd);
     }
     found
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let minutes = |span: TimeDelta| HumanDuration(TimeDelta::minutes(span.num_minutes().abs()));
-        match *self {
-            Self::NotListed => write!(f, "not on the fixture list when forecast"),
-            Self::Moved(then) => write!(
-                f,
-                "wrong time: the fixture list then said {} UTC",
-                then.format("%-d %b %H:%M")
-            ),
-            Self::NoPrecedent(0) => write!(f, "no precedent: the first of its competition"),
-            Self::NoPrecedent(seen) => {
-                let starts = if seen == 1 { "start" } else { "starts" };
-                write!(
-                    f,
-                    "hardly a precedent: {seen} {starts} of its competition before"
-                )
-            }
-            Self::NoneAlike(starts) => write!(
-                f,
-                "hardly a precedent: none of {starts} earlier starts fell on such a day at such an hour"
-            ),
-            Self::Gap(share) => write!(
-                f,
-                "data gap: {:.0} % of the day before the forecast is missing",
-                share * 100.0
-            ),
-            Self::Level(factor) => write!(
-                f,
-                "the level moved: calm hours ran at {factor:.2} times the forecast as well"
-            ),
-            Self::BiggerThanAny(factor) => {
-                write!(
-                    f,
-                    "bigger than any before: {factor:.2} times the largest window seen"
-                )
-            }
-            Self::Late(after, Some(overran)) => write!(
-                f,
-                "late peak: {} after the expected end, play went on {} longer",
-                minutes(after),
-                minutes(overran)
-            ),
-            Self::Late(after, None) => write!(
-                f,
-                "late peak: {} after the expected end (extra time, or a long aftermath)",
-                minutes(after)
-            ),
-            Self::Elsewhen(shift) => write!(
-                f,
-                "wrong time: the peak came {} {} than forecast",
-                minutes(shift),
-                if shift > TimeDelta::zero() {
-                    "later"
-                } else {
-                    "earlier"
-                }
-            ),
-            Self::Entries(pace) if pace > 1.0 => write!(
-                f,
-                "entries said more: they ran at {pace:.1} times their usual pace when forecast"
-            ),
-            Self::Entries(pace) => write!(
-                f,
-                "entries said otherwise: they ran at {pace:.1} times their usual pace when forecast"
-            ),
-            Self::Crowd => write!(f, "a larger crowd than fixtures like it had drawn"),
-        }
-    }
 }
 
 /// A missed peak with its causes.
@@ -302,6 +210,7 @@ mod tests {
             overran: None,
             shift: TimeDelta::minutes(5),
             timing: 0.0,
+            others: Vec::new(),
             pace: Some(1.05),
             gaps: 0.0,
         }
@@ -424,6 +333,23 @@ mod tests {
         ] {
             assert_eq!(said(&facts), [words]);
         }
+    }
+
+    #[test]
+    fn whose_crowd_came_is_said_and_not_that_it_came_late() {
+        let facts = Facts {
+            others: vec![
+                "A at B".to_owned(),
+                "C at D".to_owned(),
+                "E at F".to_owned(),
+            ],
+            after_end: TimeDelta::minutes(70),
+            ..ordinary()
+        };
+        assert_eq!(
+            said(&facts),
+            ["the crowd of A at B, C at D and 1 more, which was on when none of these was"]
+        );
     }
 
     #[test]

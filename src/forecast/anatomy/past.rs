@@ -10,6 +10,7 @@ use super::super::event_response::FittedEventResponse;
 use super::super::features::WINDOW;
 use super::super::grid::{DAY, Grid, STEP};
 use super::super::order::median;
+use super::super::replay::{is_own, own_or_all};
 use super::super::slots::{Slot, slots};
 use super::parts::settled_logs;
 use super::{Analogue, FixtureIntensity};
@@ -55,6 +56,7 @@ pub(super) fn past(
         .collect();
     let moments = || (0..grid.len()).map(|bin| grid.middle(bin));
     let with = settled_logs(model, &all, moments());
+    let rows = model.design.rows(&all, moments());
     let log: Vec<f64> = grid
         .values
         .iter()
@@ -74,7 +76,9 @@ pub(super) fn past(
         }
         let finite = |bin: &usize| log[*bin].is_finite();
         let seen = (from..to).filter(finite).count() as f64;
-        let Some(top) = (from..to)
+        // another's crowd in its window tells nothing of it
+        let own = own_or_all(from..to, |bin| is_own(&rows, bin, &all, place));
+        let Some(top) = (own.into_iter())
             .filter(finite)
             .max_by(|&a, &b| log[a].total_cmp(&log[b]))
             .filter(|_| seen >= KNOWN * (to - from) as f64)

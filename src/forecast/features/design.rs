@@ -321,7 +321,7 @@ impl Design {
             return Some(fault);
         }
         if !self.night.is_sound() {
-            return Some(format!("night: {:?} is at no time of a day", self.night));
+            return Some(format!("night: {} is at no time of a day", self.night));
         }
         (needed > columns || columns > usize::from(u16::MAX))
             .then(|| format!("needs {needed} columns and has {columns}"))

@@ -27,6 +27,7 @@ fn peak(id: &str) -> PeakForecast {
         to: at(64),
         at: at(62),
         quantiles: [12.0, 20.0, 28.0, 40.0],
+        drawn_by: Vec::new(),
         novelty: None,
     }
 }
