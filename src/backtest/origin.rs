@@ -30,7 +30,7 @@ pub enum Protocol {
 /// The part of a protocol's forecasts that is scored together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Block {
-    /// 0 to 24 hours ahead of a daily origin.
+    /// 0 to 24 hours ahead of a daily origin; peaks, of windows that start 4 to 28 hours ahead.
     D1,
     /// 24 to 48 hours ahead of a daily origin.
     D2,
@@ -163,6 +163,7 @@ mod tests {
         assert_eq!(Protocol::Day.origins(from, to).len(), 3);
         assert_eq!(Protocol::H4.origins(from, to).len(), 12);
     }
+
     #[test]
     fn a_peak_a_day_ahead_is_never_told_minutes_before() {
         let origins = Protocol::Day.origins(hour(240), hour(288));

@@ -282,8 +282,8 @@ struct Limits {
 
 impl Limits {
     /// From the period's residuals against what was `said` with what was known before it, outside
-    /// event windows. Its own median is taken off first: half a day that runs high as a whole is growth, not an
-    /// outlier.
+    /// event windows. Its own median is taken off first: half a day that runs high as a whole is
+    /// growth, not an outlier.
     fn of(
         history: &History,
         bins: std::ops::Range<usize>,

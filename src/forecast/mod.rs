@@ -157,8 +157,8 @@ pub struct PeakForecast {
     pub at: Timestamp,
     /// Units per second in the order of [`Quantile::ALL`], five-minute means; ascending.
     pub quantiles: [f64; 4],
-    /// Other fixtures that draw most of the crowd at that moment, of a start of their own; empty
-    /// when it is the crowd of these.
+    /// Fixtures of another start that draw more at that moment than these; empty when it is the
+    /// crowd of these, or when that was not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drawn_by: Vec<FixtureId>,
     /// What of it no history has seen, in words, when something is.

@@ -82,7 +82,8 @@ impl Precedent {
 
 /// How much of a slot's crowd at one of its response minutes is yet to come at `origin` (seconds
 /// since the epoch), nothing to one, as crowds of its sport are believed to gather. Of a moment
-/// that is `far_off` ([`Lead::far_off`](lead::Lead::far_off)) what is there tells as little as if all were to come.
+/// that is `far_off` ([`Lead::far_off`](lead::Lead::far_off)) what is there tells as little as if
+/// all were to come.
 pub(crate) fn yet_to_come(slot: &Slot, origin: i64, minute: f64, far_off: f64) -> f64 {
     let then = slot.prior.shape(minute);
     if then <= 0.0 {

@@ -1,7 +1,7 @@
 //! A fitted model as seen from one origin: the level of the day, the entries known, the fixtures
 //! as the calendar has them now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
@@ -24,6 +24,9 @@ use crate::fixture::FixtureId;
 use crate::units::Timestamp;
 
 mod notes;
+
+/// Seconds after the end of play in which the crowd that leaves is that of the game.
+const LEAVING: i64 = 25 * 60;
 
 /// The model as seen from one origin.
 #[derive(Debug)]
@@ -325,21 +328,50 @@ impl<'a> View<'a> {
             at: time(moments[place] - STEP / 2)?,
             // the median of the largest is no less than the largest of the medians
             quantiles: margins.map(|margin| model.rate((log + margin).max(top))),
-            drawn_by: drawn_by_others(&rows, place, &near, together),
+            drawn_by: self.drawn_by_others(start, together, (&rows, place), &near, moments[place]),
             novelty: model.seen.novelty(leading, model.rate(log), model.highest),
         })
     }
-}
 
-/// The fixtures that draw most at a row, where that is the crowd of none of `own`.
-fn drawn_by_others(rows: &Rows, index: usize, near: &[Slot], own: &[&Slot]) -> Vec<FixtureId> {
-    let mut places =
-        (own.iter()).filter_map(|slot| near.iter().position(|other| is_same(other, slot)));
-    if places.any(|place| is_own(rows, index, near, place)) {
-        return Vec::new();
+    /// The fixtures of another start that draw more at a moment than those that begin at `start`:
+    /// without them load would be lower than without these. While these play the crowd is theirs.
+    fn drawn_by_others(
+        &self,
+        start: i64,
+        own: &[&Slot],
+        (rows, index): (&Rows, usize),
+        near: &[Slot],
+        at: i64,
+    ) -> Vec<FixtureId> {
+        let crowd = rows.crowd(index).iter();
+        let crowd: Vec<&Slot> = crowd.map(|&(slot, _)| &near[slot as usize]).collect();
+        let starts: BTreeSet<i64> = crowd.iter().map(|slot| slot.anchors.start).collect();
+        let plays = |slot: &&Slot| (start..slot.last_end + LEAVING).contains(&at);
+        if starts.len() < 2 || own.iter().any(plays) {
+            return Vec::new();
+        }
+        let without = |start: i64| {
+            let left = crowd.iter().map(|slot| {
+                if slot.anchors.start == start {
+                    slot.without_crowd()
+                } else {
+                    Slot::clone(slot)
+                }
+            });
+            let left: Vec<Slot> = left.collect();
+            let rows = self.model.design.rows(&left, std::iter::once(at));
+            self.log(&rows, 0, self.lead(at))
+        };
+        let missed_most = starts
+            .into_iter()
+            .map(|start| (start, without(start)))
+            .min_by(|a, b| a.1.total_cmp(&b.1));
+        let others = missed_most.filter(|&(most, _)| most != start);
+        others.map_or_else(Vec::new, |(most, _)| {
+            let of_them = crowd.iter().filter(|slot| slot.anchors.start == most);
+            of_them.flat_map(|slot| slot.fixtures.clone()).collect()
+        })
     }
-    let leading = rows.leading(index);
-    leading.map_or_else(Vec::new, |slot| near[slot].fixtures.clone())
 }
 
 /// Whether two descriptions are of one slot.

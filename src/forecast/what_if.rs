@@ -57,11 +57,9 @@ pub fn larger_crowd(with: &Forecast, without: &Forecast, factor: f64) -> Forecas
         let peak = &mut larger.peaks[place];
         if before > 0.0 {
             peak.quantiles = peak.quantiles.map(|value| value * after / before);
-            if peak.at != at {
-                // whose crowd it is then was not asked
-                peak.drawn_by.clear();
-                peak.at = at;
-            }
+            peak.at = at;
+            // whose crowd it is then was not asked
+            peak.drawn_by.clear();
         }
     }
     larger

@@ -26,7 +26,7 @@ pub enum Cause {
     Level(f64),
     /// Above every window before, by this factor.
     BiggerThanAny(f64),
-    /// What came was the crowd of these other fixtures, which were on when none of its own was.
+    /// What came when its own were over was the crowd of these other fixtures.
     Others(Vec<String>),
     /// The peak came late after the expected end; overran by, where that is known.
     Late(TimeDelta, Option<TimeDelta>),
@@ -103,7 +103,7 @@ impl fmt::Display for Cause {
                     0 => {}
                     more => write!(f, " and {more} more")?,
                 }
-                write!(f, ", which was on when none of these was")
+                write!(f, ", who came when these were over")
             }
             Self::Entries(pace) if *pace > 1.0 => write!(
                 f,

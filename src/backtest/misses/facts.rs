@@ -25,8 +25,8 @@ const CALM: usize = 12;
 /// Starts this close on the clock are at the same hour.
 const ALIKE: TimeDelta = TimeDelta::minutes(90);
 
-/// Crowds are there so long before a start.
-const EARLY: TimeDelta = TimeDelta::minutes(15);
+/// Crowds gather so long before a lock.
+const EARLY: TimeDelta = TimeDelta::hours(1);
 
 /// Past slates without which nothing is said of the pace of entries.
 const SLATES: usize = 3;
@@ -123,19 +123,21 @@ impl<'a> Archive<'a> {
             .unwrap_or(0.0)
     }
 
-    /// The fixtures that were on at a moment when none of `own` was, a quarter of an hour before
-    /// their start and as long after their end as crowds take to leave.
+    /// Where a moment is so long after `own` were over that who came was not theirs: the fixtures
+    /// that were on then, or began within the hour.
     fn others(&self, own: &[&Fixture], at: Timestamp) -> Vec<String> {
         let end = |fixture: &Fixture| {
             let typical = fixture.start.at + fixture.duration.typical;
             fixture.ended_at.unwrap_or(typical)
         };
-        let on = |fixture: &Fixture| (fixture.start.at - EARLY..end(fixture) + LATE).contains(&at);
-        if own.iter().any(|fixture| on(fixture)) {
+        if own.iter().any(|fixture| at < end(fixture) + LATE) {
             return Vec::new();
         }
+        let on = |fixture: &Fixture| {
+            has_window(fixture) && (fixture.lock() - EARLY..end(fixture) + LATE).contains(&at)
+        };
         let all = self.known.calendar.iter();
-        let mut found: Vec<&Fixture> = all.filter(|&f| has_window(f) && on(f)).collect();
+        let mut found: Vec<&Fixture> = all.filter(|fixture| on(fixture)).collect();
         found.sort_by_key(|fixture| fixture.start.at);
         found.into_iter().map(Fixture::title).collect()
     }
@@ -372,15 +374,21 @@ mod tests {
         let own = fixtures_at(&calendar, noon);
         let others = |minutes: i64| archive.others(&own, noon + TimeDelta::minutes(minutes));
         let end = own[0].duration.typical.num_minutes();
-        for minutes in [-20, -10, 0, end, end + 20, end + 30] {
+        // its own until it has left, and nobody's until people come for the next
+        for minutes in [-20, 0, end, end + 20, end + 30] {
             assert!(others(minutes).is_empty(), "{minutes}");
         }
-        assert!(end + 30 < 4 * 60 - 15);
-        assert_eq!(others(4 * 60 - 10), ["evening (cup)"]);
-        // where both are on it is its own
+        assert!(end + 30 < 3 * 60);
+        assert_eq!(others(3 * 60 + 10), ["evening (cup)"]);
+        assert_eq!(others(4 * 60 + 10), ["evening (cup)"]);
+        // who is early for a game comes for it, whatever has just ended
         let late = fixtures_at(&calendar, evening);
+        assert!(
+            archive
+                .others(&late, noon + TimeDelta::minutes(end + 10))
+                .is_empty()
+        );
         assert!(archive.others(&late, evening).is_empty());
-        assert_eq!(archive.others(&late, noon), ["noon (cup)"]);
     }
 
     #[test]

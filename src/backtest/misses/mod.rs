@@ -91,8 +91,8 @@ pub struct Facts {
     pub shift: TimeDelta,
     /// ln of the highest median of the window over the median at the time of the peak.
     pub timing: f64,
-    /// What people call the fixtures that were on at the time of the peak, where none of the
-    /// window's own was.
+    /// What people call the fixtures whose crowd was there at the time of the peak, where the
+    /// window's own were over.
     pub others: Vec<String>,
     /// Entries by the origin over those usual so long before the lock.
     pub pace: Option<f64>,
@@ -348,7 +348,7 @@ mod tests {
         };
         assert_eq!(
             said(&facts),
-            ["the crowd of A at B, C at D and 1 more, which was on when none of these was"]
+            ["the crowd of A at B, C at D and 1 more, who came when these were over"]
         );
     }
 

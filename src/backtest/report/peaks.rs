@@ -17,7 +17,8 @@ fn judged_by(peaks: PeakScores) -> String {
 pub(crate) const PEAKS_ARE: &str = "\
 Figures of peaks: a peak is the largest five minutes of a window of fixtures. \"published\": the \
 forecast's own peak of the window, from the last forecast of its distance, four hours or more \
-before the start under D1 and an hour or more under H4; all figures are of it. \"path's top\": none \
+before the start under D1 (just after midnight UTC the one that D2 has too) and an hour or more \
+under H4; all figures are of it. \"path's top\": none \
 was published in time (never by the baselines, nor by nowcasts), and the highest value of each \
 quantile's path within the window stands for it. |ln| and bias: median over what came; lowest: the \
 smallest of these; time: median distance of the expected moment; margin: the 95 % bound over what \

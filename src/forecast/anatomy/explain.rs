@@ -144,13 +144,9 @@ fn shares(
     found
 }
 
-/// The same slots if nobody came: their day is a match day all the same.
+/// The same slots if nobody came.
 fn weightless(slots: &[Slot]) -> Vec<Slot> {
-    let nobody = |slot: &Slot| Slot {
-        count: 0.0,
-        ..slot.clone()
-    };
-    slots.iter().map(nobody).collect()
+    slots.iter().map(Slot::without_crowd).collect()
 }
 
 /// Why nothing like a slot, or the one of these that comes true, is in the history, when that is

@@ -72,7 +72,7 @@ pub(crate) fn own_or_all(bins: Range<usize>, own: impl Fn(usize) -> bool) -> Vec
     }
 }
 
-/// Whether two slots play at the same time for most of the shorter play.
+/// Whether two slots play at the same time for half of the shorter play or more.
 fn play_together(one: &Slot, other: &Slot) -> bool {
     let (one, other) = (one.anchors, other.anchors);
     let both = one.end.min(other.end) - one.start.max(other.start);

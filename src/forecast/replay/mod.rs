@@ -61,12 +61,14 @@ const NEAR: [usize; 8] = [1, 2, 5, 8, 11, 23, 35, 47];
 /// Bins ahead of the longest lead that is scored: 48 h.
 pub(crate) const LONGEST_LEAD: usize = 576;
 
-/// Bins ahead that are scored from the seldom origins: every half an hour, for errors so far ahead
-/// hardly differ from one quarter of an hour to the next.
-const FAR: (usize, usize, usize) = (50, LONGEST_LEAD, 6);
+/// Bins ahead that are scored from the seldom origins: every 35 minutes, for errors so far ahead
+/// hardly differ from one quarter of an hour to the next, and so that each minute of the hour on
+/// the grid has its turn whatever origins have in common.
+const FAR: (usize, usize, usize) = (50, LONGEST_LEAD, 7);
 
 /// Weight of the pseudo-scores in each bucket: as many as four hours of forecasts yield.
-const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 12.0, 16.0, 32.0];
+const PSEUDO: [f64; BUCKETS] = [8.0, 12.0, 12.0, 10.0, 14.0, 28.0];
+
 /// A past window of a slot, in bins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {

@@ -99,6 +99,14 @@ impl Slot {
         (first, self.until.map_or(last, |until| last.min(until)))
     }
 
+    /// The same if nobody came: its day is a match day all the same.
+    pub(crate) fn without_crowd(&self) -> Self {
+        Self {
+            count: 0.0,
+            ..self.clone()
+        }
+    }
+
     /// As it looked before its end was known.
     pub(crate) fn as_expected(&self) -> Self {
         let mut slot = self.clone();

@@ -72,8 +72,8 @@ impl View<'_> {
     fn without_time(&self, horizon: Horizon) -> Option<String> {
         let until = (horizon.origin + horizon.length).timestamp();
         let possible = |slot: &&Slot| {
-            let (first, last) = slot.span();
-            slot.share < 1.0 && last > self.origin && first < until
+            let ahead = slot.anchors.start > self.origin && slot.span().0 < until;
+            slot.share < 1.0 && ahead
         };
         let ahead = self.slots.iter().filter(possible);
         let fixtures: BTreeSet<usize> = ahead.map(|slot| slot.group).collect();
@@ -83,8 +83,8 @@ impl View<'_> {
             several => (format!("{several} fixtures"), "them"),
         };
         Some(format!(
-            "the time of day of {count} ahead is not known: bounds are those of {them} at any time \
-             of the day; write the time as soon as it is known"
+            "the time of day of {count} ahead is not known: bounds are those of {them} at any of the \
+             possible starts; write the time as soon as it is known"
         ))
     }
 
