@@ -271,7 +271,6 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
     if !forecast.peaks.is_empty() {
         out.push_str("\nPeaks of fixtures:\n\n");
     }
-    let titles = |ids| plot::forecast::titles(ids, calendar);
     for peak in &forecast.peaks {
         let _ = writeln!(
             out,
@@ -281,8 +280,8 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
             show(peak.quantiles[0]),
             show(peak.quantiles[2]),
             show(peak.quantiles[3]),
-            titles(&peak.fixtures).join(", "),
-            plot::forecast::crowd_of_others(&titles(&peak.drawn_by)),
+            calendar.titles(&peak.fixtures).join(", "),
+            plot::forecast::crowd_of_others(&calendar.titles(&peak.drawn_by)),
         );
     }
     for note in &forecast.notes {

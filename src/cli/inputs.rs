@@ -214,15 +214,7 @@ impl Inputs {
     /// The titles of fixtures, the first few by name.
     pub fn titles(&self, ids: &[crate::fixture::FixtureId]) -> String {
         const NAMED: usize = 2;
-        let named: Vec<String> = ids
-            .iter()
-            .take(NAMED)
-            .map(|id| {
-                self.calendar
-                    .get(id)
-                    .map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
-            })
-            .collect();
+        let named = self.calendar.titles(&ids[..ids.len().min(NAMED)]);
         match ids.len().saturating_sub(NAMED) {
             0 => named.join(", "),
             more => format!("{} and {more} more", named.join(", ")),

@@ -103,6 +103,11 @@ pub(crate) struct Weights(pub(super) [Vec<f64>; BUCKETS]);
 /// One log prediction per model.
 pub(crate) type Fits = [f64; MODELS];
 
+/// Lasting and fading correction of each expert at these levels.
+fn corrections(levels: &[Level; MODELS]) -> [(f64, f64); EXPERTS] {
+    std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS))
+}
+
 /// What every expert says from one origin.
 #[derive(Debug)]
 pub(crate) struct Voices {
@@ -114,8 +119,7 @@ pub(crate) struct Voices {
 
 impl Voices {
     pub(crate) fn new(levels: &[Level; MODELS]) -> Self {
-        let parts: [(f64, f64); EXPERTS] =
-            std::array::from_fn(|expert| levels[expert / FORMS].parts(expert % FORMS));
+        let parts = corrections(levels);
         Self {
             parts,
             settled: parts.map(|(lasting, _)| lasting.exp()),
@@ -146,13 +150,13 @@ pub(crate) struct Mixture {
 
 impl Mixture {
     pub(crate) fn new(weights: &Weights, levels: &[Level; MODELS]) -> Self {
+        let corrections = corrections(levels);
         let parts = std::array::from_fn(|bucket| {
             let mut fits = [0.0; MODELS];
             let (mut lasting, mut fading) = (0.0, 0.0);
             for (expert, weight) in weights.0[bucket].iter().enumerate() {
-                let (model, form) = (expert / FORMS, expert % FORMS);
-                let (stays, fades) = levels[model].parts(form);
-                fits[model] += weight;
+                let (stays, fades) = corrections[expert];
+                fits[expert / FORMS] += weight;
                 lasting += weight * stays;
                 fading += weight * fades;
             }

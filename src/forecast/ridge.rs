@@ -155,7 +155,7 @@ impl<'r, I: Iterator<Item = Row<'r>>> WithSimd for Addition<'_, I> {
                 let scaled = weight * value;
                 let line = &mut cells[begin_of(row)..][..length_of(row)];
                 let whole = whole.min(line.len());
-                subtract(simd, &mut line[..whole], -scaled, &first[..whole]);
+                add_times(simd, &mut line[..whole], scaled, &first[..whole]);
                 if place >= dense {
                     let others = columns[dense..=place].iter().zip(&values[dense..=place]);
                     for (&other, factor) in others {
@@ -202,7 +202,7 @@ impl WithSimd for Equations<'_> {
                     *cell *= scale;
                 }
                 for (other, line) in (from..).zip(before.chunks_exact_mut(length)) {
-                    subtract(simd, line, row[other], row);
+                    add_times(simd, line, -row[other], row);
                 }
                 // the right side rides along
                 b[pivot] *= scale;
@@ -223,11 +223,11 @@ impl WithSimd for Equations<'_> {
     }
 }
 
-/// Takes `factor` times as much of a row from a line.
+/// Adds `factor` times as much of a row to a line.
 #[inline(always)]
-fn subtract<S: Simd>(simd: S, line: &mut [f64], factor: f64, row: &[f64]) {
+fn add_times<S: Simd>(simd: S, line: &mut [f64], factor: f64, row: &[f64]) {
     let (line, row) = (S::as_mut_simd_f64s(line).0, S::as_simd_f64s(row).0);
-    let factor = simd.splat_f64s(-factor);
+    let factor = simd.splat_f64s(factor);
     for (cells, row) in line.iter_mut().zip(row) {
         *cells = simd.mul_add_e_f64s(factor, *row, *cells);
     }

@@ -256,7 +256,7 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
             by_clock(peak.at, zone, "%H:%M"),
             rate(2),
             rate(3),
-            crowd_of_others(&titles(&peak.drawn_by, calendar)),
+            crowd_of_others(&calendar.titles(&peak.drawn_by)),
         )
     };
     let peaks = forecast.peaks.iter().enumerate();
@@ -276,20 +276,13 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
 
 /// The titles of fixtures, the first few of many.
 fn names(fixtures: &[FixtureId], calendar: &Calendar) -> String {
-    let text = titles(&fixtures[..fixtures.len().min(NAMES)], calendar).join(", ");
+    let text = calendar
+        .titles(&fixtures[..fixtures.len().min(NAMES)])
+        .join(", ");
     match fixtures.len().saturating_sub(NAMES) {
         0 => text,
         more => format!("{text} and {more} more"),
     }
-}
-
-/// What people call fixtures; those the calendar does not know by their ids.
-pub fn titles(fixtures: &[FixtureId], calendar: &Calendar) -> Vec<String> {
-    let title = |id: &FixtureId| {
-        let known = calendar.get(id);
-        known.map_or_else(|| id.to_string(), crate::fixture::Fixture::title)
-    };
-    fixtures.iter().map(title).collect()
 }
 
 /// What is said behind a peak at which other fixtures, by their titles, draw more than its own.

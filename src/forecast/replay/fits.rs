@@ -103,8 +103,8 @@ impl PeriodFits {
     }
 
     /// How far load moved against the model in some bins, which have passed. All of them lie in
-    /// the period that the view was set for, [`super::WARM_UP`] bins or more after the first, so that
-    /// [`OVER`] bins before each are in view.
+    /// the period that the fits were set for, [`super::WARM_UP`] bins or more after the first, so
+    /// that [`OVER`] bins before each are at hand.
     pub(super) fn rises(&self, history: &History, bins: Range<usize>, rises: &mut Rises) {
         let residuals = &self.residuals[STEADIEST];
         for bin in bins {
