@@ -57,26 +57,45 @@ impl Normal {
     }
 
     /// The coefficients under `penalty` towards `prior`; `None` when the equations are not
-    /// positive definite, which finite rows and positive penalties rule out. What `room` held is
-    /// lost.
+    /// positive definite, which finite rows and positive penalties rule out. A column that no row
+    /// has keeps its prior, and costs nothing. What `room` held is lost.
     pub(crate) fn solve(
         &self,
         penalty: &[f64],
         prior: &[f64],
         room: &mut Self,
     ) -> Option<Vec<f64>> {
+        let from = self.xtx.rows();
+        let met: Vec<usize> = (0..self.xty.len())
+            .filter(|&column| from[begin_of(column) + column] != 0.0)
+            .collect();
         let cells = room.xtx.rows_mut();
-        cells.copy_from_slice(self.xtx.rows());
-        for (row, penalty) in penalty.iter().enumerate() {
-            cells[begin_of(row) + row] += penalty;
+        // columns side by side are copied together
+        let mut runs: Vec<(usize, &[usize])> = Vec::new();
+        let mut row = 0;
+        for run in met.chunk_by(|one, next| one + 1 == *next) {
+            runs.push((row, run));
+            for &column in run {
+                let (to, from) = (&mut cells[begin_of(row)..], &from[begin_of(column)..]);
+                for &(place, run) in &runs {
+                    let count = run.len().min(row + 1 - place);
+                    to[place..][..count].copy_from_slice(&from[run[0]..][..count]);
+                }
+                to[row] += penalty[column];
+                row += 1;
+            }
         }
-        let sides = self.xty.iter().zip(penalty).zip(prior);
-        let mut b: Vec<f64> = sides.map(|((y, p), prior)| y + p * prior).collect();
+        let side = |&column: &usize| self.xty[column] + penalty[column] * prior[column];
+        let mut b: Vec<f64> = met.iter().map(side).collect();
         let solved = Arch::new().dispatch(Equations {
             triangle: cells,
             b: &mut b,
         });
-        solved.then_some(b)
+        let mut all = prior.to_vec();
+        for (column, b) in met.into_iter().zip(b) {
+            all[column] = b;
+        }
+        solved.then_some(all)
     }
 }
 
@@ -350,15 +369,24 @@ mod tests {
                 (proptest::collection::vec(-3.0..3.0f64, 23), -10.0..10.0f64), 1..30),
             penalty in proptest::collection::vec(0.01..5.0f64, 23),
             k in 1..=23_u16,
+            never in 0..8_u16,
         ) {
-            let columns: Vec<u16> = (0..k).collect();
+            // some columns no row has
+            let columns: Vec<u16> = (0..k).filter(|column| column % 8 != never).collect();
             let k = usize::from(k);
             let penalty = &penalty[..k];
+            let met = |x: &[f64]| -> Vec<f64> {
+                (0..k).map(|c| if c % 8 == usize::from(never) { 0.0 } else { x[c] }).collect()
+            };
+            let rows: Vec<_> = rows.iter().map(|(x, y)| (met(x), *y)).collect();
             let mut normal = Normal::new(k);
-            normal.add(rows.iter().map(|(x, y)| (columns.as_slice(), &x[..k], *y, 1.0)));
-            let prior = [0.5; 23];
+            for (x, y) in &rows {
+                let held: Vec<f64> = columns.iter().map(|&c| x[usize::from(c)]).collect();
+                normal.add(std::iter::once((columns.as_slice(), held.as_slice(), *y, 1.0)));
+            }
+            let prior = &[0.5; 23][..k];
             let mut room = Normal::new(k);
-            let b = normal.solve(penalty, &prior, &mut room).unwrap();
+            let b = normal.solve(penalty, prior, &mut room).unwrap();
             for i in 0..k {
                 let mut left = penalty[i] * (b[i] - prior[i]);
                 for (x, y) in &rows {
