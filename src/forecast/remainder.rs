@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::audience::is_weekend;
 use super::grid::DAY;
 use super::noise::beyond_noise;
-use super::weekly::{BINS, Weekly};
+use super::weekly::{BINS, Weekly, around};
 
 /// What is left of a residual's weight after a day of its kind: half after four days.
 const KEEP: f64 = 0.84;
@@ -127,8 +127,13 @@ impl Remainder {
     /// What to expect beyond the regression at a time of the week, log load.
     pub(crate) fn at(&self, week_bin: u16) -> f64 {
         let (kind, bin) = of_day(week_bin);
+        self.weekly.at(week_bin) + self.of_days(kind, bin)
+    }
+
+    /// What to expect of one kind of day beyond what its week tells.
+    fn of_days(&self, kind: usize, bin: usize) -> f64 {
         let day = self.daily[kind][bin].beside(self.daily[1 - kind][bin]);
-        self.weekly.at(week_bin) + day.expected()
+        day.expected()
     }
 
     /// Field and reason when it cannot be read from; nothing when it can.
@@ -150,6 +155,43 @@ impl Remainder {
         tallies
             .any(|tally| tally.weight < 0.0)
             .then(|| ("state.remainder.daily", "a weight is below 0".to_owned()))
+    }
+}
+
+/// What a remainder expects at every time of the week, worked out once for as long as it stands.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    weekly: Vec<f64>,
+    daily: [Vec<f64>; KINDS],
+}
+
+impl Expected {
+    /// Of a remainder that has seen nothing.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            weekly: vec![0.0; BINS],
+            daily: std::array::from_fn(|_| vec![0.0; DAY]),
+        }
+    }
+
+    /// At a time of the week, log load: [`Remainder::at`].
+    pub(crate) fn at(&self, week_bin: u16) -> f64 {
+        let (kind, bin) = of_day(week_bin);
+        self.weekly[usize::from(week_bin)] + self.daily[kind][bin]
+    }
+
+    /// Follows a remainder that has counted residuals at these times of the week since it was last
+    /// asked.
+    pub(crate) fn follow(&mut self, remainder: &Remainder, counted: &[u16]) {
+        for &week_bin in counted {
+            for near in around(week_bin) {
+                self.weekly[usize::from(near)] = remainder.weekly.at(near);
+            }
+            let (_, bin) = of_day(week_bin);
+            for (kind, days) in self.daily.iter_mut().enumerate() {
+                days[bin] = remainder.of_days(kind, bin);
+            }
+        }
     }
 }
 
@@ -221,6 +263,24 @@ mod tests {
         for (day, expected) in [(0, 1.0), (2, -1.0), (3, -1.0), (4, 1.0)] {
             let said = at(&remainder, day, 150);
             assert!((said - expected).abs() < 0.25, "{day}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_worked_out_once_is_what_the_remainder_says() {
+        let mut remainder = Remainder::new();
+        let mut expected = Expected::nothing();
+        for turn in 0..60 {
+            let first = turn * 431;
+            let counted: Vec<u16> = (first..first + 144).map(|b| (b % BINS) as u16).collect();
+            for &week_bin in &counted {
+                let job = f64::from(u8::from((100..106).contains(&(week_bin % 288))));
+                remainder.add(week_bin, noise(turn, usize::from(week_bin)) + job);
+            }
+            expected.follow(&remainder, &counted);
+            for week_bin in 0..BINS as u16 {
+                assert_eq!(expected.at(week_bin), remainder.at(week_bin), "{week_bin}");
+            }
         }
     }
 

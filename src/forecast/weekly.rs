@@ -44,12 +44,22 @@ impl Weekly {
 
     /// What to expect beyond the regression at a time of the week, log load.
     pub(crate) fn at(&self, week_bin: u16) -> f64 {
-        let [before, own, after] = [BINS - 1, 0, 1].map(|step| {
-            let (sum, weight) = self.sums[(usize::from(week_bin) + step) % BINS];
+        let [before, own, after] = around(week_bin).map(|week_bin| {
+            let (sum, weight) = self.sums[usize::from(week_bin)];
             sum / (weight + SHRINK)
         });
         own.clamp(before.min(after), before.max(after))
     }
+}
+
+/// The five minutes before some of the week, these, and those after.
+pub(super) fn around(week_bin: u16) -> [u16; 3] {
+    let last = BINS as u16 - 1;
+    [
+        week_bin.checked_sub(1).unwrap_or(last),
+        week_bin,
+        if week_bin == last { 0 } else { week_bin + 1 },
+    ]
 }
 
 /// The five minutes of the local week that a local day and second fall into.

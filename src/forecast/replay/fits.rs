@@ -8,14 +8,16 @@ use super::super::grid::{DAY, STEP, known_bins};
 use super::super::learn::{Coefficients, History, PERIOD};
 use super::super::level::{Level, at_least};
 use super::super::profile::{OVER, Rises};
-use super::super::remainder::Remainder;
+use super::super::remainder::{Expected, Remainder};
 use super::{FAR, Past};
 
+/// Place of the model that adds to the steadiest regression what it leaves over by the clock.
+const WITH_REMAINDER: usize = REGRESSIONS.len();
+
 /// The fits of one period's coefficients around that period, with residuals.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PeriodFits {
     from: usize,
-    said: Vec<[f64; REGRESSIONS.len()]>,
     fits: Vec<Fits>,
     /// The same of the rows seen before the start or the end of a fixture was known, one after the
     /// other from that at `first_foreseen` on.
@@ -24,19 +26,30 @@ pub(super) struct PeriodFits {
     residuals: [Vec<f64>; MODELS],
     /// What fading adds to the growth line ([`growth::lost`]), by bins after the end of load.
     lost: Vec<f64>,
+    remainder: Remainder,
+    /// What the remainder says.
+    expected: Expected,
     scratch: Vec<i64>,
 }
 
 impl PeriodFits {
+    pub(super) fn new() -> Self {
+        Self {
+            from: 0,
+            fits: Vec::new(),
+            foreseen: Vec::new(),
+            first_foreseen: 0,
+            residuals: std::array::from_fn(|_| Vec::new()),
+            lost: Vec::new(),
+            remainder: Remainder::new(),
+            expected: Expected::nothing(),
+            scratch: Vec::new(),
+        }
+    }
+
     /// From a day before `start` to the end of the longest lead of that period's last origin, and
     /// of the windows that begin by then.
-    pub(super) fn set(
-        &mut self,
-        past: &Past<'_>,
-        coefficients: &Coefficients,
-        remainder: &Remainder,
-        start: usize,
-    ) {
+    pub(super) fn set(&mut self, past: &Past<'_>, coefficients: &Coefficients, start: usize) {
         let history = past.history;
         self.from = start.saturating_sub(DAY);
         let reach = start + PERIOD + FAR.1;
@@ -55,35 +68,45 @@ impl PeriodFits {
             let ahead = self.lost.len() as f64 + 0.5;
             self.lost.push(growth::lost(ahead * STEP as f64));
         }
-        let lines = Lines::new(coefficients);
-        self.said.clear();
-        lines.about(&history.rows, self.from..to, &mut self.said);
-        for (bin, said) in (self.from..to).zip(&self.said) {
-            // what of growth has come about by now was to fade then
-            let lost = bin.checked_sub(until).map_or(0.0, |ahead| self.lost[ahead]);
-            let fit_then = |said: &[f64; REGRESSIONS.len()]| {
-                let mut fits = with_remainder(said, remainder, history.rows.week_bin[bin]);
-                for (fit, slope) in fits.iter_mut().zip(&coefficients[GROWTH]) {
-                    *fit += slope * lost;
-                }
-                fits
-            };
-            let fits = fit_then(said);
-            // what comes after the period has not come by its origins
-            if bin < start + PERIOD {
-                for (residuals, fit) in self.residuals.iter_mut().zip(fits) {
-                    residuals.push(at_least(history.log[bin] - fit, history.floor[bin]));
-                }
+        let models: Vec<Fits> = coefficients.iter().map(with_steadiest).collect();
+        let slopes = models[GROWTH];
+        Lines::new(&models).about(&history.rows, self.from..to, &mut self.fits);
+        let week_bins = &history.rows.week_bin[self.from..to];
+        for (fits, &week_bin) in self.fits.iter_mut().zip(week_bins) {
+            fits[WITH_REMAINDER] += self.expected.at(week_bin);
+        }
+        // what of growth has come about by now was to fade then
+        let fade = |fits: &mut Fits, lost: f64| {
+            for (fit, slope) in fits.iter_mut().zip(slopes) {
+                *fit += slope * lost;
             }
-            self.fits.push(fits);
+        };
+        let first = self.from.max(until);
+        let faded = &mut self.fits[first - self.from..];
+        for (fits, &lost) in faded.iter_mut().zip(&self.lost[first - until..]) {
+            fade(fits, lost);
+        }
+        // what comes after the period has not come by its origins
+        let over = self.from..to.min(start + PERIOD);
+        for (model, residuals) in self.residuals.iter_mut().enumerate() {
+            let fits = self.fits.iter().map(|fits| fits[model]);
+            residuals.extend(
+                (over.clone().zip(fits))
+                    .map(|(bin, fit)| at_least(history.log[bin] - fit, history.floor[bin])),
+            );
+        }
+        for bin in self.from..to {
             for sight in history.foreseen.of_bin(bin) {
                 // what is known when the period begins is known to all its origins
-                let fits = if history.foreseen.lasts(sight, start) {
+                let mut fits = Fits::default();
+                if history.foreseen.lasts(sight, start) {
                     let (rows, place) = history.foreseen.row(sight);
-                    fit_then(&regressions(rows, place, coefficients))
-                } else {
-                    Fits::default()
-                };
+                    fits = regressions(rows, place, &models);
+                    fits[WITH_REMAINDER] += self.expected.at(history.rows.week_bin[bin]);
+                    if let Some(ahead) = bin.checked_sub(until) {
+                        fade(&mut fits, self.lost[ahead]);
+                    }
+                }
                 self.foreseen.push(fits);
             }
         }
@@ -91,15 +114,22 @@ impl PeriodFits {
 
     /// Hands the residuals that are a day old at `until` to the remainder by the clock. The last day
     /// stays out: it sets the level, and would explain itself away.
-    pub(super) fn remember(&self, history: &History, until: usize, remainder: &mut Remainder) {
-        let steadiest = &self.residuals[STEADIEST];
+    pub(super) fn remember(&mut self, history: &History, until: usize) {
+        let mut counted = Vec::new();
         for bin in self.from..until.saturating_sub(DAY) {
-            if let Some(&residual) = steadiest.get(bin - self.from)
+            if let Some(&residual) = self.residuals[STEADIEST].get(bin - self.from)
                 && history.rows.calm[bin]
             {
-                remainder.add(history.rows.week_bin[bin], residual);
+                counted.push(history.rows.week_bin[bin]);
+                self.remainder.add(history.rows.week_bin[bin], residual);
             }
         }
+        self.expected.follow(&self.remainder, &counted);
+    }
+
+    /// What has been handed over.
+    pub(super) fn into_remainder(self) -> Remainder {
+        self.remainder
     }
 
     /// How far load moved against the model in some bins, which have passed. All of them lie in
@@ -140,14 +170,15 @@ pub(crate) fn fit(
     coefficients: &Coefficients,
     remainder: &Remainder,
 ) -> Fits {
-    let said = regressions(rows, index, coefficients);
-    with_remainder(&said, remainder, rows.week_bin[index])
+    let mut fits = with_steadiest(&regressions(rows, index, coefficients));
+    fits[WITH_REMAINDER] += remainder.at(rows.week_bin[index]);
+    fits
 }
 
-/// What every regression says about one row.
-fn regressions(rows: &Rows, index: usize, coefficients: &Coefficients) -> [f64; REGRESSIONS.len()] {
+/// What each of several regressions says about one row.
+fn regressions<const N: usize>(rows: &Rows, index: usize, coefficients: &[[f64; N]]) -> [f64; N] {
     let (columns, values) = rows.row(index);
-    let mut fits = [0.0; REGRESSIONS.len()];
+    let mut fits = [0.0; N];
     for (&column, value) in columns.iter().zip(values) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
@@ -156,9 +187,9 @@ fn regressions(rows: &Rows, index: usize, coefficients: &Coefficients) -> [f64; 
     fits
 }
 
-/// With the model that adds to the steadiest regression what it leaves over by the clock.
-fn with_remainder(said: &[f64; REGRESSIONS.len()], remainder: &Remainder, week_bin: u16) -> Fits {
-    let mut all = [said[STEADIEST] + remainder.at(week_bin); MODELS];
+/// One number per regression as one per model: the last has the steadiest's.
+fn with_steadiest(said: &[f64; REGRESSIONS.len()]) -> Fits {
+    let mut all = [said[STEADIEST]; MODELS];
     all[..REGRESSIONS.len()].copy_from_slice(said);
     all
 }

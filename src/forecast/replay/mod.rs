@@ -190,8 +190,7 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     let noise = Noise::of(&seen, history.apart);
     let mut peaks = PeakScores::new(past, pace);
     let mut tracker = Tracker::default();
-    let mut remainder = Remainder::new();
-    let mut view = PeriodFits::default();
+    let mut view = PeriodFits::new();
     let longest = past.windows.iter().map(|window| window.to - window.start);
     let leads = LONGEST_LEAD + longest.max().unwrap_or_default();
     let leads: Vec<Lead> = (0..=leads).map(|bins| Lead::of(bins as f64)).collect();
@@ -209,8 +208,8 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
         let profile = rises.profile();
         let scatter = matured.spreads.scatter(&noise, &PSEUDO);
         let coefficients = &known[period - first];
-        view.remember(history, start, &mut remainder);
-        view.set(past, coefficients, &remainder, start);
+        view.remember(history, start);
+        view.set(past, coefficients, start);
         peaks.close(past, coefficients, start);
         let old = period + LATELY < periods;
         let often = if old { LESS_OFTEN } else { OFTEN };
@@ -298,13 +297,13 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
     if let Some(last) = periods.checked_sub(1) {
         matured.count(&pending[last], std::mem::take(&mut awaited[last]));
     }
-    view.remember(history, bins, &mut remainder);
+    view.remember(history, bins);
     if let Some(coefficients) = known.last() {
         peaks.close(past, coefficients, bins);
     }
     Lessons {
         weights: matured.losses.weights(),
-        remainder,
+        remainder: view.into_remainder(),
         margins: matured.scores.margins(&PSEUDO),
         profile: rises.profile(),
         scatter: matured.spreads.scatter(&noise, &PSEUDO),
