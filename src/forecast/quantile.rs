@@ -49,6 +49,9 @@ const CELL: f64 = 0.005;
 /// Grid cells.
 const CELLS: usize = 1_200;
 
+/// Cells summed at once.
+const TOGETHER: usize = 8;
+
 /// Log margins above the median for each of [`UPPER`], ascending and never negative.
 pub(crate) type Margins = [f64; 3];
 
@@ -159,17 +162,29 @@ impl Histogram {
         let top = (self.touched.end).max(believed.peek().map_or(0, |place| place + 1));
         // from the top down: most of the weight is not looked at
         let (mut above, mut next) = (0.0, UPPER.len());
-        for place in (CELLS / 2..top).rev() {
+        let mut place = top;
+        while next > 0 && place > CELLS / 2 {
+            let wanted = |next: usize| total - UPPER[next - 1] * total;
+            // cells that fall short of the next margin together need no look one by one
+            if let Some(cells) = self.cells[CELLS / 2..place].last_chunk::<TOGETHER>()
+                && believed.peek().is_none_or(|&at| at + TOGETHER < place)
+            {
+                let [a, b, c, d, e, f, g, h] = cells;
+                let sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+                if above + sum <= wanted(next) {
+                    above += sum;
+                    place -= TOGETHER;
+                    continue;
+                }
+            }
+            place -= 1;
             above += self.cells[place];
             while believed.next_if_eq(&place).is_some() {
                 above += share;
             }
-            while next > 0 && above > total - UPPER[next - 1] * total {
+            while next > 0 && above > wanted(next) {
                 next -= 1;
                 margins[next] = (place + 1) as f64 * CELL - REACH;
-            }
-            if next == 0 {
-                break;
             }
         }
         margins

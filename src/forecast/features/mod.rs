@@ -27,6 +27,7 @@
 use std::collections::BTreeSet;
 
 use super::audience::{LocalClock, is_weekend};
+use super::grid::{DAY, STEP};
 use super::night::Night;
 use super::response;
 use super::slots::Slot;
@@ -98,6 +99,7 @@ impl Design {
         let mut crowds: Vec<Crowd<'_>> = Vec::new();
         let mut groups = Vec::new();
         let mut clock = LocalClock::new(self.zone);
+        let mut harmonics = Harmonics::default();
         for at in moments {
             while let Some(slot) = waiting.next_if(|&slot| known[slot].span.0 <= at) {
                 active.push(slot);
@@ -113,7 +115,8 @@ impl Design {
                 0.0
             };
             let after = at as f64 - self.learnt_until as f64;
-            self.calm_part(scratch.calm(), after, second, weekend, matchday);
+            let daily = harmonics.at(second);
+            self.calm_part(scratch.calm(), after, daily, weekend, matchday);
             crowds.clear();
             crowds.extend(active.iter().map(|&slot| Crowd::of(known, slot, at)));
             if tallest {
@@ -134,23 +137,23 @@ impl Design {
     }
 
     /// Level, growth, daily and weekly terms of a moment so many seconds `after` the end of load.
-    fn calm_part(&self, row: &mut [f64], after: f64, second: i64, weekend: f64, matchday: f64) {
+    fn calm_part(
+        &self,
+        row: &mut [f64],
+        after: f64,
+        daily: &[f64; 2 * HARMONICS],
+        weekend: f64,
+        matchday: f64,
+    ) {
         row[0] = 1.0;
-        let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
-        let (mut s, mut c) = (s1, c1);
-        for harmonic in 0..HARMONICS {
-            row[1 + 2 * harmonic] = s;
-            row[2 + 2 * harmonic] = c;
-            (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
-        }
+        row[1..GROWTH].copy_from_slice(daily);
         row[GROWTH] = growth::line(after);
         let mut next = GROWTH + 1;
         if self.weekly {
             if weekend > 0.0 {
                 row[next] = weekend;
-                let (low, high) = row.split_at_mut(next + 1);
-                let daily = &low[1..=2 * WEEKEND_HARMONICS];
-                for (cell, value) in high.iter_mut().zip(daily) {
+                let daily = &daily[..2 * WEEKEND_HARMONICS];
+                for (cell, value) in row[next + 1..].iter_mut().zip(daily) {
                     *cell = weekend * value;
                 }
             }
@@ -260,6 +263,37 @@ impl Slot {
     pub(crate) fn in_window(&self, at: i64) -> bool {
         at >= self.anchors.lock - WINDOW.0 && at < self.last_end + WINDOW.1
     }
+}
+
+/// The terms of the day. Moments that follow each other in equal steps are at the same times of
+/// every day.
+#[derive(Debug, Default)]
+struct Harmonics(Vec<Option<(i64, [f64; 2 * HARMONICS])>>);
+
+impl Harmonics {
+    /// Sine and cosine of each harmonic at a second of the audience's day.
+    fn at(&mut self, second: i64) -> &[f64; 2 * HARMONICS] {
+        let place = second.div_euclid(STEP).clamp(0, DAY as i64 - 1) as usize;
+        if self.0.is_empty() {
+            self.0.resize(DAY, None);
+        }
+        if self.0[place].is_none_or(|(known, _)| known != second) {
+            self.0[place] = None;
+        }
+        let (_, terms) = self.0[place].get_or_insert_with(|| (second, harmonics(second)));
+        terms
+    }
+}
+
+fn harmonics(second: i64) -> [f64; 2 * HARMONICS] {
+    let (s1, c1) = (std::f64::consts::TAU * second as f64 / 86_400.0).sin_cos();
+    let (mut s, mut c) = (s1, c1);
+    let mut terms = [0.0; 2 * HARMONICS];
+    for pair in terms.chunks_exact_mut(2) {
+        pair.copy_from_slice(&[s, c]);
+        (s, c) = (s * c1 + c * s1, c * c1 - s * s1);
+    }
+    terms
 }
 
 /// What an importance counts: `(importance - 1) / 2` as far as the study's scale of stages has

@@ -13,6 +13,8 @@ pub(super) struct Scratch {
     events: usize,
     /// A bit for every column from there on that was added to.
     marks: Vec<u64>,
+    /// Room for a column and its value more than there are.
+    row: Vec<(u16, f64)>,
 }
 
 impl Scratch {
@@ -22,6 +24,7 @@ impl Scratch {
             cells: vec![0.0; columns],
             events,
             marks: vec![0; (columns - events).div_ceil(MARK)],
+            row: vec![(0, 0.0); columns + 1],
         }
     }
 
@@ -39,28 +42,26 @@ impl Scratch {
     /// Appends what is not nothing to the columns and values of `rows`, and begins anew.
     pub(super) fn hand_over(&mut self, rows: &mut Rows) {
         let (calm, events) = self.cells.split_at_mut(self.events);
-        let mut first = 0;
-        for run in calm.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0)) {
-            let next = first + run.len() as u16;
-            if run[0] != 0.0 {
-                rows.columns.extend(first..next);
-                rows.values.extend_from_slice(run);
-            }
-            first = next;
+        let mut count = 0;
+        let mut keep = |column: usize, value: f64| {
+            // written in any case, for hardly any is nothing
+            self.row[count] = (column as u16, value);
+            count += usize::from(value != 0.0);
+        };
+        for (column, value) in calm.iter_mut().enumerate() {
+            keep(column, std::mem::take(value));
         }
-        calm.fill(0.0);
         for (word, marks) in self.marks.iter_mut().enumerate() {
             let mut left = std::mem::take(marks);
             while left != 0 {
                 let place = word * MARK + left.trailing_zeros() as usize;
-                let value = std::mem::take(&mut events[place]);
-                if value != 0.0 {
-                    rows.columns.push(first + place as u16);
-                    rows.values.push(value);
-                }
+                keep(self.events + place, std::mem::take(&mut events[place]));
                 left &= left - 1;
             }
         }
+        let row = &self.row[..count];
+        rows.columns.extend(row.iter().map(|&(column, _)| column));
+        rows.values.extend(row.iter().map(|&(_, value)| value));
     }
 }
 

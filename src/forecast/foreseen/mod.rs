@@ -100,8 +100,15 @@ impl Foreseen {
         if sights.is_empty() {
             return (Self::default(), strangers);
         }
-        let ends = (0..grid.len())
-            .map(|bin| sights.partition_point(|&(other, _)| other as usize <= bin) as u32)
+        let mut left = sights.iter().peekable();
+        let mut passed = 0;
+        let ends = (0..grid.len() as u32)
+            .map(|bin| {
+                while left.next_if(|&&(other, _)| other <= bin).is_some() {
+                    passed += 1;
+                }
+                passed
+            })
             .collect();
         let sights = sights.into_iter().map(|(_, sight)| sight).collect();
         (Self { ends, sights, rows }, strangers)
