@@ -296,7 +296,8 @@ impl<'a> Uses<'a> {
             .collect();
         Self {
             file,
-            by_name: Regex::new(&format!(r"(^|[^\w:])({name})\b")).unwrap(),
+            // what a text only tells the reader stays as it is: `{NAME}`
+            by_name: Regex::new(&format!(r"(^|[^\w:{{])({name})\b")).unwrap(),
             by_module: Regex::new(&format!(r"(^|[^\w:])({stem}::{name})\b")).unwrap(),
             importers,
         }
