@@ -99,7 +99,7 @@ impl Design {
         let mut crowds: Vec<Crowd<'_>> = Vec::new();
         let mut groups = Vec::new();
         let mut clock = LocalClock::new(self.zone);
-        let mut harmonics = Harmonics::default();
+        let mut harmonics = Harmonics::new();
         for at in moments {
             while let Some(slot) = waiting.next_if(|&slot| known[slot].span.0 <= at) {
                 active.push(slot);
@@ -265,22 +265,23 @@ impl Slot {
     }
 }
 
-/// The terms of the day. Moments that follow each other in equal steps are at the same times of
-/// every day.
-#[derive(Debug, Default)]
-struct Harmonics(Vec<Option<(i64, [f64; 2 * HARMONICS])>>);
+/// The terms of the day, by five minutes of it with the second they are of. Moments that follow each
+/// other in equal steps are at the same times of every day.
+struct Harmonics(Vec<(i64, [f64; 2 * HARMONICS])>);
 
 impl Harmonics {
+    /// None yet.
+    fn new() -> Self {
+        Self(vec![(i64::MIN, [0.0; 2 * HARMONICS]); DAY])
+    }
+
     /// Sine and cosine of each harmonic at a second of the audience's day.
     fn at(&mut self, second: i64) -> &[f64; 2 * HARMONICS] {
         let place = second.div_euclid(STEP).clamp(0, DAY as i64 - 1) as usize;
-        if self.0.is_empty() {
-            self.0.resize(DAY, None);
+        let (of, terms) = &mut self.0[place];
+        if *of != second {
+            (*of, *terms) = (second, harmonics(second));
         }
-        if self.0[place].is_none_or(|(known, _)| known != second) {
-            self.0[place] = None;
-        }
-        let (_, terms) = self.0[place].get_or_insert_with(|| (second, harmonics(second)));
         terms
     }
 }
