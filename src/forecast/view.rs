@@ -13,7 +13,7 @@ use super::kick_off::KickOff;
 use super::lead::{self, Lead};
 use super::novelty::{Precedent, yet_to_come, yet_to_come_at_peak};
 use super::overtime;
-use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened};
+use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened, unmatched};
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
@@ -41,6 +41,8 @@ pub(crate) struct View<'a> {
     /// What entries say of each slot.
     pub(crate) entries: Vec<Result<Verdict, Silence>>,
     entries_given: bool,
+    /// What to know of entries that are of no fixture.
+    unmatched: Option<String>,
     /// Bins of the last day that look like an outage.
     outage: usize,
 }
@@ -74,6 +76,7 @@ impl<'a> View<'a> {
             origin: origin.timestamp(),
             data_age: unknown.map(|bins| bins as i64 * STEP),
             entries_given,
+            unmatched: unmatched(recent.entries, &calendar, origin),
             outage: recently.outage,
         };
         if let Some(sold) = sold {

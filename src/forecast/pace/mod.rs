@@ -28,10 +28,12 @@ mod opening;
 mod sold;
 #[cfg(test)]
 mod tests;
+mod unmatched;
 
 pub(crate) use book::{Book, PastSlot, Reading, Silence};
 pub(crate) use curve::Curve;
 pub(crate) use opening::{LONGEST_SALE, Opening, opened};
+pub(crate) use unmatched::unmatched;
 
 /// Past slots that the prior curve is worth.
 const CURVE_SLOTS: f64 = 2.0;

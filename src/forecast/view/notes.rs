@@ -54,6 +54,7 @@ impl View<'_> {
         }
         notes.extend(self.without_time(horizon));
         notes.extend(self.entries_note());
+        notes.extend(self.unmatched.clone());
         let firsts = peaks.iter().filter_map(|peak| peak.novelty.as_deref());
         let mut novelties: Vec<&str> = firsts.collect();
         novelties.dedup();
@@ -112,16 +113,23 @@ impl View<'_> {
         let heard = locks.values().filter(|said| said.is_ok()).count();
         let worst = locks.values().filter_map(|said| said.err()).min()?;
         let why = match worst {
-            Silence::Missing => "no entries are known for it",
+            Silence::Missing => "no entries are known for them",
             Silence::Stale => "no entries have come for too long: the feed may be dead",
-            Silence::Holes => "too many of its entries are unknown",
+            Silence::Holes => "too many of their entries are unknown",
             Silence::Few => "too few have entered yet",
             Silence::NoPast => "there is no past lock to compare with",
         };
-        Some(format!(
-            "entries speak for {heard} of the {} locks of the next 24 h; for the others the \
-             calendar alone does ({why})",
-            locks.len()
-        ))
+        let all = locks.len();
+        Some(if heard == 0 {
+            format!(
+                "entries speak for none of the {all} locks of the next 24 h: the calendar alone \
+                 does ({why})"
+            )
+        } else {
+            format!(
+                "entries speak for {heard} of the {all} locks of the next 24 h; for the others the \
+                 calendar alone does ({why})"
+            )
+        })
     }
 }
