@@ -33,8 +33,8 @@ pub(crate) fn unmatched(entries: &Entries, calendar: &Calendar, at: Timestamp) -
             more => format!(", and so it is with {more} more"),
         };
         return Some(format!(
-            "slate {slate:?} of the fixtures is {name:?} in the entries{more}: nothing is known of \
-             it so; write it alike in both"
+            "slate {slate:?} of the fixtures is {name:?} in the entries{more}: these entries do not \
+             count; write slates alike in both"
         ));
     }
     if sold.iter().any(|name| played.contains(name)) {
@@ -44,11 +44,11 @@ pub(crate) fn unmatched(entries: &Entries, calendar: &Calendar, at: Timestamp) -
     Some(match played.first() {
         Some(slate) => format!(
             "none of the {count} slates in the entries ({first:?} ...) is a slate of a fixture \
-             ({slate:?} ...): they say nothing so; write slates alike in both"
+             ({slate:?} ...): they do not count; write slates alike in both"
         ),
         None => format!(
-            "entries are of slates ({first:?} ...) and no fixture names its slate: they say nothing \
-             so; name the slate of each fixture, or give entries without one"
+            "entries are of slates ({first:?} ...) and no fixture names its slate: they do not \
+             count; name the slate of each fixture, or give entries without one"
         ),
     })
 }
