@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::features::stages;
 use super::lead;
 use super::slots::Slot;
+use crate::fixture::sport::is_consolation;
 
 /// So many times as many fixtures as ever before are new.
 const CROWDED: f64 = 1.5;
@@ -234,8 +235,13 @@ impl Seen {
             ));
         }
         if let Some(stage) = kin.first_of_its_stage(slot) {
+            let kin = if is_consolation(stage) {
+                "all before it"
+            } else {
+                "the stage before it"
+            };
             return Some(format!(
-                "no precedent: the first {stage} of {}; answered as the stage before it",
+                "no precedent: the first {stage} of {}; answered as {kin}",
                 slot.competition
             ));
         }

@@ -3,14 +3,16 @@
 //! A cup grows towards its final. A stage without a past has no amplitude of its own, and the
 //! average of all before it is mostly group games: on a generated cup whose crowd grows by half
 //! from stage to stage the first quarter-final was forecast at .57 of what came. It answers as the
-//! stage before it does, unless weights say how much greater it is. Weeks and matchdays are
-//! numbered stages of one kind: there a new number says nothing.
+//! stage before it does, unless weights say how much greater it is. A game for the third place is
+//! none of those that grow: it answers as all before it. Weeks and matchdays are numbered stages of
+//! one kind: there a new number says nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::slots::Slot;
+use crate::fixture::sport::is_consolation;
 
 /// Slots from which a stage is one to go by: a game for the third place is no semi-final.
 const PLAYED: usize = 2;
@@ -63,7 +65,7 @@ impl Latest {
 
     /// Whether a slot is of a stage of a new kind, and nothing else says how it differs.
     pub(super) fn precedes(&self, slot: &Slot) -> bool {
-        let new = |stage: &String| !self.kinds.contains(&kind(stage));
+        let new = |stage: &String| !self.kinds.contains(&kind(stage)) && !is_consolation(stage);
         slot.importance <= self.importance && slot.stage.as_ref().is_some_and(new)
     }
 }
@@ -115,7 +117,7 @@ mod tests {
         };
         assert_eq!(
             [1, 2, 3, 4, 5].map(before),
-            [None, Some(0), None, Some(2), Some(2)]
+            [None, Some(0), None, None, Some(2)]
         );
         // a weight says more
         let mut greater = slots[5].clone();
