@@ -176,7 +176,13 @@ fn answer(args: &ForecastArgs) -> Result<(String, Result<(), CliError>), InputEr
         beside::write("--svg", path, "picture", &picture)
     });
     let text = match args.format {
-        Format::Csv => csv(&forecast),
+        Format::Csv => {
+            // its columns have no room for what a reader must know
+            for note in &forecast.notes {
+                progress(&format!("note: {note}"));
+            }
+            csv(&forecast)
+        }
         Format::Json => json(&forecast)?,
         Format::Table => table(&forecast, &inputs.calendar, zone),
     };
