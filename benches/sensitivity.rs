@@ -32,7 +32,7 @@ const FACTORS: [f64; 2] = [2.0 / 3.0, 1.5];
 const SEEDS: &str = "3";
 
 /// File under `src/forecast`, and constants in it.
-const CONSTANTS: [(&str, &[&str]); 25] = [
+const CONSTANTS: [(&str, &[&str]); 29] = [
     (
         "learn.rs",
         &[
@@ -66,19 +66,30 @@ const CONSTANTS: [(&str, &[&str]); 25] = [
     ("features/crowding.rs", &["CROWDING"]),
     ("features/growth.rs", &["HALF_LIFE"]),
     ("features/lifts.rs", &["BELIEVED"]),
+    ("features/match_days.rs", &["HALF_LIFE", "REST"]),
     ("features/crowd.rs", &["SHAPE_FLOOR"]),
     ("experts.rs", &["HALF_LIVES", "SHARPNESS", "MEMORY"]),
     (
         "level.rs",
-        &["PERSISTENCE", "FADE", "FULL_DAY", "DOUBTER", "PASSED"],
+        &[
+            "PERSISTENCE",
+            "FADE",
+            "FULL_DAY",
+            "STAYS",
+            "DOUBTER",
+            "PASSED",
+        ],
     ),
+    ("level_shifts.rs", &["LEAST", "STEADY", "LEAST_SPREAD"]),
+    ("event_response.rs", &["TOLD_APART"]),
     ("night.rs", &["TOLD"]),
     ("noise.rs", &["SURE"]),
     ("remainder.rs", &["KEEP", "SHRINK", "SPREAD", "CLIP"]),
     ("weekly.rs", &["KEEP", "SHRINK", "CLIP"]),
     ("kick_off.rs", &["WORTH", "MEMORY"]),
     ("profile.rs", &["MEMORY", "PRIOR_BINS"]),
-    ("quantile.rs", &["MEMORY", "UNSEEN"]),
+    ("quantile.rs", &["MEMORY", "UNSEEN", "REACH_OF_CROWDS"]),
+    ("view.rs", &["LARGEST_MARGIN"]),
     ("replay/mod.rs", &["PSEUDO"]),
     ("scatter.rs", &["JUMP", "MEMORY"]),
     ("replay/crowd.rs", &["LEAST_CROWD", "TOGETHER"]),

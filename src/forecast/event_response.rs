@@ -13,17 +13,18 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::anatomy::fixtures_seen;
-use super::audience::LocalClock;
+use super::audience::{LocalClock, is_weekend};
 use super::calibration::{Calibration, Coverage};
 use super::counter;
 use super::drift::Track;
-use super::experts::Weights;
+use super::experts::{STEADIEST, Weights};
 use super::features::{Design, Lifts, WINDOW};
 use super::foreseen::{Foreseen, before_news, bin_after};
 use super::grid::{DAY, Grid, STEP, known_bins};
 use super::kick_off::Deviations;
 use super::last_season::days_to_learn;
 use super::learn::{self, Coefficients, History, PERIOD};
+use super::level_shifts::level_shifts;
 use super::night::{DUSK, Night};
 use super::novelty::Seen;
 use super::order::median;
@@ -48,8 +49,13 @@ pub(crate) const MODEL: &str = "event-response";
 /// Hours of data without which nothing is fitted: one full day shape.
 pub(crate) const LEAST_HOURS: f64 = 24.0;
 
-/// Days of data from which weekends are told apart.
-const WEEKLY_AFTER: f64 = 7.0;
+/// Hours of working days and of weekends that must be known before the two are told apart: most of a
+/// day of each. Who has seen one Saturday knows more of the next Monday than who takes all days for
+/// alike.
+const TOLD_APART: f64 = 18.0;
+
+/// For so long a shift of the level is named in forecasts.
+const SHIFT_TOLD: TimeDelta = TimeDelta::days(14);
 
 /// No prediction leaves this many natural logarithms around what was seen (a factor of 1,000).
 const LEASH: f64 = 6.9;
@@ -134,19 +140,22 @@ impl Fit for EventResponse {
             finite().fold(f64::INFINITY, f64::min),
             finite().fold(f64::NEG_INFINITY, f64::max),
         );
-        let weekly = hours >= WEEKLY_AFTER * 24.0;
+        let weekly = least_of_a_kind(&grid, self.zone) >= TOLD_APART;
         let begin = grid.middle(0);
         let first = Timestamp::from_timestamp(begin, 0).unwrap_or(at);
         let slots = slots(&calendar, at, self.zone, (first, at));
-        let mut design = Design::new(self.zone, weekly, &slots, begin, grid.end);
+        let near = reaching(&slots, begin, grid.end);
+        let windows = windows(&near, &grid);
+        let shifts = level_shifts(&without(&windows, &log)).into_iter();
+        let shifts = shifts.map(|bin| grid.middle(bin) - STEP / 2).collect();
+        let mut design = Design::new(self.zone, weekly, shifts, &slots, (begin, grid.end));
         let unknown = grid.len() - known_bins(&grid.values);
         design.learnt_until = grid.end - unknown as i64 * STEP;
         // where all data have faded, a usual level is a better guess than one unit per second
         design.prior[0] = median(&mut finite().collect()).unwrap_or(0.0);
         let mut clock = LocalClock::new(self.zone);
         design.night = Night::of(&log, |bin| clock.read(grid.middle(bin)).1);
-        let near = reaching(&slots, begin, grid.end);
-        let windows = windows(&near, &grid);
+        design.keep_match_days(&slots);
         let hour = |bin: usize| (grid.middle(bin).div_euclid(3_600).rem_euclid(24)) as usize;
         design.lifts = Lifts::seen(&log, hour, &near, &windows);
         let rows = design.rows(&near, (0..grid.len()).map(|bin| grid.middle(bin)));
@@ -186,14 +195,18 @@ impl Fit for EventResponse {
             played,
             windows: &windows,
             book: &book,
-            events: design.events(),
+            design: &design,
         };
         let lessons = replay::replay(&past, Pace::new(curve));
         if !weekly {
             notes.push(format!(
-                "{:.1} days of data: weekends are not told apart before {WEEKLY_AFTER:.0}",
+                "{:.1} days of data: weekends are not told apart before a working day and a day \
+                 of a weekend are known",
                 hours / 24.0
             ));
+        }
+        if let Some(coefficients) = coefficients.last() {
+            notes.extend(shift_notes(&design, coefficients, at));
         }
         let over = replay::by_end(&windows).into_iter();
         Ok(FittedEventResponse {
@@ -219,6 +232,41 @@ impl Fit for EventResponse {
             notes,
         })
     }
+}
+
+/// Hours that are known of working days or of weekends, whichever are fewer.
+fn least_of_a_kind(grid: &Grid, zone: Tz) -> f64 {
+    let mut clock = LocalClock::new(zone);
+    let mut known = [0; 2];
+    for (bin, _) in (grid.values.iter().enumerate()).filter(|(_, value)| value.is_finite()) {
+        known[usize::from(is_weekend(clock.read(grid.middle(bin)).0))] += 1;
+    }
+    let [working, weekend] = known;
+    f64::from(working.min(weekend)) * STEP as f64 / 3_600.0
+}
+
+/// Log load outside the windows of fixtures.
+fn without(windows: &[Window], log: &[f64]) -> Vec<f64> {
+    let mut calm = log.to_vec();
+    for window in windows {
+        calm[window.from..window.to].fill(f64::NAN);
+    }
+    calm
+}
+
+/// What to know of levels that load has shifted to of late.
+fn shift_notes(design: &Design, coefficients: &Coefficients, at: Timestamp) -> Vec<String> {
+    let since = (at - SHIFT_TOLD).timestamp();
+    let told = design.shifts().filter(|&(shift, _)| shift >= since);
+    told.map(|(shift, column)| {
+        let from = Timestamp::from_timestamp(shift, 0).unwrap_or(at);
+        format!(
+            "load has stood at {:.2} times its former level since {}: taken for its level from here on",
+            coefficients[column][STEADIEST].exp(),
+            from.format("%Y-%m-%d %H:%M UTC"),
+        )
+    })
+    .collect()
 }
 
 impl Predict for FittedEventResponse {

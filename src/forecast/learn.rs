@@ -8,6 +8,7 @@ use super::experts::{FREEST, GROWING, HALF_LIVES, REGRESSIONS, STEADIEST};
 use super::features::{Design, GROWTH, Rows};
 use super::foreseen::Foreseen;
 use super::grid::{DAY, STEP};
+use super::level_shifts::HELD;
 use super::order::median;
 use super::ridge::Normal;
 
@@ -216,6 +217,11 @@ pub(crate) fn coefficients(
                     line[regression] = b;
                 }
             }
+            // nobody knew of a shift before it had held
+            let told = history.time(history.period_start(period + 1)) - HELD as i64 * 3_600;
+            for (_, column) in design.shifts().filter(|&(at, _)| at > told) {
+                all[column] = [0.0; REGRESSIONS.len()];
+            }
             kept.push(all);
         }
         steadiest = Some(steady);
@@ -363,7 +369,7 @@ mod tests {
 
     #[test]
     fn after_a_break_fixtures_are_held_to_what_they_were() {
-        let design = Design::new(chrono_tz::Tz::UTC, false, &[], 0, 0);
+        let design = Design::new(chrono_tz::Tz::UTC, false, Vec::new(), &[], (0, 0));
         let first = design.events();
         let column = |at: usize| (first + at) as u16;
         let mut believed = Believed::new(&design);

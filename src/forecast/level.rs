@@ -4,8 +4,9 @@
 //! median residual of the last 24 hours and `short` the mean residual of the last hour or of the
 //! last bins: what is off right now fades, what has been off all day persists in part
 //! (FORECASTING study, 1.1; the last-bins form is its nowcast: model growth times present level).
-//! One form believes the last hour only as far as it is more than noise. Every form keeps a load
-//! that has stood higher for hours and hardly moved: that is no crowd, which goes home.
+//! One form believes the last hour only as far as it is more than noise, and for one half of it stays:
+//! load that no clock rules goes on as it is. Every other form keeps a load that has stood higher for
+//! hours and hardly moved: that is no crowd, which goes home.
 
 use pulp::Arch;
 
@@ -41,8 +42,16 @@ const STEADY: (f64, f64) = (10.0, 14.0);
 /// Less than this is no smaller spread, log load: a small lift that is smooth may be growth.
 const LEAST_SPREAD: f64 = 0.03;
 
-/// Number of forms: each persistence with the last hour and with the last bins, and the doubter.
-pub(crate) const FORMS: usize = 2 * PERSISTENCE.len() + 1;
+/// Number of forms: each persistence with the last hour and with the last bins, the doubter, and the
+/// one for which part of the last hour stays.
+pub(crate) const FORMS: usize = 2 * PERSISTENCE.len() + 2;
+
+/// Place of the doubter among the forms; behind it the one for which part of the last hour stays.
+const DOUBTING: usize = 2 * PERSISTENCE.len();
+
+/// Share of the last hour's deviation that stays, in the form for which it does. Were it all, the
+/// Sunday night of a load that shrinks would speak for Monday.
+const STAYS: f64 = 0.5;
 
 /// Persistence of the form that doubts the last hour.
 const DOUBTER: f64 = 0.6;
@@ -132,13 +141,17 @@ impl Level {
     /// `lasting + fading * fade(lead)`.
     pub(crate) fn parts(self, form: usize) -> (f64, f64) {
         let forms = PERSISTENCE.len();
-        let short = match form / forms {
-            0 => self.hour,
-            1 => self.now,
-            _ => {
+        let short = match form {
+            DOUBTING => {
                 let lasting = self.lasting(DOUBTER);
                 return (lasting, beyond_noise(self.hour - lasting, self.noise));
             }
+            form if form > DOUBTING => {
+                let stays = STAYS * self.hour;
+                return (stays, self.hour - stays);
+            }
+            form if form < forms => self.hour,
+            _ => self.now,
         };
         let lasting = self.lasting(PERSISTENCE[form % forms]);
         (lasting, short - lasting)
@@ -250,9 +263,9 @@ mod tests {
                 *residual = level + if bin % 2 == 0 { wobble } else { -wobble };
             }
             let level = Level::new(&residuals, None, &mut Vec::new());
-            std::array::from_fn::<f64, FORMS, _>(|form| level.parts(form).0)
+            std::array::from_fn::<f64, DOUBTING, _>(|form| level.parts(form).0)
         };
-        let close = |said: [f64; FORMS], to: f64| said.iter().all(|s| (s - to).abs() < 1e-12);
+        let close = |said: [f64; DOUBTING], to: f64| said.iter().all(|s| (s - to).abs() < 1e-12);
         // twice the load since breakfast
         assert!(close(lasting(0.7, 0.05, 80), 0.7));
         assert!(close(lasting(0.7, 0.0, 72), 0.7));
@@ -271,7 +284,12 @@ mod tests {
         let doubted = |hour: &[f64; 12]| {
             let mut residuals = vec![0.0; 288];
             residuals[276..].copy_from_slice(hour);
-            Level::new(&residuals, None, &mut Vec::new()).parts(FORMS - 1)
+            let level = Level::new(&residuals, None, &mut Vec::new());
+            // and for one half of it stays
+            let mean = hour.iter().sum::<f64>() / 12.0;
+            let (lasting, short) = level.parts(FORMS - 1);
+            assert!((lasting + short - mean).abs() < 1e-12 && lasting == STAYS * mean);
+            level.parts(DOUBTING)
         };
         let (lasting, short) = doubted(&[0.7; 12]);
         assert!(lasting == 0.0 && (short - 0.7).abs() < 1e-12, "{short}");

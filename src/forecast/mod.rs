@@ -30,6 +30,7 @@ mod last_season;
 mod lead;
 mod learn;
 mod level;
+mod level_shifts;
 mod night;
 mod noise;
 mod novelty;

@@ -79,18 +79,18 @@ impl Night {
         (date + since.div_euclid(DAY), since.rem_euclid(DAY))
     }
 
-    /// How much of a moment, a local date and second, belongs to days of a kind, nothing to one;
-    /// straight from one day to the next around the middle of the night.
-    pub(crate) fn share(self, date: i64, second: i64, is: impl Fn(i64) -> bool) -> f64 {
+    /// How much of a moment, a local date and second, belongs to days of a kind, nothing to one, where
+    /// so much `of` each day does; straight from one day to the next around the middle of the night.
+    pub(crate) fn share(self, date: i64, second: i64, of: impl Fn(i64) -> f64) -> f64 {
         let (day, since) = self.day(date, second);
         let to_night = since.min(DAY - since);
-        let of_day = f64::from(is(day));
+        let of_day = of(day);
         if to_night >= DUSK {
             return of_day;
         }
         let other = if since < DAY / 2 { day - 1 } else { day + 1 };
         let own = 0.5 + 0.5 * to_night as f64 / DUSK as f64;
-        own * of_day + (1.0 - own) * f64::from(is(other))
+        own * of_day + (1.0 - own) * of(other)
     }
 
     /// Whether it can be one.
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn days_pass_into_each_other_over_the_night() {
         let saturday = 2; // 1 January 1970 was a Thursday
-        let is_saturday = |day| day == saturday;
+        let is_saturday = |day| f64::from(day == saturday);
         for hours in [-2, 0, 4] {
             let begins = hours * 3_600;
             let night = Night { begins };
@@ -182,7 +182,7 @@ mod tests {
             prop_assert!(night.is_sound());
             let share = |second: i64, day: i64| {
                 let at = date * DAY + second;
-                night.share(at.div_euclid(DAY), at.rem_euclid(DAY), |d| d == day)
+                night.share(at.div_euclid(DAY), at.rem_euclid(DAY), |d| f64::from(d == day))
             };
             let sum: f64 = (date - 2..=date + 2).map(|day| share(second, day)).sum();
             prop_assert!((sum - 1.0).abs() < 1e-12);

@@ -1,7 +1,7 @@
 //! A fitted model as seen from one origin: the level of the day, the entries known, the fixtures
 //! as the calendar has them now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
@@ -17,16 +17,17 @@ use super::pace::{Book, LONGEST_SALE, Opening, Reading, Silence, Verdict, opened
 use super::peaks::Footing;
 use super::quantile::Group;
 use super::recently::Recently;
-use super::replay::{LEAST_CROWD, crowd_share, fit, is_own, own_or_all, shift_at, top};
+use super::replay::{Alone, fit, shift_at, top};
 use super::slots::{Slot, slots};
 use super::{Evidence, Horizon, PeakForecast};
-use crate::fixture::FixtureId;
 use crate::units::Timestamp;
+use crowd::Crowd;
 
+mod crowd;
 mod notes;
 
-/// Seconds after the end of play in which the crowd that leaves is that of the game.
-const LEAVING: i64 = 25 * 60;
+/// Largest margin of a bound that lies above all load ever seen, log load: a factor of twenty.
+const LARGEST_MARGIN: f64 = 3.0;
 
 /// The model as seen from one origin.
 #[derive(Debug)]
@@ -141,16 +142,18 @@ impl<'a> View<'a> {
         let near = reaching(&self.slots, from, to);
         let moments = middles((from, to));
         let rows = model.design.rows(&near, moments.iter().copied());
-        let own = near.iter().position(|other| is_same(other, slot));
-        let bins = own_or_all(0..rows.len(), |index| {
-            own.is_some_and(|own| is_own(&rows, index, &near, own))
+        let alone = std::slice::from_ref(slot);
+        let alone = model.design.rows(alone, moments.iter().copied());
+        let crowds = moments.iter().enumerate().map(|(index, &at)| {
+            let (all, own) = ((&rows, index), (&alone, index));
+            let alone = Alone::of(all, own, &model.coefficients, &model.design);
+            let mut fits = fit(&rows, index, &model.coefficients, &model.remainder);
+            for (fit, change) in fits.iter_mut().zip(alone.change) {
+                *fit += change;
+            }
+            alone.crowd(self.mixture.at(&lead(at), &fits))
         });
-        let logs = bins
-            .iter()
-            .map(|&index| self.log(&rows, index, lead(moments[index])));
-        let (at, peak) = top(logs).ok_or(Silence::Missing)?;
-        let share = crowd_share(&rows, bins[at], &model.coefficients, model.design.events());
-        let crowd = peak + share.max(LEAST_CROWD).ln();
+        let (_, crowd) = top(crowds).ok_or(Silence::Missing)?;
         model.pace.judge(KickOff::of(slot), reading, crowd, bucket)
     }
 
@@ -214,6 +217,7 @@ impl<'a> View<'a> {
         let tallest = uncertain.then(|| model.design.tallest(&near, moments.iter().copied()));
         let late = running_over(&near)
             .map(|near| (model.design.rows(&near, moments.iter().copied()), near));
+        let highest = (model.highest + model.offset).ln();
         let mut paths: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(moments.len()));
         for (index, &at) in moments.iter().enumerate() {
             let lead = self.lead(at);
@@ -238,7 +242,9 @@ impl<'a> View<'a> {
                     .scatter
                     .at(calm, &lead, model.scatter.noise(log + shift))
                 * widening;
-            let margins = margins.map(|margin| margin * factor);
+            // what bursts add to next to nothing they do not add to a burst
+            let room = (highest - log - shift).max(LARGEST_MARGIN);
+            let margins = margins.map(|margin| (margin * factor).min(room));
             let mut logs = [log, log + margins[0], log + margins[1], log + margins[2]];
             if let Some((rows, slots)) = &late {
                 let extension = rows.leading(index).and_then(|slot| slots[slot].extension);
@@ -294,14 +300,19 @@ impl<'a> View<'a> {
             .map(shifted)
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let own = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
+        let crowd = Crowd::at(&near, &rows, place);
+        let drawing = self.missed_most(&crowd, moments[place]).unwrap_or(start);
+        // who draws most of it answers for the peak, whosever window it is in
+        let leading = crowd.largest_of(drawing).unwrap_or(own);
         // a window under way has its peak, not its start, ahead
-        let target = if start < self.origin {
+        let begins = leading.anchors.start;
+        let under_way = begins < self.origin;
+        let target = if under_way {
             moments[place]
         } else {
-            start + STEP / 2
+            begins + STEP / 2
         };
-        // the slot that draws most answers for all
-        let leading = together.iter().max_by(|a, b| a.count.total_cmp(&b.count))?;
         let bucket = lead::bucket(self.lead(target).bins() as usize);
         let to_come = yet_to_come_at_peak(leading, self.origin, moments[place], bucket);
         let precedent = model.seen.precedent(leading).ahead(to_come);
@@ -314,7 +325,7 @@ impl<'a> View<'a> {
         let margins = judged.widened_by(precedent.widening_of_peaks());
         // once it is under way the path knows what is peculiar to it
         let top = log;
-        let log = if start < self.origin {
+        let log = if under_way {
             top
         } else {
             top + model.tops.at(KickOff::of(leading))
@@ -331,49 +342,33 @@ impl<'a> View<'a> {
             at: time(moments[place] - STEP / 2)?,
             // the median of the largest is no less than the largest of the medians
             quantiles: margins.map(|margin| model.rate((log + margin).max(top))),
-            drawn_by: self.drawn_by_others(start, together, (&rows, place), &near, moments[place]),
-            novelty: model.seen.novelty(leading, model.rate(log), model.highest),
+            drawn_by: if drawing == start {
+                Vec::new()
+            } else {
+                crowd.fixtures_of(drawing)
+            },
+            novelty: model.seen.novelty(own, model.rate(log), model.highest),
         })
     }
 
-    /// The fixtures of another start that draw more at a moment than those that begin at `start`:
-    /// without them load would be lower than without these. While these play the crowd is theirs.
-    fn drawn_by_others(
-        &self,
-        start: i64,
-        own: &[&Slot],
-        (rows, index): (&Rows, usize),
-        near: &[Slot],
-        at: i64,
-    ) -> Vec<FixtureId> {
-        let crowd = rows.crowd(index).iter();
-        let crowd: Vec<&Slot> = crowd.map(|&(slot, _)| &near[slot as usize]).collect();
-        let starts: BTreeSet<i64> = crowd.iter().map(|slot| slot.anchors.start).collect();
-        let plays = |slot: &&Slot| (start..slot.last_end + LEAVING).contains(&at);
-        if starts.len() < 2 || own.iter().any(plays) {
-            return Vec::new();
+    /// The start of the fixtures without which load would be lowest at a moment; `None` where
+    /// nobody's crowd is there.
+    fn missed_most(&self, crowd: &Crowd<'_>, at: i64) -> Option<i64> {
+        let starts = crowd.starts();
+        if starts.len() < 2 {
+            return starts.first().copied();
         }
         let without = |start: i64| {
-            let left = crowd.iter().map(|slot| {
-                if slot.anchors.start == start {
-                    slot.without_crowd()
-                } else {
-                    Slot::clone(slot)
-                }
-            });
-            let left: Vec<Slot> = left.collect();
-            let rows = self.model.design.rows(&left, std::iter::once(at));
+            let rows = self
+                .model
+                .design
+                .rows(&crowd.without(start), std::iter::once(at));
             self.log(&rows, 0, self.lead(at))
         };
-        let missed_most = starts
-            .into_iter()
-            .map(|start| (start, without(start)))
-            .min_by(|a, b| a.1.total_cmp(&b.1));
-        let others = missed_most.filter(|&(most, _)| most != start);
-        others.map_or_else(Vec::new, |(most, _)| {
-            let of_them = crowd.iter().filter(|slot| slot.anchors.start == most);
-            of_them.flat_map(|slot| slot.fixtures.clone()).collect()
-        })
+        let without = starts.into_iter().map(|start| (start, without(start)));
+        without
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(start, _)| start)
     }
 }
 

@@ -104,7 +104,7 @@ fn a_file_that_is_no_sound_model_is_refused_with_the_place() {
     let changes: [(Change, &str); 18] = [
         (
             |v| v["format"] = 1.into(),
-            "format 1 is not known to this version, which reads 12",
+            "format 1 is not known to this version, which reads 13",
         ),
         (|v| v["model"] = "oracle".into(), "is a model \"oracle\""),
         (|v| v["more"] = 1.into(), "unknown field `more`"),

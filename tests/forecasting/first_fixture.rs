@@ -52,3 +52,29 @@ fn what_a_first_fixture_may_bring_is_not_taken_back_as_it_nears() {
         assert!(top > 0.85 * peak, "{minutes}: {top} after {peak}");
     }
 }
+
+#[test]
+fn a_peak_that_others_draw_is_the_same_in_every_window_it_lies_in() {
+    let slate = (0..29).flat_map(|day| {
+        (0..8).map(move |game| {
+            let at = days(day) + TimeDelta::hours(18);
+            Fixture::game(format!("{day}-{game}"), "league", at)
+        })
+    });
+    let beside = days(28) + TimeDelta::minutes(18 * 60 + 40);
+    let calendar: Calendar = slate.collect();
+    let history = load(28, &calendar, 0.05, 3);
+    let calendar: Calendar = (calendar.iter().cloned())
+        .chain([Fixture::game("opener", "cup", beside)])
+        .collect();
+    let said = forecast(&history, &calendar, days(28) + TimeDelta::hours(12));
+    let [slate, opener] = &said.peaks[..] else {
+        panic!("{:?}", said.peaks);
+    };
+    assert_eq!((slate.at, slate.quantiles), (opener.at, opener.quantiles));
+    assert!(slate.drawn_by.is_empty(), "{slate:?}");
+    assert_eq!(opener.drawn_by.len(), 8, "{opener:?}");
+    // but what is new is said of the new one
+    assert_eq!(slate.novelty, None);
+    assert!(opener.novelty.as_deref().unwrap().contains("first of cup"));
+}

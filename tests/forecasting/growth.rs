@@ -121,3 +121,26 @@ fn one_regression_has_the_line() {
     let free = line.values.iter().filter(|value| value.abs() > 1e-6);
     assert_eq!(free.count(), 1, "{line:?}");
 }
+
+#[test]
+fn a_step_that_lasts_is_the_level_of_all_days_to_come() {
+    // a Tuesday morning
+    let step = 29 * BINS_A_DAY + 9 * 12;
+    assert_eq!(days(29).weekday(), Weekday::Tue);
+    for multiple in [2.5, 0.4] {
+        let plain = growing(0.0);
+        let stepped = (plain.raw().iter().enumerate()).map(|(bin, load)| {
+            if (bin as i64) < step {
+                *load
+            } else {
+                multiple * load
+            }
+        });
+        let load = Series::from_raw(plain.start(), plain.step(), stepped.collect());
+        // from the second midnight after it: the weekend, too, and the Monday after
+        for day in 31..38 {
+            let missed = surprise(&load, &load, day);
+            assert!(missed.abs() < 0.08, "x{multiple}, day {day}: {missed}");
+        }
+    }
+}

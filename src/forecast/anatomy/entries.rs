@@ -86,6 +86,12 @@ mod tests {
     /// Load and entries of two games a day. On the last one the early one sells three times as
     /// fast as usual, the late one a third as fast.
     fn season() -> (Series, Calendar, Entries) {
+        played(3.0, 1.0)
+    }
+
+    /// The same with another pace on the last day, and load a multiple of what it was for its last
+    /// four days.
+    fn played(pace: f64, multiple: f64) -> (Series, Calendar, Entries) {
         let mut calendar = Calendar::default();
         let mut entries = Entries::default();
         let size = |day: i64, game: usize| {
@@ -96,7 +102,7 @@ mod tests {
                 let mut game = Fixture::game(format!("{name}-{day}"), name, at(day * 288 + bin));
                 game.slate = Some(game.id.0.clone());
                 let odd = if day + 1 == DAYS {
-                    [3.0, 1.0 / 3.0][place]
+                    [pace, 1.0 / pace][place]
                 } else {
                     1.0
                 };
@@ -117,7 +123,12 @@ mod tests {
                 let there = (-6..24).contains(&(bin - start));
                 if there { 150.0 * size(day, place) } else { 0.0 }
             });
-            100.0 + crowd.sum::<f64>() + ((bin * 7_919) % 101) as f64 / 20.0
+            let load = 100.0 + crowd.sum::<f64>() + ((bin * 7_919) % 101) as f64 / 20.0;
+            if day + 4 < DAYS {
+                load
+            } else {
+                multiple * load
+            }
         });
         let load = Series::from_raw(at(0), TimeDelta::minutes(5), load.collect());
         (load, calendar, entries)
@@ -155,6 +166,43 @@ mod tests {
             (share.load - added).abs() < 1e-9 && (sum - added).abs() < 1e-9,
             "{share:?}"
         );
+    }
+
+    #[test]
+    fn who_came_with_a_new_client_need_not_enter() {
+        let origin = at((DAYS - 1) * 288 + 190);
+        let horizon = Horizon {
+            origin,
+            length: TimeDelta::hours(6),
+            step: TimeDelta::minutes(5),
+        };
+        let said = |multiple: f64| {
+            let (load, calendar, entries) = played(1.0, multiple);
+            let known = Evidence::new(&load, &calendar).with_entries(&entries);
+            let fitted = EventResponse::new(chrono_tz::Tz::UTC)
+                .fit(known, origin)
+                .unwrap();
+            let moment = at((DAYS - 1) * 288 + 224);
+            let found = fitted.explain(known, horizon, moment).unwrap();
+            let paces = found
+                .entries
+                .unwrap()
+                .slots
+                .into_iter()
+                .map(|slot| slot.pace);
+            (paces.collect::<Vec<_>>(), found.quantiles[0], found.notes)
+        };
+        let (_, before, notes) = said(1.0);
+        assert!(!notes.iter().any(|note| note.contains("former level since")));
+        let (paces, after, notes) = said(2.0);
+        assert_eq!(paces.len(), 2);
+        for pace in paces {
+            assert!((0.85..1.18).contains(&pace), "{pace}");
+        }
+        let ratio = after / before;
+        assert!((1.85..2.15).contains(&ratio), "{before} {after}");
+        let told = "times its former level since 1970-01-21 00:";
+        assert!(notes.iter().any(|note| note.contains(told)), "{notes:?}");
     }
 
     #[test]

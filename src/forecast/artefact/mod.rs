@@ -20,7 +20,7 @@ pub use scores::{LeadScore, PeakScore, Scores, score};
 pub use terms::Term;
 
 /// The format written, and the only one read.
-const FORMAT: u32 = 12;
+const FORMAT: u32 = 13;
 
 /// No number of a sound model is larger: beyond it sums of products could overflow.
 const LARGEST: f64 = 1e15;

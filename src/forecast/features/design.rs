@@ -13,6 +13,7 @@ use super::super::response::{HATS, PHASES};
 use super::super::slots::Slot;
 use super::lifts::Lifts;
 use super::stages::Latest;
+use crate::units::Timestamp;
 
 /// Harmonics of the day.
 pub(super) const HARMONICS: usize = 6;
@@ -63,6 +64,8 @@ mod penalty {
     pub(super) const CROWDING: f64 = 4.0;
     /// As a hat: load that grows by a tenth a week is nothing unusual.
     pub(super) const GROWTH: f64 = 1.0;
+    /// That there was a shift is known: how large it was the data say alone.
+    pub(super) const SHIFT: f64 = 0.01;
 }
 
 /// Column of the growth line.
@@ -74,10 +77,14 @@ pub(crate) const GROWTH: usize = 1 + 2 * HARMONICS;
 pub(crate) struct Design {
     pub(super) zone: Tz,
     pub(super) weekly: bool,
+    /// When load came to another level, seconds since the epoch ([`crate::forecast::level_shifts`]).
+    pub(super) shifts: Vec<i64>,
     /// When one match day passes into another day.
     pub(crate) night: Night,
     /// End of the load learnt from, seconds since the epoch: from here on growth fades.
     pub(crate) learnt_until: i64,
+    /// The last match days before it, days since the epoch ([`super::match_days`]).
+    pub(super) played: Vec<i64>,
     /// Column of each amplitude by its name: `competition`, `stage`, `day`, `hour`, `team`,
     /// `pairing` and what follows the colon.
     pub(super) amplitudes: BTreeMap<String, u16>,
@@ -115,8 +122,15 @@ pub(super) mod place {
 
 impl Design {
     /// Columns for the slots of the past: only what has been played before `origin` can have an
-    /// amplitude of its own. `weekly` asks for weekend terms.
-    pub(crate) fn new(zone: Tz, weekly: bool, slots: &[Slot], from: i64, origin: i64) -> Self {
+    /// amplitude of its own. `weekly` asks for weekend terms; `shifts` are when load came to a level
+    /// that lasts, seconds since the epoch.
+    pub(crate) fn new(
+        zone: Tz,
+        weekly: bool,
+        shifts: Vec<i64>,
+        slots: &[Slot],
+        (from, origin): (i64, i64),
+    ) -> Self {
         let past: Vec<&Slot> = slots
             .iter()
             .filter(|slot| slot.anchors.start < origin && slot.anchors.end > from)
@@ -124,8 +138,10 @@ impl Design {
         let mut design = Self {
             zone,
             weekly,
+            shifts,
             night: Night::MIDNIGHT,
             learnt_until: origin,
+            played: Vec::new(),
             amplitudes: BTreeMap::new(),
             phases: BTreeMap::new(),
             stages: BTreeMap::new(),
@@ -142,6 +158,7 @@ impl Design {
             design.block(&[0.0; 1 + 2 * WEEKEND_HARMONICS], 0.5);
         }
         design.block(&[0.0], 0.5); // matchday
+        design.block(&vec![0.0; design.shifts.len()], penalty::SHIFT);
         design.events = design.penalty.len();
         design.block(&[1.0], penalty::PRIOR);
         design.block(&[0.0; HATS], penalty::HAT);
@@ -226,6 +243,17 @@ impl Design {
         self.events
     }
 
+    /// When load came to another level, seconds since the epoch, and the column of each.
+    pub(crate) fn shifts(&self) -> impl Iterator<Item = (i64, usize)> {
+        self.shifts.iter().copied().zip(self.first_shift()..)
+    }
+
+    /// First column of those that speak of shifts of the level, which are the last before those of
+    /// fixtures.
+    pub(crate) fn first_shift(&self) -> usize {
+        self.events - self.shifts.len()
+    }
+
     /// Names of the amplitudes with their columns.
     pub(crate) fn amplitudes(&self) -> impl Iterator<Item = (&str, usize)> {
         self.amplitudes
@@ -250,6 +278,11 @@ impl Design {
             }
         }
         names.push("matchday".to_owned());
+        let shifts = self
+            .shifts
+            .iter()
+            .map(|&at| Timestamp::from_timestamp(at, 0));
+        names.extend(shifts.map(|at| format!("level since {}", at.unwrap_or_default())));
         names.push("response as believed".to_owned());
         names.extend((1..=HATS).map(|hat| format!("response {hat:02}")));
         names.push("rush before the lock".to_owned());
@@ -291,6 +324,7 @@ impl Design {
         let calm = GROWTH
             + 1
             + 1
+            + self.shifts.len()
             + if self.weekly {
                 1 + 2 * WEEKEND_HARMONICS
             } else {

@@ -8,15 +8,16 @@
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is
-//! how far the importance is above 1 ([`steps`]). `P` is the sport's prior response with its shape
+//! `shifts` are steps of the level that last ([`super::level_shifts`]). `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is
+//! how far its fixtures are above ordinary ones ([`Slot::steps`]). `P` is the sport's prior response with its shape
 //! `h`; the coefficients of `B`, the dense hats, say how this audience differs from it. Amplitudes
 //! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
 //! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
 //! so a first-ever fixture inherits what its kin have taught; a new stage answers as the stage before
 //! it ([`stages`]). Days and weekends are those of the audience's own clock. Weekends begin and end
 //! over the hours around midnight, for who goes out on a Friday has weekend already; match days over
-//! the hours in which the audience goes to bed ([`super::night`]).
+//! the hours in which the audience goes to bed ([`super::night`]), and a day of rest between them is
+//! part of one ([`match_days`]).
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
@@ -39,6 +40,7 @@ mod crowding;
 mod design;
 pub(crate) mod growth;
 mod lifts;
+mod match_days;
 mod rows;
 mod scratch;
 pub(crate) mod stages;
@@ -49,6 +51,7 @@ pub(crate) use design::Design;
 pub(crate) use design::GROWTH;
 use design::{HARMONICS, WEEKEND_HARMONICS, place};
 pub(crate) use lifts::Lifts;
+use match_days::{KEPT, MatchDays};
 pub(crate) use rows::{Moment, Rows};
 use scratch::Scratch;
 
@@ -88,11 +91,9 @@ impl Design {
         ends.sort_by_key(|&slot| known[slot].span.0);
         let mut waiting = ends.into_iter().peekable();
         let mut active: Vec<usize> = Vec::new();
-        let matchdays: BTreeSet<i64> = slots
-            .iter()
-            .filter(|slot| slot.share >= 1.0)
-            .map(|slot| self.day(slot.anchors.start))
-            .collect();
+        let mut played: BTreeSet<i64> = self.played.iter().copied().collect();
+        played.extend(self.match_days(slots.iter()));
+        let match_days = MatchDays::of(&played);
 
         let mut rows = Rows::with_room(moments.size_hint().0, self.events + EVENT_COLUMNS);
         let mut scratch = Scratch::new(self.columns(), self.events);
@@ -106,17 +107,18 @@ impl Design {
             }
             active.retain(|&slot| known[slot].span.1 > at);
             let (day, second) = clock.read(at);
-            let matchday = self
-                .night
-                .share(day, second, |day| matchdays.contains(&day));
+            let matchday = self.night.share(day, second, |day| match_days.share(day));
             let weekend = if self.weekly {
-                Night::MIDNIGHT.share(day, second, is_weekend)
+                Night::MIDNIGHT.share(day, second, |day| f64::from(is_weekend(day)))
             } else {
                 0.0
             };
             let after = at as f64 - self.learnt_until as f64;
             let daily = harmonics.at(second);
             self.calm_part(scratch.calm(), after, daily, weekend, matchday);
+            for (shift, column) in self.shifts() {
+                scratch.calm()[column] = f64::from(at >= shift);
+            }
             crowds.clear();
             crowds.extend(active.iter().map(|&slot| Crowd::of(known, slot, at)));
             if tallest {
@@ -244,11 +246,28 @@ impl Design {
             weight: share * crowding::weight(slot.count, unit),
             unit,
             top: slot.prior.response.multiple.ln(),
-            importance: steps(slot.importance),
+            importance: slot.steps,
             span: slot.span(),
             phases: self.phases.get(&slot.competition).copied(),
             amplitudes,
         }
+    }
+
+    /// The days on which something is played for certain.
+    fn match_days<'s>(&self, slots: impl Iterator<Item = &'s Slot>) -> impl Iterator<Item = i64> {
+        slots
+            .filter(|slot| slot.share >= 1.0)
+            .map(|slot| self.day(slot.anchors.start))
+    }
+
+    /// Keeps the match days of the past that days to come are forecast by.
+    pub(crate) fn keep_match_days(&mut self, slots: &[Slot]) {
+        let first = self.day(self.learnt_until) - KEPT;
+        let over = slots
+            .iter()
+            .filter(|slot| slot.anchors.start < self.learnt_until);
+        let played: BTreeSet<i64> = self.match_days(over).filter(|&day| day >= first).collect();
+        self.played = played.into_iter().collect();
     }
 
     /// The audience's day at a moment.
@@ -297,18 +316,6 @@ fn harmonics(second: i64) -> [f64; 2 * HARMONICS] {
     terms
 }
 
-/// What an importance counts: `(importance - 1) / 2` as far as the study's scale of stages has
-/// evidence (group 1, quarter-final 3), and from 3 on its logarithm. Load is in logarithms already,
-/// and the study found the final, 5, over-rated; a list whose weights are another scale, up to 100,
-/// must not multiply load by a million.
-fn steps(importance: f64) -> f64 {
-    if importance <= 3.0 {
-        (importance - 1.0) / 2.0
-    } else {
-        1.0 + (importance / 3.0).ln()
-    }
-}
-
 struct KnownSlot<'a> {
     slot: &'a Slot,
     weight: f64,
@@ -345,7 +352,7 @@ mod tests {
     fn height(fixtures: Vec<Fixture>, minute: i64) -> f64 {
         let calendar: Calendar = fixtures.into_iter().collect();
         let slots = slots(&calendar, start(), Tz::UTC, week());
-        let design = Design::new(Tz::UTC, true, &slots, 0, 0);
+        let design = Design::new(Tz::UTC, true, Vec::new(), &slots, (0, 0));
         let at = start().timestamp() + minute * 60;
         let rows = design.rows(&slots, std::iter::once(at));
         rows.fit(0, &design.prior) / 2.0_f64.ln()
@@ -372,7 +379,7 @@ mod tests {
     fn a_match_day_lasts_until_its_audience_has_gone_to_bed() {
         let calendar: Calendar = [game("a", 0)].into_iter().collect();
         let slots = slots(&calendar, start(), Tz::UTC, week());
-        let mut design = Design::new(Tz::UTC, false, &slots, 0, 0);
+        let mut design = Design::new(Tz::UTC, false, Vec::new(), &slots, (0, 0));
         let matchday = |design: &Design, hour: i64| {
             let midnight = start().timestamp() - 18 * 3_600;
             let rows = design.rows(&slots, std::iter::once(midnight + hour * 3_600));
@@ -384,7 +391,12 @@ mod tests {
         };
         let hours = [0, 4, 12, 23, 24, 26, 28, 30];
         let by_calendar = hours.map(|hour| matchday(&design, hour));
-        let expected = [0.5, 1.0, 1.0, 2.0 / 3.0, 0.5, 1.0 / 6.0, 0.0, 0.0];
+        // the day after is a day of rest
+        let rest = MatchDays::of(&BTreeSet::from([0])).share(1);
+        let passing = [1.0 / 3.0, 0.5, 5.0 / 6.0].map(|part: f64| 1.0 - part + part * rest);
+        let expected = [
+            0.5, 1.0, 1.0, passing[0], passing[1], passing[2], rest, rest,
+        ];
         for (share, expected) in by_calendar.into_iter().zip(expected) {
             assert!((share - expected).abs() < 1e-12, "{by_calendar:?}");
         }
@@ -427,17 +439,10 @@ mod tests {
         // but whoever must be ready is told of one that is
         let calendar: Calendar = [someday].into_iter().collect();
         let slots = slots(&calendar, start(), Tz::UTC, week());
-        let design = Design::new(Tz::UTC, true, &slots, 0, 0);
+        let design = Design::new(Tz::UTC, true, Vec::new(), &slots, (0, 0));
         let evening = start().timestamp() + 3_600;
         let rows = design.tallest(&slots, std::iter::once(evening));
         assert!((rows.fit(0, &design.prior) / 2.0_f64.ln() - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn importance_on_another_scale_is_no_multiple_of_the_scale() {
-        assert_eq!([0.0, 1.0, 2.0, 3.0].map(steps), [-0.5, 0.0, 0.5, 1.0]);
-        assert!(steps(5.0) > steps(4.0) && steps(5.0) < 2.0);
-        assert!(steps(100.0) < 5.0);
     }
 
     #[test]
@@ -449,7 +454,7 @@ mod tests {
         let calendar: Calendar = [past, next].into_iter().collect();
         let slots = slots(&calendar, start(), Tz::UTC, week());
         let origin = start().timestamp() + 86_400;
-        let design = Design::new(Tz::UTC, true, &slots, 0, origin);
+        let design = Design::new(Tz::UTC, true, Vec::new(), &slots, (0, origin));
         let names: Vec<_> = design.amplitudes().map(|(name, _)| name).collect();
         assert_eq!(names, ["day:Wed", "team:cup/old"]);
         assert_eq!(design.columns(), design.prior.len());

@@ -234,7 +234,7 @@ mod tests {
         let calendar: Calendar = [game].into_iter().collect();
         let now = start() + TimeDelta::days(1);
         let slots = slots(&calendar, now, Tz::UTC, (start() - TimeDelta::days(1), now));
-        let design = Design::new(Tz::UTC, false, &slots, 0, now.timestamp());
+        let design = Design::new(Tz::UTC, false, Vec::new(), &slots, (0, now.timestamp()));
         let load = Series::from_raw(
             start() - TimeDelta::days(1),
             TimeDelta::minutes(5),

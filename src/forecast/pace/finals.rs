@@ -91,12 +91,23 @@ impl Finals {
         self.all.weight
     }
 
+    /// Sums of the squared deviations of `mu` and of their products with those of `ln E`, each from
+    /// the mean of its kick-off: why one sells more than another than its crowd is the kick-off's own,
+    /// and no measure of what a larger crowd would buy.
+    fn within(&self) -> (f64, f64) {
+        let sums =
+            (self.by_kick_off.values()).filter_map(|sums| Some((sums.weight, sums.means()?)));
+        let (squares, products) =
+            sums.fold((0.0, 0.0), |(squares, products), (weight, (mu, ln))| {
+                (squares + weight * mu * mu, products + weight * mu * ln)
+            });
+        ((self.squares - squares).max(0.0), self.products - products)
+    }
+
     /// Logarithm of the final entries to be expected; `None` without any past slot.
     pub(super) fn expected(&self, kick_off: KickOff, mu: f64) -> Option<f64> {
         let (mean_mu, mean_final) = self.all.means()?;
-        let weight = self.all.weight;
-        let variance = (self.squares - weight * mean_mu * mean_mu).max(0.0);
-        let covariance = self.products - weight * mean_mu * mean_final;
+        let (variance, covariance) = self.within();
         let prior = SLOPE_SLOTS * BY_CALENDAR * BY_CALENDAR;
         let slope = ((covariance + prior) / (variance + prior)).clamp(0.0, 2.0);
         let of_all = |mu: f64| mean_final + slope * (mu - mean_mu);

@@ -175,11 +175,31 @@ pub(crate) fn fit(
     fits
 }
 
+/// What every model says that the columns of one row from `first` on add.
+pub(super) fn crowds(
+    (rows, index): (&Rows, usize),
+    coefficients: &Coefficients,
+    first: usize,
+) -> Fits {
+    with_steadiest(&regressions_from(first, rows, index, coefficients))
+}
+
 /// What each of several regressions says about one row.
 fn regressions<const N: usize>(rows: &Rows, index: usize, coefficients: &[[f64; N]]) -> [f64; N] {
+    regressions_from(0, rows, index, coefficients)
+}
+
+/// The same by the columns from `first` on.
+fn regressions_from<const N: usize>(
+    first: usize,
+    rows: &Rows,
+    index: usize,
+    coefficients: &[[f64; N]],
+) -> [f64; N] {
     let (columns, values) = rows.row(index);
+    let start = columns.partition_point(|&column| usize::from(column) < first);
     let mut fits = [0.0; N];
-    for (&column, value) in columns.iter().zip(values) {
+    for (&column, value) in columns[start..].iter().zip(&values[start..]) {
         for (fit, b) in fits.iter_mut().zip(&coefficients[usize::from(column)]) {
             *fit += b * value;
         }

@@ -10,7 +10,7 @@
 
 use super::calibration::Calibration;
 use super::experts::{Losses, Mixture, Voices, Weights};
-use super::features::Moment;
+use super::features::{Design, Moment};
 use super::grid::DAY;
 use super::kick_off::Deviations;
 use super::lead::{self, BUCKETS, Lead};
@@ -24,14 +24,16 @@ use super::remainder::Remainder;
 use super::scatter::{Noise, Scatter, Spreads};
 use super::slots::Slot;
 use super::track::Tracker;
-use windows::{Paths, PeakScores};
+use paths::Paths;
+use windows::PeakScores;
 
 mod crowd;
 mod fits;
+mod paths;
 mod precedents;
 mod windows;
 
-pub(crate) use crowd::{LEAST_CROWD, crowd_share, is_own, own_or_all, shift_at, top};
+pub(crate) use crowd::{Alone, is_own, own_or_all, shift_at, top};
 use fits::PeriodFits;
 pub(crate) use fits::fit;
 
@@ -117,8 +119,14 @@ pub(crate) struct Past<'a> {
     /// Their windows that are over, in order of their starts.
     pub(crate) windows: &'a [Window],
     pub(crate) book: &'a Book<'a>,
+    pub(crate) design: &'a Design,
+}
+
+impl Past<'_> {
     /// First column that speaks of fixtures.
-    pub(crate) events: usize,
+    fn events(&self) -> usize {
+        self.design.events()
+    }
 }
 
 /// A forecast whose target has not come yet.
@@ -222,14 +230,13 @@ pub(crate) fn replay(past: &Past<'_>, pace: Pace) -> Lessons {
             let informed = peaks
                 .explain(past, coefficients, origin)
                 .map(|lifts| Mixture::new(&weights, &view.levels(origin, Some(lifts))));
-            let said_by = |mixture: &Mixture, bin: usize| {
-                mixture.at(&leads[bin - origin], view.fits(history, bin, origin))
-            };
             let paths = Paths {
-                calendar: |bin| said_by(&mixture, bin),
-                informed: informed
-                    .as_ref()
-                    .map(|mixture| move |bin| said_by(mixture, bin)),
+                view: &view,
+                history,
+                origin,
+                leads: &leads,
+                calendar: &mixture,
+                informed: informed.as_ref(),
             };
             peaks.issue(past, coefficients, origin, seldom, &paths);
             let far = (FAR.0..FAR.1).step_by(FAR.2).filter(|_| seldom);

@@ -13,7 +13,8 @@ use super::super::novelty::{Precedent, yet_to_come_at_peak};
 use super::super::order::median;
 use super::super::pace::{Opening, Pace, PastSlot, Verdict, opened};
 use super::super::peaks::{FOOTINGS, Footing, PastWindow, PeakMargins, weight_among};
-use super::crowd::{LEAST_CROWD, crowd_share, is_own, own_or_all, shift_at, top};
+use super::crowd::{Alone, crowd_share, is_own, own_or_all, shift_at, top};
+use super::paths::Paths;
 use super::precedents::Precedents;
 use super::{FAR, Past, Window, by_end};
 
@@ -45,29 +46,11 @@ struct Coming {
     bucket: usize,
 }
 
-/// The log median of bins from one origin: by the calendar alone, and at the level that entries
-/// leave to explain.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Paths<C, I> {
-    pub(super) calendar: C,
-    /// `None` where entries explain nothing of the last day: both are the same.
-    pub(super) informed: Option<I>,
-}
-
-impl<C: Fn(usize) -> f64, I: Fn(usize) -> f64> Paths<C, I> {
-    fn informed(&self, bin: usize) -> f64 {
-        match &self.informed {
-            Some(informed) => informed(bin),
-            None => (self.calendar)(bin),
-        }
-    }
-}
-
 /// Peaks of past windows as they were forecast, with what entries said of them.
 pub(super) struct PeakScores {
     sums: Vec<[Sums; BUCKETS]>,
-    /// The crowd at the peak predicted last before any of it was there, without what entries said
-    /// of it, log load.
+    /// The crowd predicted last before any of it was there, if nobody came for another, without
+    /// what entries said of it, log load.
     crowds: Vec<f64>,
     /// What entries say at the origin, by slot.
     verdicts: Vec<Option<Verdict>>,
@@ -84,6 +67,8 @@ pub(super) struct PeakScores {
     closed_at: usize,
     /// Bins from the start to the end of the longest window.
     longest: usize,
+    /// Rows of every window's bins if its slot were alone; none without entries.
+    alone: Vec<Rows>,
     pub(super) pace: Pace,
     /// By how much the peaks of some kick-offs are above the top of the path.
     pub(super) tops: Deviations,
@@ -110,6 +95,7 @@ impl PeakScores {
             closed: 0,
             closed_at: 0,
             longest: lengths.max().unwrap_or(0),
+            alone: past.alone(),
             pace,
             tops: Deviations::default(),
         }
@@ -141,7 +127,7 @@ impl PeakScores {
             let crowd = if crowd.is_finite() {
                 crowd
             } else {
-                past.crowd_that_came(window)
+                past.crowd_that_came(window, &self.alone[place])
             };
             let opened = &self.opened[window.slot];
             if let Some(sold) = PastSlot::of(past.book, slot, opened, crowd) {
@@ -239,7 +225,7 @@ impl PeakScores {
         coefficients: &Coefficients,
         origin: usize,
         seldom: bool,
-        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
+        paths: &Paths<'_>,
     ) {
         let entries = !past.book.is_empty();
         let history = past.history;
@@ -255,13 +241,15 @@ impl PeakScores {
             }
             // without a forecast from before it gathered, the one from now
             if entries && (origin <= window.from || !self.crowds[place].is_finite()) {
-                let own = past.own_bins(window, window.from.max(origin)..window.to, origin);
-                let Some((at, predicted)) = top(own.iter().map(|&bin| paths.informed(bin))) else {
+                let own = (window.from.max(origin)..window.to).map(|bin| {
+                    let all = history.row_seen(bin, origin);
+                    let own = (&self.alone[place], bin - window.from);
+                    let alone = Alone::of(all, own, coefficients, past.design);
+                    alone.crowd(paths.informed_if(bin, &alone.change))
+                });
+                let Some((_, crowd)) = top(own) else {
                     continue;
                 };
-                let (rows, row) = history.row_seen(own[at], origin);
-                let share = crowd_share(rows, row, coefficients, past.events);
-                let crowd = predicted + share.max(LEAST_CROWD).ln();
                 self.crowds[place] = crowd;
                 self.judge(past, window.slot, crowd, origin, bucket);
             }
@@ -282,12 +270,12 @@ impl PeakScores {
         coefficients: &Coefficients,
         origin: usize,
         Coming { place, bucket }: Coming,
-        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
+        paths: &Paths<'_>,
     ) {
         let history = past.history;
         let window = &past.windows[place];
         let bins = window.from.max(origin)..window.to;
-        let Some((highest, predicted)) = top(bins.clone().map(&paths.calendar)) else {
+        let Some((highest, predicted)) = top(bins.clone().map(|bin| paths.calendar(bin))) else {
             return;
         };
         let actual = past.peak_above(bins.clone(), predicted);
@@ -298,20 +286,29 @@ impl PeakScores {
         let Some(actual) = actual else {
             return;
         };
-        let slot = &past.slots[window.slot];
+        // who draws most of a peak answers for it, whosever window it is in
+        let leading = |place: usize| {
+            let (rows, row) = history.row_seen(bins.start + place, origin);
+            rows.leading(row).unwrap_or(window.slot)
+        };
+        let draws = leading(highest);
+        let slot = &past.slots[draws];
         let at = history.time(bins.start + highest) + STEP / 2;
         let to_come = yet_to_come_at_peak(slot, history.time(origin), at, bucket);
-        let precedent = self
-            .precedent(past, window.slot, self.closed_at)
-            .ahead(to_come);
+        let precedent = self.precedent(past, draws, self.closed_at).ahead(to_come);
+        let above = |slot: usize| self.tops.at(KickOff::of(&past.slots[slot]));
         // entries may move the top to where another slate's crowd is
-        let with_entries = verdict.and_then(|_| {
+        let with_entries = (!self.touched.is_empty()).then(|| {
             top(bins.clone().map(|bin| {
                 let row = history.row_seen(bin, origin);
                 paths.informed(bin) + self.shift(past, coefficients, row).unwrap_or(0.0)
             }))
         });
-        let above = self.tops.at(KickOff::of(&past.slots[window.slot]));
+        let moved = with_entries.flatten().and_then(|(place, top)| {
+            let draws = leading(place);
+            self.verdicts[draws].map(|_| top + above(draws))
+        });
+        let predicted = predicted + above(draws);
         let sums = &mut self.sums[place][bucket];
         sums.widening = precedent.widening_of_peaks();
         let mut add = |footing: Footing, predicted: f64| {
@@ -319,8 +316,6 @@ impl PeakScores {
             *sum += actual - predicted;
             *count += 1.0;
         };
-        let predicted = predicted + above;
-        let moved = with_entries.map(|(_, top)| top + above);
         if precedent == Precedent::Missing {
             // with entries or without: there is one footing for want of a precedent
             add(Footing::Cold, moved.unwrap_or(predicted));
@@ -340,7 +335,7 @@ impl PeakScores {
         coefficients: &Coefficients,
         origin: usize,
         (place, bucket): (usize, usize),
-        paths: &Paths<impl Fn(usize) -> f64, impl Fn(usize) -> f64>,
+        paths: &Paths<'_>,
     ) {
         let history = past.history;
         let window = &past.windows[place];
@@ -349,7 +344,7 @@ impl PeakScores {
             return;
         };
         let (rows, row) = history.row_seen(own[at], origin);
-        let share = crowd_share(rows, row, coefficients, past.events);
+        let share = crowd_share(rows, row, coefficients, past.events());
         let joint: f64 = rows
             .crowd(row)
             .iter()
@@ -376,7 +371,7 @@ impl PeakScores {
         if self.touched.is_empty() {
             return None;
         }
-        shift_at(rows, row, coefficients, past.events, |slot| {
+        shift_at(rows, row, coefficients, past.events(), |slot| {
             self.verdicts[slot].map(|verdict| verdict.shift)
         })
     }
@@ -411,6 +406,20 @@ impl PeakScores {
 }
 
 impl Past<'_> {
+    /// Rows of every window's bins if its slot were alone, as it was expected to go on; none without
+    /// entries to compare with it.
+    fn alone(&self) -> Vec<Rows> {
+        if self.book.is_empty() {
+            return Vec::new();
+        }
+        let rows = |window: &Window| {
+            let slot = self.slots[window.slot].as_expected();
+            let middles = (window.from..window.to).map(|bin| self.history.time(bin) + STEP / 2);
+            self.design.rows(&[slot], middles)
+        };
+        self.windows.iter().map(rows).collect()
+    }
+
     /// The bins, as they were seen at `origin`, whose crowd is that of a window's slot; all of them
     /// where there is none.
     fn own_bins(&self, window: &Window, bins: Range<usize>, origin: usize) -> Vec<usize> {
@@ -471,16 +480,16 @@ impl Past<'_> {
         self.whole_peak(&bins) - highest - size
     }
 
-    /// Log of the crowd at the peak of a past window; NaN when nothing of it is known.
-    fn crowd_that_came(&self, window: &Window) -> f64 {
-        let own = self.own_bins(window, window.from..window.to, self.history.log.len());
-        let (Some((at, peak)), Some(coefficients)) = (
-            top(own.iter().map(|&bin| self.history.log[bin])),
-            self.known.first(),
-        ) else {
+    /// Log of the crowd that would have come for a past window's slot alone; NaN when nothing of it
+    /// is known.
+    fn crowd_that_came(&self, window: &Window, alone: &Rows) -> f64 {
+        let Some(coefficients) = self.known.first() else {
             return f64::NAN;
         };
-        let share = crowd_share(&self.history.rows, own[at], coefficients, self.events);
-        peak + share.max(LEAST_CROWD).ln()
+        let own = (window.from..window.to).map(|bin| {
+            let (all, own) = ((&self.history.rows, bin), (alone, bin - window.from));
+            Alone::of(all, own, coefficients, self.design).crowd_of_all(self.history.log[bin])
+        });
+        top(own).map_or(f64::NAN, |(_, crowd)| crowd)
     }
 }

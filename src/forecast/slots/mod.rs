@@ -20,11 +20,13 @@ use crate::fixture::{Calendar, Fixture, FixtureId};
 use crate::units::Timestamp;
 use ends::{expected_end, extension, middle};
 use gathering::{Gathering, gatherings, said};
+use weights::{Counted, Ordinary};
 
 mod ends;
 mod gathering;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub(crate) use ends::Extension;
 
@@ -33,9 +35,6 @@ const PLAUSIBLE: (u32, u32) = (11, 21);
 
 /// A fixture whose time is not known is spread over no more starts than this, two days of hours.
 const MOST_STARTS: i64 = 48;
-
-/// A fixture that may not be needed counts this share of one that is certain.
-const IF_NECESSARY: f64 = 0.5;
 
 /// How far outside a span fixtures may start and still be looked at.
 const NEAR: TimeDelta = TimeDelta::days(2);
@@ -56,9 +55,11 @@ pub(crate) struct Slot {
     pub(crate) expected_end: i64,
     /// When the last of its fixtures ends, as far as is known: until then it is not over.
     pub(crate) last_end: i64,
-    /// How many fixtures, each counted by its importance relative to the largest.
+    /// How many ordinary fixtures its fixtures count for.
     pub(crate) count: f64,
-    /// Importance of the largest.
+    /// Steps of importance they are above ordinary ones.
+    pub(crate) steps: f64,
+    /// Weight of the greatest.
     pub(crate) importance: f64,
     /// Probability that it begins at this time; below one only when the time is not known.
     pub(crate) share: f64,
@@ -157,10 +158,21 @@ pub(crate) fn slots(
             spread.push(fixture);
         }
     }
+    let ordinary = Ordinary::of(calendar, origin);
     let mut found: Vec<Slot> = together
         .values()
         .enumerate()
-        .map(|(group, members)| slot(members, origin, zone, TimeDelta::zero(), 1.0, group))
+        .map(|(group, members)| {
+            slot(
+                members,
+                &ordinary,
+                origin,
+                zone,
+                TimeDelta::zero(),
+                1.0,
+                group,
+            )
+        })
         .collect();
     let timed = found.len();
     for (place, fixture) in spread.into_iter().enumerate() {
@@ -179,7 +191,15 @@ pub(crate) fn slots(
         for start in 0..=steps {
             let shift = from + step * start as i32 - fixture.start.at;
             let member = [Gathering::of(fixture)];
-            found.push(slot(&member, origin, zone, shift, share, timed + place));
+            found.push(slot(
+                &member,
+                &ordinary,
+                origin,
+                zone,
+                shift,
+                share,
+                timed + place,
+            ));
         }
     }
     found.sort_by(|a, b| (a.anchors.start, &a.fixtures).cmp(&(b.anchors.start, &b.fixtures)));
@@ -222,30 +242,19 @@ fn plausible_hours(day: Timestamp, zone: Tz) -> (Timestamp, Timestamp) {
 
 fn slot(
     members: &[Gathering<'_>],
+    ordinary: &Ordinary<'_>,
     origin: Timestamp,
     zone: Tz,
     shift: TimeDelta,
     share: f64,
     group: usize,
 ) -> Slot {
-    let weight = |fixture: &Fixture| {
-        let value = fixture.weight_at(origin.min(fixture.start.at));
-        if value.is_finite() && value > 0.0 {
-            value
-        } else {
-            1.0
-        }
-    };
     let fixtures = || members.iter().map(|member| member.fixture);
-    let importance = fixtures().map(weight).fold(0.0, f64::max);
-    let count = fixtures()
-        .map(|f| {
-            let certain = f
-                .probability
-                .unwrap_or(if f.if_necessary { IF_NECESSARY } else { 1.0 });
-            weight(f) / importance * certain.clamp(0.05, 1.0)
-        })
-        .sum();
+    let Counted {
+        count,
+        steps,
+        importance,
+    } = ordinary.count(fixtures(), origin);
     let start = members.iter().map(|m| m.start).min().unwrap_or(origin) + shift;
     let lock = members.iter().map(|m| m.lock).min().unwrap_or(origin) + shift;
     let ends: Vec<Timestamp> = members
@@ -290,6 +299,7 @@ fn slot(
             .map_or(end, |last| end.max(*last))
             .timestamp(),
         count,
+        steps,
         importance,
         share,
         competition: fixtures()

@@ -61,7 +61,7 @@ fn a_slate_is_not_over_before_its_last_game() {
 }
 
 #[test]
-fn one_start_is_one_slot_counted_by_relative_importance() {
+fn one_start_is_one_slot() {
     let mut big = Fixture::game("a", "cup", at(15));
     big.weight = Some(crate::fixture::Weight {
         value: 4.0,
@@ -77,7 +77,7 @@ fn one_start_is_one_slot_counted_by_relative_importance() {
         at(0),
     );
     assert_eq!(found.len(), 2);
-    assert_eq!(found[0].count, 1.25);
+    assert_eq!(found[0].count, 2.0);
     assert_eq!(found[0].importance, 4.0);
     assert_eq!(found[0].teams, ["cup/x"]);
 }
