@@ -3,21 +3,22 @@
 //! The model of log load is, with `u` the response time of a slot (FORECASTING study, 1.1):
 //!
 //! ```text
-//! a + growth + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
+//! a + shifts + growth + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
 //!   + sum_slots f(t) w(n) [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
 //!
-//! `shifts` are steps of the level that last ([`super::level_shifts`]). `growth` is a straight line of time ([`growth`]), free in one of the regressions only. `i` is
-//! how far its fixtures are above ordinary ones ([`Slot::steps`]). `P` is the sport's prior response with its shape
-//! `h`; the coefficients of `B`, the dense hats, say how this audience differs from it. Amplitudes
-//! form a hierarchy, each level shrunk towards the one above: competition (with its phases), stage,
-//! day of the week, hour of the start, team, pairing. A level that has not been seen has no column,
-//! so a first-ever fixture inherits what its kin have taught; a new stage answers as the stage before
-//! it ([`stages`]). Days and weekends are those of the audience's own clock. Weekends begin and end
-//! over the hours around midnight, for who goes out on a Friday has weekend already; match days over
-//! the hours in which the audience goes to bed ([`super::night`]), and a day of rest between them is
-//! part of one ([`match_days`]).
+//! `shifts` are steps of the level that last ([`super::level_shifts`]). `growth` is a straight
+//! line of time ([`growth`]), free in one of the regressions only. `i` is how far its fixtures
+//! are above ordinary ones ([`Slot::steps`]). `P` is the sport's prior response with its shape
+//! `h`; the coefficients of `B`, the dense hats, say how this audience differs from it.
+//! Amplitudes form a hierarchy, each level shrunk towards the one above: competition (with its
+//! phases), stage, day of the week, hour of the start, team, pairing. A level that has not been
+//! seen has no column, so a first-ever fixture inherits what its kin have taught; a new stage
+//! answers as the stage before it ([`stages`]). Days and weekends are those of the audience's
+//! own clock. Weekends begin and end over the hours around midnight, for who goes out on a
+//! Friday has weekend already; match days over the hours in which the audience goes to bed
+//! ([`super::night`]), and a day of rest between them is part of one ([`match_days`]).
 //!
 //! Fixtures of one competition that start together form one slot whose weight `w(n)` grows with
 //! their number less than they do ([`crowding`]); the column `ln n h` learns how far from it this
