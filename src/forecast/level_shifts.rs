@@ -52,7 +52,9 @@ pub(crate) fn level_shifts(log: &[f64]) -> Vec<usize> {
         for later in &mut hours[hour..] {
             *later -= shift;
         }
-        found.push(sharpest(log, first_bin + hour * HOUR, shift));
+        // within an hour of each other the later one may be seen first
+        let before = found.last().copied().unwrap_or_default();
+        found.push(sharpest(log, first_bin + hour * HOUR, shift).max(before));
         from = hour + 1;
     }
     found
