@@ -42,15 +42,20 @@ struct Most {
 const STRENGTH: f64 = 5.0;
 
 /// Strength of each block of the event part, and of growth. Those of the reference method are kept
-/// (kernel 1, importance 4, team 4) but for two; deeper levels are held tighter than those above.
+/// (importance 4, team 4) but for three; deeper levels are held tighter than those above.
 /// How large the response as a whole is differs from audience to audience by a factor of several,
 /// and whether weekends bring more or less does too: held at 2 each, a generated cup with nine
 /// times the usual load at its games was forecast on its second day at two fifths of what came, and
 /// on the Monday after its first weekend as well. At 1 and .5 that forecast comes nearer, as do
 /// those of opening weeks; the reference trace and the generated seasons are as before.
+/// The shape of the response (the reference's kernel, 1) differs as well. An audience that comes for
+/// the start and not for the end was forecast three hours before its slates at two thirds of what
+/// came, for months. Held at .3 it is learnt in weeks: on generated leagues and cups of other shapes
+/// than the priors, errors of four hours ahead fall by 8 % and no series gets worse. At .1 they fall
+/// by 13 %, and a burst of ten minutes at one kick-off is learnt as the shape of all.
 mod penalty {
     pub(super) const PRIOR: f64 = 1.0;
-    pub(super) const HAT: f64 = 1.0;
+    pub(super) const HAT: f64 = 0.3;
     pub(super) const RUSH: f64 = 1.0;
     pub(super) const IMPORTANCE: f64 = 4.0;
     pub(super) const WEEKEND: f64 = 0.5;
@@ -62,7 +67,7 @@ mod penalty {
     pub(super) const TEAM: f64 = 4.0;
     pub(super) const PAIRING: f64 = 6.0;
     pub(super) const CROWDING: f64 = 4.0;
-    /// As a hat: load that grows by a tenth a week is nothing unusual.
+    /// As the kernel of the reference method: load that grows by a tenth a week is nothing unusual.
     pub(super) const GROWTH: f64 = 1.0;
     /// That there was a shift is known: how large it was the data say alone.
     pub(super) const SHIFT: f64 = 0.01;
