@@ -14,7 +14,7 @@ use crate::forecast::{Evidence, Fit, FitError, Forecast, Quantile};
 use crate::series::Series;
 use crate::units::Timestamp;
 
-/// Time before the start of fixtures that counts as their window.
+/// Time before fixtures lock, or start if that is earlier, that counts as their window.
 pub const BEFORE: TimeDelta = TimeDelta::minutes(60);
 
 /// Time after their expected end that still does.
@@ -34,7 +34,9 @@ pub struct Targets {
 impl Targets {
     /// The targets of `[from, to)`, those in declared faults unknown.
     ///
-    /// Windows follow the announced start and typical duration, as everybody expected them.
+    /// Windows follow the announced lock, start and typical duration, as everybody expected them:
+    /// they are those that forecasts publish, or a top before the lock would be held against one
+    /// after it.
     pub fn new(known: Evidence<'_>, from: Timestamp, to: Timestamp) -> Self {
         let Evidence {
             calendar, faults, ..
@@ -44,24 +46,26 @@ impl Targets {
         let actual = (0..count)
             .map(|index| mean(load, at(from, index), at(from, index + 1)))
             .collect();
-        let mut ends: BTreeMap<Timestamp, Timestamp> = BTreeMap::new();
+        let mut spans: BTreeMap<Timestamp, (Timestamp, Timestamp)> = BTreeMap::new();
         for fixture in calendar.starting_between(from, to) {
             if !has_window(fixture) {
                 continue;
             }
-            let end = fixture.start.at + fixture.duration.typical;
-            let latest = ends.entry(fixture.start.at).or_insert(end);
-            *latest = (*latest).max(end);
+            let start = fixture.start.at;
+            let gathers = fixture.lock().min(start);
+            let end = start + fixture.duration.typical;
+            let span = spans.entry(start).or_insert((gathers, end));
+            *span = (span.0.min(gathers), span.1.max(end));
         }
         let index = |moment: Timestamp| {
             // the first target that starts at or after the moment
             let offset = (moment - from).num_milliseconds() + TARGET.num_milliseconds() - 1;
             (offset.div_euclid(TARGET.num_milliseconds()).max(0) as usize).min(count)
         };
-        let windows = ends
+        let windows = spans
             .into_iter()
-            .map(|(kickoff, end)| {
-                let (opens, closes) = (kickoff - BEFORE, end + AFTER);
+            .map(|(kickoff, (gathers, end))| {
+                let (opens, closes) = (gathers - BEFORE, end + AFTER);
                 let mut faults = faults.iter();
                 EventWindow {
                     kickoff,
@@ -178,18 +182,20 @@ pub fn score<F: Fit>(
                 }
                 for peak in &forecast.peaks {
                     if block.holds_peak(peak.start - origin) {
-                        // a later origin replaces an earlier one
-                        bounds[place].insert(
-                            peak.start,
-                            PeakBound {
-                                kickoff: peak.start,
-                                origin,
-                                at: peak.at,
-                                p50: peak.quantiles[Quantile::P50.index()],
-                                p95: peak.quantiles[Quantile::P95.index()],
-                                p99: peak.quantiles[Quantile::P99.index()],
-                            },
-                        );
+                        let bound = PeakBound {
+                            kickoff: peak.start,
+                            origin,
+                            at: peak.at,
+                            p50: peak.quantiles[Quantile::P50.index()],
+                            p95: peak.quantiles[Quantile::P95.index()],
+                            p99: peak.quantiles[Quantile::P99.index()],
+                        };
+                        // a later origin replaces an earlier one; where two competitions start
+                        // together the greater holds for the window that is theirs both
+                        let known = bounds[place].entry(peak.start).or_insert(bound);
+                        if known.origin < origin || known.p50 < bound.p50 {
+                            *known = bound;
+                        }
                     }
                 }
             }
@@ -223,7 +229,7 @@ pub fn score<F: Fit>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Calendar, Precision, Status};
+    use crate::fixture::{Calendar, Lock, Precision, Status};
     use crate::series::faults::{Cause, Fault, Faults};
 
     #[test]
@@ -240,6 +246,32 @@ mod tests {
         let targets = Targets::new(Evidence::new(&load, &calendar), hour(0), hour(24));
         let starts: Vec<Timestamp> = targets.windows.iter().map(|w| w.kickoff).collect();
         assert_eq!(starts, [hour(12)]);
+    }
+
+    #[test]
+    fn a_window_opens_an_hour_before_the_lock_as_that_of_a_forecast_does() {
+        let hour = |hours: i64| Timestamp::UNIX_EPOCH + TimeDelta::hours(hours);
+        let load = Series::from_raw(hour(0), TARGET, vec![1.0; 288]);
+        let game = |id: &str, start: i64, lock: i64| Fixture {
+            locks: vec![Lock {
+                name: "slate".to_owned(),
+                at: hour(lock),
+            }],
+            ..Fixture::game(id, "cup", hour(start))
+        };
+        let calendar: Calendar = [
+            game("early", 10, 10),
+            // one slate: both lock with the first of them
+            game("late", 12, 10),
+            game("alone", 12, 12),
+            // a lock in play does not shorten what comes before the start
+            game("in-play", 18, 19),
+        ]
+        .into_iter()
+        .collect();
+        let targets = Targets::new(Evidence::new(&load, &calendar), hour(0), hour(24));
+        let opens: Vec<usize> = targets.windows.iter().map(|w| w.first / 12).collect();
+        assert_eq!(opens, [9, 9, 17]);
     }
 
     #[test]

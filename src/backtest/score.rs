@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::forecast::Quantile;
 use crate::units::Timestamp;
 
-/// A window around fixtures that start together: from an hour before to seventy-five minutes
-/// after their expected end.
+/// A window around fixtures that start together: from an hour before they lock, or start if that is
+/// earlier, to seventy-five minutes after their expected end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventWindow {
     /// Start of the fixtures.
