@@ -32,7 +32,7 @@ pub enum Cause {
     Late(TimeDelta, Option<TimeDelta>),
     /// The peak came this much later (or earlier) than expected, within its window.
     Elsewhen(TimeDelta),
-    /// Entries ran at so many times their usual pace.
+    /// Entries ran, when it was forecast, at so many times the pace usual for such a kick-off.
     Entries(f64),
     /// None of these.
     Crowd,
@@ -107,11 +107,11 @@ impl fmt::Display for Cause {
             }
             Self::Entries(pace) if *pace > 1.0 => write!(
                 f,
-                "entries said more: they ran at {pace:.1} times their usual pace when forecast"
+                "entries said more: they ran at {pace:.1} times the pace usual for such a kick-off"
             ),
             Self::Entries(pace) => write!(
                 f,
-                "entries said otherwise: they ran at {pace:.1} times their usual pace when forecast"
+                "entries said otherwise: they ran at {pace:.1} times the pace usual for such a kick-off"
             ),
             Self::Crowd => write!(f, "a larger crowd than fixtures like it had drawn"),
         }

@@ -78,7 +78,7 @@ impl<'a> Archive<'a> {
             shift: peak.actual_at - peak.expected_at,
             timing: self.timing(peak, band),
             others: self.others(&fixtures, peak.actual_at),
-            pace: pace(self.known, &fixtures, origin),
+            pace: self.pace(&fixtures, origin),
             gaps: self.gaps(origin),
         }
     }
@@ -175,6 +175,44 @@ impl<'a> Archive<'a> {
         median(errors, CALM)
     }
 
+    /// Entries of the fixtures' slates by the origin over the median of past slates of the same
+    /// competition so long before their lock, of those that lock on such a day at such an hour and
+    /// hold half to twice as many fixtures: the eleven games of a Sunday afternoon are no measure
+    /// of a Monday night.
+    fn pace(&self, fixtures: &[&Fixture], origin: Timestamp) -> Option<f64> {
+        let entries = self.known.entries;
+        let slates: BTreeSet<&str> = fixtures.iter().filter_map(|f| f.slate.as_deref()).collect();
+        let competition = &fixtures.first()?.competition;
+        let slate = |name: &str| {
+            let all = self.known.calendar.iter();
+            let own = all.filter(|f| f.slate.as_deref() == Some(name));
+            let own = own.filter(|f| f.competition == *competition);
+            let locks: Vec<Timestamp> = own.map(Fixture::lock).collect();
+            Some((locks.iter().copied().min()?, locks.len()))
+        };
+        let (lock, size) = slates
+            .iter()
+            .filter_map(|name| slate(name))
+            .reduce(|(one, many), (other, more)| (one.min(other), many + more))?;
+        let so_far: f64 = slates
+            .iter()
+            .filter_map(|name| Some(entered(entries.get(Some(name))?, origin)))
+            .sum();
+        let past: Vec<f64> = entries
+            .iter()
+            .filter_map(|(name, entries)| {
+                let name = name.filter(|name| !slates.contains(name))?;
+                let (then, games) = slate(name)?;
+                let of_the_size = games * 2 >= size && games <= size * 2;
+                let counts = then < origin && of_the_size && self.alike(then, lock);
+                counts.then(|| entered(entries, then - (lock - origin)))
+            })
+            .filter(|entered| *entered > 0.0)
+            .collect();
+        let usual = median(past, SLATES)?;
+        (so_far > 0.0).then(|| so_far / usual)
+    }
+
     fn gaps(&self, origin: Timestamp) -> f64 {
         let day = self.known.load.between(origin - TimeDelta::days(1), origin);
         if day.is_empty() {
@@ -197,36 +235,6 @@ fn listed(then: &Calendar, fixtures: &[&Fixture]) -> Listed {
         }
     }
     Listed::Rightly
-}
-
-/// Entries of the fixtures' slates by the origin over the median of past slates of the same
-/// competition so long before their lock.
-fn pace(known: Evidence<'_>, fixtures: &[&Fixture], origin: Timestamp) -> Option<f64> {
-    let slates: BTreeSet<&str> = fixtures.iter().filter_map(|f| f.slate.as_deref()).collect();
-    let competition = &fixtures.first()?.competition;
-    let lock = fixtures.iter().map(|fixture| fixture.lock()).min()?;
-    let ahead = lock - origin;
-    let so_far: f64 = slates
-        .iter()
-        .filter_map(|slate| Some(entered(known.entries.get(Some(slate))?, origin)))
-        .sum();
-    let past: Vec<f64> = known
-        .entries
-        .iter()
-        .filter_map(|(name, entries)| {
-            let name = name.filter(|name| !slates.contains(name))?;
-            let lock = known
-                .calendar
-                .iter()
-                .filter(|f| f.slate.as_deref() == Some(name) && f.competition == *competition)
-                .map(Fixture::lock)
-                .min()?;
-            (lock < origin).then(|| entered(entries, lock - ahead))
-        })
-        .filter(|entered| *entered > 0.0)
-        .collect();
-    let usual = median(past, SLATES)?;
-    (so_far > 0.0).then(|| so_far / usual)
 }
 
 /// Entries made before a moment, as far as they are known.

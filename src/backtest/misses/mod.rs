@@ -46,7 +46,7 @@ const ELSEWHEN: TimeDelta = TimeDelta::minutes(45);
 /// And the forecast was lower there than at its own peak by this share of the error, log.
 const TIMING_SHARE: f64 = 0.5;
 
-/// Entries that run this many times their usual pace said something.
+/// Entries that run this many times the usual pace said something.
 const PACE: f64 = 1.2;
 
 /// This share of the last day missing is a gap.
@@ -321,14 +321,14 @@ mod tests {
                     pace: Some(1.6),
                     ..usual.clone()
                 },
-                "entries said more: they ran at 1.6 times their usual pace when forecast",
+                "entries said more: they ran at 1.6 times the pace usual for such a kick-off",
             ),
             (
                 Facts {
                     pace: Some(0.6),
                     ..usual.clone()
                 },
-                "entries said otherwise: they ran at 0.6 times their usual pace when forecast",
+                "entries said otherwise: they ran at 0.6 times the pace usual for such a kick-off",
             ),
         ] {
             assert_eq!(said(&facts), [words]);
