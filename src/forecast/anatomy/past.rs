@@ -33,7 +33,7 @@ pub(super) struct Past {
     pub(super) peak: f64,
     /// That over what the model expects at that moment without them, at that day's level.
     pub(super) multiple: f64,
-    /// Largest load over that without them, as the model puts it.
+    /// What they multiply load by at that moment, as the model puts it.
     pub(super) fitted: f64,
 }
 
@@ -92,9 +92,7 @@ pub(super) fn past(
         let ran = |bins: Range<usize>| median(&mut bins.map(|bin| log[bin] - with[bin]).collect());
         let before = ran(from.saturating_sub(DAY)..from);
         let level = before.or_else(|| ran(from..to)).unwrap_or(0.0);
-        let fitted = (from..to)
-            .map(|bin| with[bin] - without[bin - from])
-            .fold(f64::NEG_INFINITY, f64::max);
+        let fitted = with[top] - without[top - from];
         let calm = model.rate(without[top - from] + level);
         found.push(Past {
             slot: slot.clone(),
