@@ -37,10 +37,15 @@ pub(crate) const PHASES: usize = BOXES.len();
 /// when entering is no longer possible.
 const RUSH: f64 = 10.0;
 
+/// Seconds from lock to start over which the crowd of the lock stays for the start. Who enters a
+/// slate of the early afternoon leaves again before the evening's game that belongs to it, and who
+/// picks drivers before the qualifying comes back for the race.
+const STAYS: i64 = 2 * 60 * 60;
+
 /// Times of a fixture that anchor its response, seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Anchors {
-    /// The crowd comes to be in time for this.
+    /// Entries close.
     pub(crate) lock: i64,
     /// Play begins.
     pub(crate) start: i64,
@@ -49,10 +54,20 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
+    /// What the crowd comes to be in time for: the lock, or the start where that is much later.
+    pub(crate) fn gathers(self) -> i64 {
+        if self.start - self.lock > STAYS {
+            self.start
+        } else {
+            self.lock
+        }
+    }
+
     /// Response minute of a moment.
     pub(crate) fn minute(self, at: i64) -> f64 {
-        if at < self.lock {
-            (at - self.lock) as f64 / 60.0
+        let gathers = self.gathers();
+        if at < gathers {
+            (at - gathers) as f64 / 60.0
         } else if at < self.start {
             0.0
         } else if at < self.end {
@@ -65,7 +80,7 @@ impl Anchors {
     /// First and last moment at which the fixture may move load.
     pub(crate) fn span(self) -> (i64, i64) {
         (
-            self.lock + (REACH.0 * 60.0) as i64,
+            self.gathers() + (REACH.0 * 60.0) as i64,
             self.end + ((REACH.1 - PLAY) * 60.0) as i64,
         )
     }
@@ -100,10 +115,10 @@ pub(crate) fn phase(minute: f64) -> Option<usize> {
 }
 
 /// The rush of the last minutes before the lock: rises to one and is over at the lock, a cliff
-/// that no hat can follow.
-pub(crate) fn rush(minute: f64) -> f64 {
-    if (-RUSH..0.0).contains(&minute) {
-        1.0 + minute / RUSH
+/// that no hat can follow. `to_lock` is in minutes, negative before the lock.
+pub(crate) fn rush(to_lock: f64) -> f64 {
+    if (-RUSH..0.0).contains(&to_lock) {
+        1.0 + to_lock / RUSH
     } else {
         0.0
     }
@@ -143,5 +158,18 @@ mod tests {
         assert_eq!(anchors.minute(-60), 0.0);
         assert_eq!(anchors.minute(95 * 60), 55.0);
         assert_eq!(anchors.minute(200 * 60), 120.0);
+    }
+
+    #[test]
+    fn a_lock_hours_before_the_start_leaves_the_crowd_to_the_start() {
+        let anchors = Anchors {
+            lock: -4 * 3600,
+            start: 0,
+            end: 190 * 60,
+        };
+        assert_eq!(anchors.minute(-60), -1.0);
+        assert_eq!(anchors.minute(-4 * 3600), -240.0);
+        assert_eq!(anchors.minute(95 * 60), 55.0);
+        assert_eq!(anchors.span().0, -8 * 3600);
     }
 }

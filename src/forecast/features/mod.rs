@@ -195,7 +195,8 @@ impl Design {
             for (hat, value) in response::hats(minute) {
                 event.add(place::HAT + hat, weight * value);
             }
-            event.add(place::RUSH, weight * response::rush(minute));
+            let to_lock = (at - known.slot.anchors.lock) as f64 / 60.0;
+            event.add(place::RUSH, weight * response::rush(to_lock));
             if let Some(phase) = phase {
                 if weekend > 0.0 {
                     event.add(place::WEEKEND + phase, weight * weekend);
