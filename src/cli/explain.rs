@@ -151,7 +151,7 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
                 &cut(&format!("  {}", inputs.titles(&slot.fixtures))),
                 signed(slot.load),
                 format!(
-                    "{:.0} so far, {:.0} usual by now: {:.2}x the usual pace",
+                    "{:.0} so far, {:.0} usual for this crowd: {:.2}x that pace",
                     slot.so_far, slot.usual, slot.pace
                 ),
             );

@@ -25,6 +25,9 @@ use crate::units::{HumanDuration, Rate, Timestamp, by_clock};
 /// How tables name a moment.
 pub(super) const DAY_AND_TIME: &str = "%a %F %R";
 
+/// Fixtures of a window that its line names.
+const NAMED: usize = 3;
+
 /// Most bins one call may ask for.
 const MOST_BINS: i64 = 1_000_000;
 
@@ -286,7 +289,7 @@ fn table(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> String {
             show(peak.quantiles[0]),
             show(peak.quantiles[2]),
             show(peak.quantiles[3]),
-            calendar.titles(&peak.fixtures).join(", "),
+            calendar.few_titles(&peak.fixtures, NAMED),
             plot::forecast::crowd_of_others(&calendar.titles(&peak.drawn_by)),
         );
     }

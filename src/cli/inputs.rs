@@ -214,11 +214,7 @@ impl Inputs {
     /// The titles of fixtures, the first few by name.
     pub fn titles(&self, ids: &[crate::fixture::FixtureId]) -> String {
         const NAMED: usize = 2;
-        let named = self.calendar.titles(&ids[..ids.len().min(NAMED)]);
-        match ids.len().saturating_sub(NAMED) {
-            0 => named.join(", "),
-            more => format!("{} and {more} more", named.join(", ")),
-        }
+        self.calendar.few_titles(ids, NAMED)
     }
 }
 

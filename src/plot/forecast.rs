@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::frame::CHARACTER;
 use super::{Axis, Chart, Colour, Layer, Point, Shape, Span, seconds};
-use crate::fixture::{Calendar, FixtureId};
+use crate::fixture::Calendar;
 use crate::forecast::{Forecast, PeakForecast, Quantile};
 use crate::series::Series;
 use crate::units::{Rate, Timestamp, by_clock};
@@ -160,7 +160,7 @@ fn chart(
             at: (middle(peak.at), value),
             colour: Colour::Short,
             shape,
-            name: names(&peak.fixtures, calendar),
+            name: calendar.few_titles(&peak.fixtures, NAMES),
             tag,
         };
         tops.push(point(p50, Shape::Diamond, String::new()));
@@ -251,7 +251,7 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
             "{}  {}  {}: peak about {} at {} (p95 {}, p99 {}){}",
             letter(place),
             by_clock(peak.start, zone, "%a %-d %b %H:%M"),
-            names(&peak.fixtures, calendar),
+            calendar.few_titles(&peak.fixtures, NAMES),
             rate(0),
             by_clock(peak.at, zone, "%H:%M"),
             rate(2),
@@ -272,17 +272,6 @@ fn below(forecast: &Forecast, calendar: &Calendar, zone: Tz) -> Vec<String> {
         lines.extend(broken(&format!("Note: {note}")));
     }
     lines
-}
-
-/// The titles of fixtures, the first few of many.
-fn names(fixtures: &[FixtureId], calendar: &Calendar) -> String {
-    let text = calendar
-        .titles(&fixtures[..fixtures.len().min(NAMES)])
-        .join(", ");
-    match fixtures.len().saturating_sub(NAMES) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }
 
 /// What is said behind a peak at which other fixtures, by their titles, draw more than its own.

@@ -1,7 +1,7 @@
 //! Pictures of forecasts: letters, names and lines where they can be read.
 
 use super::*;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, FixtureId};
 
 fn at(hour: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + TimeDelta::hours(hour)
