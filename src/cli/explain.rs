@@ -140,6 +140,17 @@ fn screen(found: &Explanation, inputs: &Inputs) -> String {
         let sum: f64 = found.fixtures[SHOWN..].iter().map(|share| share.load).sum();
         line(&format!("{rest} more"), signed(sum), String::new());
     }
+    if found.fixtures.len() > 1 {
+        // one's factor is the median over what is left without its share, so they do not multiply
+        let all: f64 = found.fixtures.iter().map(|share| share.load).sum();
+        let left = found.quantiles[0] - all;
+        let factor = if left > 0.0 {
+            format!("x{:.2}", found.quantiles[0] / left)
+        } else {
+            String::new()
+        };
+        line("all of these together", signed(all), factor);
+    }
     if let Some(entries) = &found.entries {
         line(
             "of which entries, all together",
