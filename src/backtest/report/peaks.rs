@@ -20,9 +20,9 @@ forecast's own peak of the window, from the last forecast of its distance, four 
 before the start under D1 (just after midnight UTC the one that D2 has too) and an hour or more \
 under H4; all figures are of it. \"path's top\": none \
 was published in time (never by the baselines, nor by nowcasts), and the highest value of each \
-quantile's path within the window stands for it. bias: the geometric mean of median over what came, \
-|ln| the mean of that ratio's logarithm regardless of sign, lowest the smallest ratio; time: median distance of the expected moment; margin: the 95 % bound over what \
-came.";
+quantile's path within the window stands for it. bias: the geometric mean of the median over what \
+came; |ln|: the mean size of that ratio's logarithm; lowest: the smallest ratio; time: the median \
+distance of the expected moment; margin: the 95 % bound over what came.";
 
 impl Report {
     /// The scores of the peaks as a table; `None` when no window was scored.

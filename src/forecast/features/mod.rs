@@ -4,9 +4,11 @@
 //!
 //! ```text
 //! a + shifts + growth + Fourier_day(6) + weekend + weekend x Fourier(2) + matchday
-//!   + sum_slots f(t) w(n) [c P(u) + B(u) + rush(u) + weekend W(u) + i W(u)
+//!   + sum_slots f(t) w(n) [c P(u) + B(u) + rush(l) + weekend W(u) + i W(u)
 //!                          + h(u) (sum of amplitudes) + ln n h(u)]
 //! ```
+//!
+//! with `l` the time to its lock, which is `u` unless it locks hours before it starts.
 //!
 //! `shifts` are steps of the level that last ([`super::level_shifts`]). `growth` is a straight
 //! line of time ([`growth`]), free in one of the regressions only. `i` is how far its fixtures
