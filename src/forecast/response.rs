@@ -37,16 +37,13 @@ pub(crate) const PHASES: usize = BOXES.len();
 /// when entering is no longer possible.
 const RUSH: f64 = 10.0;
 
-/// Seconds from lock to start over which the crowd of the lock stays for the start. Who enters a
-/// slate of the early afternoon leaves again before the evening's game that belongs to it, and who
-/// picks drivers before the qualifying comes back for the race.
-const STAYS: i64 = 2 * 60 * 60;
-
 /// Times of a fixture that anchor its response, seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Anchors {
     /// Entries close.
     pub(crate) lock: i64,
+    /// The crowd comes to be in time for this: the lock, or the start where that is much later.
+    pub(crate) gathers: i64,
     /// Play begins.
     pub(crate) start: i64,
     /// Play ends, as far as is known.
@@ -54,20 +51,10 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
-    /// What the crowd comes to be in time for: the lock, or the start where that is much later.
-    pub(crate) fn gathers(self) -> i64 {
-        if self.start - self.lock > STAYS {
-            self.start
-        } else {
-            self.lock
-        }
-    }
-
     /// Response minute of a moment.
     pub(crate) fn minute(self, at: i64) -> f64 {
-        let gathers = self.gathers();
-        if at < gathers {
-            (at - gathers) as f64 / 60.0
+        if at < self.gathers {
+            (at - self.gathers) as f64 / 60.0
         } else if at < self.start {
             0.0
         } else if at < self.end {
@@ -80,7 +67,7 @@ impl Anchors {
     /// First and last moment at which the fixture may move load.
     pub(crate) fn span(self) -> (i64, i64) {
         (
-            self.gathers() + (REACH.0 * 60.0) as i64,
+            self.gathers + (REACH.0 * 60.0) as i64,
             self.end + ((REACH.1 - PLAY) * 60.0) as i64,
         )
     }
@@ -151,6 +138,7 @@ mod tests {
     fn response_time_is_stretched_to_the_sport_and_pauses_between_lock_and_start() {
         let anchors = Anchors {
             lock: -600,
+            gathers: -600,
             start: 0,
             end: 190 * 60,
         };
@@ -164,6 +152,7 @@ mod tests {
     fn a_lock_hours_before_the_start_leaves_the_crowd_to_the_start() {
         let anchors = Anchors {
             lock: -4 * 3600,
+            gathers: 0,
             start: 0,
             end: 190 * 60,
         };

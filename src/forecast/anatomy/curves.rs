@@ -81,7 +81,7 @@ impl FittedEventResponse {
 fn moment(slot: &Slot, minute: f64) -> i64 {
     let anchors = slot.anchors;
     if minute < 0.0 {
-        anchors.gathers() + (minute * 60.0) as i64
+        anchors.gathers + (minute * 60.0) as i64
     } else if minute < PLAY {
         anchors.start + (minute / PLAY * (anchors.end - anchors.start) as f64) as i64
     } else {

@@ -13,11 +13,18 @@ const STILL_WAITING: TimeDelta = TimeDelta::minutes(20);
 /// A change that becomes known this shortly before the start no longer turns the crowd away.
 const TOO_LATE: TimeDelta = TimeDelta::hours(2);
 
+/// From lock to start the crowd stays for so long at most, where both are as planned. Who enters a
+/// slate of the early afternoon leaves again before the evening's game that belongs to it, and who
+/// picks drivers before the qualifying comes back for the race.
+const STAYS: TimeDelta = TimeDelta::hours(2);
+
 /// One fixture and when its crowd comes: usually at its lock and start, but a crowd that came
 /// for an earlier time is still there.
 pub(super) struct Gathering<'a> {
     pub(super) fixture: &'a Fixture,
     pub(super) lock: Timestamp,
+    /// What the crowd comes for: the lock, or the start where that is planned much later.
+    pub(super) gathers: Timestamp,
     pub(super) start: Timestamp,
     pub(super) until: Option<Timestamp>,
     /// When it became known that it comes then; `None` when that was never news.
@@ -26,10 +33,12 @@ pub(super) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     pub(super) fn of(fixture: &'a Fixture) -> Self {
+        let (lock, start) = (fixture.lock(), fixture.start.at);
         Self {
             fixture,
-            lock: fixture.lock(),
-            start: fixture.start.at,
+            lock,
+            gathers: if start - lock > STAYS { start } else { lock },
+            start,
             until: None,
             told: None,
         }
@@ -74,6 +83,7 @@ pub(super) fn gatherings<'a>(
     if now.start <= missed.start.at + MAX_DELAY {
         // the same crowd waits
         now.lock = missed.lock().min(now.lock);
+        now.gathers = Gathering::of(missed).gathers.min(now.gathers);
         return vec![now];
     }
     let before = Gathering {

@@ -257,6 +257,7 @@ fn slot(
     } = ordinary.count(fixtures(), origin);
     let start = members.iter().map(|m| m.start).min().unwrap_or(origin) + shift;
     let lock = members.iter().map(|m| m.lock).min().unwrap_or(origin) + shift;
+    let gathers = members.iter().map(|m| m.gathers).min().unwrap_or(origin) + shift;
     let ends: Vec<Timestamp> = members
         .iter()
         .map(|m| {
@@ -289,6 +290,7 @@ fn slot(
     Slot {
         anchors: Anchors {
             lock: lock.min(start).timestamp(),
+            gathers: gathers.min(start).timestamp(),
             start: start.timestamp(),
             end: end.timestamp(),
         },

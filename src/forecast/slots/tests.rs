@@ -3,7 +3,7 @@
 use super::ends::STILL_ON;
 use super::*;
 use crate::fixture::phase::NEWS_HOLD;
-use crate::fixture::{Precision, Status};
+use crate::fixture::{Lock, Precision, Status};
 use chrono::Utc;
 
 fn at(hour: i64) -> Timestamp {
@@ -206,6 +206,38 @@ fn a_crowd_that_has_come_waits_for_a_late_start() {
     let waiting = of_versions(waiting, at(15) + TimeDelta::minutes(40));
     assert_eq!(waiting[0].anchors.lock, at(15).timestamp());
     assert_eq!(waiting[0].anchors.start, at(16).timestamp());
+}
+
+#[test]
+fn a_crowd_comes_for_a_start_hours_after_the_lock_and_waits_for_a_delayed_one() {
+    let lock_at = |hour: i64| {
+        move |f: &mut Fixture| {
+            f.locks = vec![Lock {
+                name: "slate".to_owned(),
+                at: at(hour),
+            }];
+        }
+    };
+    let mut early = Fixture::game("a", "cup", at(15));
+    lock_at(12)(&mut early);
+    let planned = of(vec![early], at(6));
+    assert_eq!(planned[0].anchors.lock, at(12).timestamp());
+    assert_eq!(planned[0].anchors.gathers, at(15).timestamp());
+    // it locked at its start, and rain holds it up for three hours: who came is still there
+    for status in [Status::Delayed, Status::Scheduled] {
+        let late = told(15, |f| {
+            f.status = status;
+            f.start.at = at(18);
+            lock_at(15)(f);
+        });
+        let late = of_versions(late, at(16));
+        assert_eq!(late[0].anchors.start, at(18).timestamp());
+        assert_eq!(late[0].anchors.gathers, at(15).timestamp());
+    }
+    // and while no new time is known
+    let waiting = told(15, |f| f.status = Status::Delayed);
+    let waiting = of_versions(waiting, at(15) + TimeDelta::minutes(170));
+    assert_eq!(waiting[0].anchors.gathers, at(15).timestamp());
 }
 
 #[test]
