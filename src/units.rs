@@ -146,6 +146,15 @@ pub(crate) fn quoted(text: &str) -> String {
     short
 }
 
+/// The first `most` of many names in one line, and how many more there are.
+pub(crate) fn few(names: &[String], most: usize) -> String {
+    let named = names[..names.len().min(most)].join(", ");
+    match names.len().saturating_sub(most) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// A duration as people write it in a policy: `90s`, `10m`, `1h45m`, `2d`.
 ///
 /// Never negative. Serialises to the shortest exact form of that notation.
@@ -369,6 +378,14 @@ mod tests {
         for none in [-1.0, 1.1e15, 1e300, f64::INFINITY, f64::NAN] {
             assert!(!Rate::per_second(none).is_valid(), "{none}");
         }
+    }
+
+    #[test]
+    fn of_many_names_a_few_are_said() {
+        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        assert_eq!(few(&names, 3), "a, b, c and 2 more");
+        assert_eq!(few(&names[..1], 3), "a");
+        assert_eq!(few(&[], 3), "");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::peaks::WindowPeak;
 use super::score::{PerQuantile, Scores};
 use crate::plot::Table;
 use crate::simulate::Totals;
-use crate::units::{Timestamp, decimals};
+use crate::units::{Timestamp, decimals, few};
 
 mod peaks;
 
@@ -230,26 +230,14 @@ fn miss_text(miss: &Miss) -> String {
         } else {
             ", above the bound"
         },
-        few(&peak.fixtures),
+        few(&peak.fixtures, NAMED),
         "",
         miss.causes.join("; ")
     )
 }
 
-/// The first few of many names.
-pub(super) fn few(names: &[String]) -> String {
-    const NAMED: usize = 3;
-    let named = names
-        .iter()
-        .take(NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
-}
+/// Fixtures of a window that are named.
+pub(super) const NAMED: usize = 3;
 
 impl Report {
     /// The forecast scores as a table; `None` when there are none.
@@ -437,14 +425,6 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_many_names_a_few_are_said() {
-        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
-        assert_eq!(few(&names), "a, b, c and 2 more");
-        assert_eq!(few(&names[..1]), "a");
-        assert_eq!(few(&[]), "");
-    }
 
     #[test]
     fn a_level_of_service_heads_its_column_without_the_noise_of_floating_point() {

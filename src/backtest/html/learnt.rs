@@ -6,9 +6,11 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::super::Outcome;
+use super::super::report::NAMED;
 use crate::forecast::{FixtureIntensity, ResponseCurve};
 use crate::plot::page::{figure, key, point_key};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, seconds};
+use crate::units::few;
 
 /// Competitions whose curve is shown: those with the most fixtures.
 const CURVES: usize = 8;
@@ -157,7 +159,7 @@ fn intensities(body: &mut String, intensities: &[FixtureIntensity]) {
             name: format!(
                 "{} {}: {:.1}x, fitted {:.1}x",
                 fixture.start.format("%-d %b %H:%M"),
-                super::super::report::few(&names),
+                few(&names, NAMED),
                 fixture.multiple,
                 fixture.fitted
             ),

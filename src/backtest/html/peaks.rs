@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use super::super::misses::Miss;
 use super::super::origin::Block;
 use super::super::peaks::WindowPeak;
-use super::super::report::{Report, few, load};
+use super::super::report::{NAMED, Report, load};
 use crate::plot::page::{figure, point_key};
 use crate::plot::{Axis, Chart, Colour, Layer, Point, Shape, escape};
+use crate::units::few;
 
 /// How a peak under its bound and one above it are drawn.
 const COVERED: (Colour, Shape) = (Colour::Median, Shape::Dot);
@@ -97,7 +98,7 @@ fn scatter(block: Block, peaks: &[&WindowPeak], misses: &[Miss]) -> Chart {
                 name: format!(
                     "{} {}: came {}, median {}, 95 % bound {}",
                     peak.kickoff.format("%-d %b %H:%M"),
-                    few(&peak.fixtures),
+                    few(&peak.fixtures, NAMED),
                     load(peak.actual),
                     load(peak.p50),
                     load(peak.p95)
@@ -138,7 +139,7 @@ fn misses(body: &mut String, misses: &[Miss]) {
             body,
             "<li><b>{}</b>, {}, {}: came {}, forecast {} (95 % bound {}), {:.2} times the \
              median{}.<br><span class=\"soft\">{}.</span></li>",
-            escape(&few(&peak.fixtures)),
+            escape(&few(&peak.fixtures, NAMED)),
             peak.kickoff.format("%a %-d %b %H:%M"),
             escape(peak.protocol),
             load(peak.actual),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
-use crate::units::{HumanDuration, Timestamp};
+use crate::units::{HumanDuration, Timestamp, few};
 
 /// Other fixtures that are named.
 const NAMED: usize = 2;
@@ -97,21 +97,16 @@ impl fmt::Display for Cause {
                 }
             ),
             Self::Others(titles) => {
-                let named = titles.iter().take(NAMED).cloned().collect::<Vec<_>>();
-                write!(f, "the crowd of {}", named.join(", "))?;
-                match titles.len().saturating_sub(NAMED) {
-                    0 => {}
-                    more => write!(f, " and {more} more")?,
-                }
-                write!(f, ", who came when these were over")
+                let named = few(titles, NAMED);
+                write!(f, "the crowd of {named}, who came when these were over")
             }
             Self::Entries(pace) if *pace > 1.0 => write!(
                 f,
-                "entries said more: they ran at {pace:.1} times the pace usual for such a kick-off"
+                "entries said more: they ran, when forecast, at {pace:.1} times the pace usual for such a kick-off"
             ),
             Self::Entries(pace) => write!(
                 f,
-                "entries said otherwise: they ran at {pace:.1} times the pace usual for such a kick-off"
+                "entries said otherwise: they ran, when forecast, at {pace:.1} times the pace usual for such a kick-off"
             ),
             Self::Crowd => write!(f, "a larger crowd than fixtures like it had drawn"),
         }

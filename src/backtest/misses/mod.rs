@@ -321,14 +321,14 @@ mod tests {
                     pace: Some(1.6),
                     ..usual.clone()
                 },
-                "entries said more: they ran at 1.6 times the pace usual for such a kick-off",
+                "entries said more: they ran, when forecast, at 1.6 times the pace usual for such a kick-off",
             ),
             (
                 Facts {
                     pace: Some(0.6),
                     ..usual.clone()
                 },
-                "entries said otherwise: they ran at 0.6 times the pace usual for such a kick-off",
+                "entries said otherwise: they ran, when forecast, at 0.6 times the pace usual for such a kick-off",
             ),
         ] {
             assert_eq!(said(&facts), [words]);
