@@ -493,6 +493,22 @@ fn explain_fits_one_screen() {
     let json = explain::text(&args(&["--at", "2024-04-22T19:52:00Z", "--json"])).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["fixtures"][0]["fixtures"][0], "day-21");
+    // what several bring together is said: their factors do not multiply to it
+    assert!(!text.contains("all of these together"), "{text}");
+    let both = ["--at", "2024-04-23T13:30:00Z"];
+    let text = explain::text(&args(&both)).unwrap();
+    let json = explain::text(&args(&[&both[..], &["--json"]].concat())).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let shares = json["fixtures"].as_array().unwrap();
+    assert!(shares.len() > 1, "{json}");
+    let load = |share: &serde_json::Value| share["load"].as_f64().unwrap();
+    let (all, median) = (
+        shares.iter().map(load).sum::<f64>(),
+        json["quantiles"][0].as_f64().unwrap(),
+    );
+    let line = text.lines().find(|line| line.contains("all of these"));
+    let factor = format!("x{:.2}", median / (median - all));
+    assert!(line.unwrap().ends_with(&factor), "{text}");
     let told = explain::text(&args(&["--at", "2024-04-21T19:52:00Z"])).unwrap_err();
     assert!(told.to_string().contains("see --origin"), "{told}");
     // without an origin it is the end of the load

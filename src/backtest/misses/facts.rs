@@ -365,6 +365,38 @@ mod tests {
     }
 
     #[test]
+    fn an_evening_is_compared_with_evenings_and_a_slate_with_those_of_its_size() {
+        let load = load();
+        let mut entries = Entries::default();
+        let mut games = Vec::new();
+        let mut slate = |day: i64, hours: i64, count: i64, rate: f64| {
+            let (lock, name) = (hour(24 * day + hours), format!("s{day}-{hours}-{count}"));
+            games.extend((0..count).map(|game_of| game(&format!("{name}-{game_of}"), lock, &name)));
+            entries.insert(
+                Some(name),
+                SlateEntries {
+                    rate: Series::from_raw(lock - TimeDelta::days(1), TARGET, vec![rate; 288]),
+                    spots: Vec::new(),
+                },
+            );
+        };
+        for day in 2..=7 {
+            slate(day, 12, 1, 4.0);
+            slate(day, 20, 1, 1.0);
+            slate(day, 20, 8, 9.0);
+        }
+        slate(8, 20, 1, 1.5);
+        let kickoff = hour(8 * 24 + 20);
+        let calendar: Calendar = games.into_iter().collect();
+        let known = Evidence::new(&load, &calendar).with_entries(&entries);
+        let targets = Targets::new(known, hour(8 * 24), hour(9 * 24));
+        let archive = Archive::new(known, Tz::UTC, &targets);
+        let own = fixtures_at(&calendar, kickoff);
+        let pace = archive.pace(&own, kickoff - TimeDelta::hours(4)).unwrap();
+        assert!((pace - 1.5).abs() < 1e-9, "{pace}");
+    }
+
+    #[test]
     fn the_crowd_of_another_game_is_told_from_its_own() {
         let load = load();
         let noon = hour(8 * 24 + 12);
